@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// A virtual A2: global memory plus N cores, and the launch of a kernel on them.
+// This is the whole surface that the ACL layer and the tests use.
+#ifndef VNPU_CORE_DEVICE_H_
+#define VNPU_CORE_DEVICE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace vnpu {
+
+class Observer;
+
+struct DeviceConfig {
+  std::string soc_name = "Ascend910B1";
+  uint32_t num_cores = 24;               // one AIC and two AIVs each
+  uint64_t hbm_bytes = uint64_t{64} << 30;
+  uint64_t l2_bytes = uint64_t{192} << 20;
+  uint32_t host_threads = 0;             // 0: one per host core
+};
+
+// A loaded kernel binary: a shared object built by the vnpu toolchain.
+class KernelModule {
+ public:
+  // On failure returns null and sets *error to one line that says what to do.
+  static std::shared_ptr<KernelModule> LoadFile(const std::string& path, std::string* error);
+  static std::shared_ptr<KernelModule> LoadBytes(const void* data, size_t size, std::string* error);
+  virtual ~KernelModule() = default;
+  // `name` as registered on the device: "<entry>_<key>", e.g. "decode_f16_0".
+  // Null if the module has no such entry.
+  virtual const class Kernel* Find(const std::string& name) const = 0;
+};
+
+enum class FaultKind {
+  kNone,
+  kException,  // bad access, unsupported argument, finding of a checker (507015)
+  kTrap,       // the kernel called trap() (507016)
+  kDeadlock,   // no core can go on (507014)
+};
+
+struct LaunchResult {
+  FaultKind fault = FaultKind::kNone;
+  std::string text;  // the report; empty without a fault
+};
+
+class Device {
+ public:
+  explicit Device(const DeviceConfig& config);
+  ~Device();
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+
+  const DeviceConfig& config() const;
+
+  // Global memory. Addresses are host addresses, 512-byte aligned, reserved
+  // lazily. Null when `bytes` no longer fits into hbm_bytes.
+  void* Allocate(uint64_t bytes);
+  bool Free(void* address);
+  uint64_t free_bytes() const;
+  // True if [address, address + bytes) lies inside one live allocation.
+  bool Contains(const void* address, uint64_t bytes) const;
+
+  // Observers see every launch from now on; the caller keeps ownership.
+  void AddObserver(Observer* observer);
+  void RemoveObserver(Observer* observer);
+
+  // Runs the kernel to the end. `args` is the C struct of the entry's
+  // parameters in order, naturally aligned. Thread-safe; launches of one
+  // device run one after the other.
+  LaunchResult Launch(const Kernel& kernel, uint32_t num_blocks, const void* args,
+                      size_t args_size);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace vnpu
+
+#endif  // VNPU_CORE_DEVICE_H_
