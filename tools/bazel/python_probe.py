@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Describes the running interpreter as one JSON object, for python_env.bzl.
+
+Usage: python python_probe.py LOCK_FILE [NAME...]: with names, only these packages must match the lock.
+Runs on any Python 3, so that a too old one gets a message and not a traceback.
+"""
+
+import importlib.metadata
+import importlib.util
+import json
+import os
+import re
+import sys
+import sysconfig
+
+_LOCK_LINE = re.compile(
+    r"([\w.-]+)==([\w.]+)(?:\s*;\s*python_version\s*(<|>=)\s*\"(\d+)\.(\d+)\")?\s*(?:#.*)?$"
+)
+
+
+def locked_versions(text):
+    """Returns {package: version} of the lock's lines that hold for this interpreter."""
+    versions = {}
+    for line in text.splitlines():
+        if not line.strip() or line.startswith("#"):
+            continue
+        match = _LOCK_LINE.match(line)
+        if not match:
+            raise ValueError("requirements.lock has a line that is not NAME==VERSION: " + line)
+        name, version, relation, major, minor = match.groups()
+        if relation:
+            older = sys.version_info[:2] < (int(major), int(minor))
+            if older != (relation == "<"):
+                continue
+        versions[name] = version
+    return versions
+
+
+def mismatches(versions):
+    """Returns one phrase per package that is missing or has another version."""
+    found = []
+    for name, version in sorted(versions.items()):
+        try:
+            installed = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            installed = "missing"
+        if installed != version:
+            found.append("%s is %s (lock: %s)" % (name, installed, version))
+    return found
+
+
+def describe(lock_path, only):
+    """Returns what python_env.bzl needs, or {"error": why not}."""
+    if sys.version_info < (3, 10):
+        return {"error": "Python %s is too old, 3.10 or newer is needed" % sys.version.split()[0]}
+    with open(lock_path, encoding="utf-8") as lock:
+        versions = locked_versions(lock.read())
+    if only:
+        versions = {name: versions[name] for name in only}
+    wrong = mismatches(versions)
+    if wrong:
+        return {"error": "; ".join(wrong)}
+    include = sysconfig.get_paths()["include"]
+    if not os.path.exists(os.path.join(include, "Python.h")):
+        return {"error": "Python.h is not in %s (Debian: apt-get install python3-dev)" % include}
+    # The stable ABI that nanobind can use starts with 3.12; free-threaded builds have none.
+    stable_abi = sys.version_info >= (3, 12) and not sysconfig.get_config_var("Py_GIL_DISABLED")
+    tag = "cp%d%d" % sys.version_info[:2]
+    platform = re.sub(r"[-.]", "_", sysconfig.get_platform())
+    return {
+        "version": "%d.%d" % sys.version_info[:2],
+        "include": include,
+        "nanobind": os.path.dirname(importlib.util.find_spec("nanobind").origin),
+        "stable_abi": stable_abi,
+        "ext_suffix": ".abi3.so" if stable_abi else sysconfig.get_config_var("EXT_SUFFIX"),
+        "wheel_tag": "%s-%s" % ("cp312-abi3" if stable_abi else "%s-%s" % (tag, tag), platform),
+        "versions": versions,
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(describe(sys.argv[1], sys.argv[2:])))
