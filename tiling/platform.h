@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the planner must know about a chip: its cores, and what things cost.
+//
+// One table (platform.cc) serves every SKU; its rows carry source and mark. The
+// core count is always a parameter: parts with 20, 24 and 25 usable cores
+// exist, and a plan for 24 must not be run on 20.
+//
+// Next: tiling/decode_planner.h - the user of both.
+#ifndef ASCEND_ATTENTION_TILING_PLATFORM_H_
+#define ASCEND_ATTENTION_TILING_PLATFORM_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tiling/status.h"
+
+namespace ascend_attention {
+
+// Prices of the planner's cost model. The planner turns times into bytes of KV
+// at one core's share of the memory bandwidth, so that one number per core can
+// be compared. Integers: host and device must reach the same cuts.
+struct PlanCosts {
+  uint64_t hbm_bytes_per_us = 0;   // whole chip, KV stream with runs >= 512 B
+  uint64_t core_bytes_per_us = 0;  // one core's limit, whatever the others do
+  uint64_t core_fixed_ns = 0;      // once per core with work: cold caches, pipeline fill
+  uint64_t core_start_ns = 0;      // dispatch of one more core, one after the other
+  uint64_t item_fixed_ns = 0;      // one work item: the handshake chain no load can hide
+  uint64_t empty_item_ns = 0;      // an item of an empty sequence: store zeros
+  uint64_t combine_launch_ns = 0;  // launching the combine kernel, if anything is split
+};
+
+struct Platform {
+  std::string soc_name;  // as aclrtGetSocName reports it: "Ascend910B1"
+  int num_cores = 0;     // cores the kernels may use: one AIC and its two AIVs each
+  PlanCosts costs;
+};
+
+// The table's row for `soc_name`. num_cores 0 takes the part's usual count;
+// any other value (what the runtime reports) is kept. Unimplemented for a part
+// without a row, naming the ones there are.
+StatusOr<Platform> PlatformFor(std::string_view soc_name, int num_cores = 0);
+
+// The names PlatformFor knows.
+std::vector<std::string> KnownSocNames();
+
+}  // namespace ascend_attention
+
+#endif  // ASCEND_ATTENTION_TILING_PLATFORM_H_
