@@ -8,7 +8,7 @@ load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_library", "cc_test")
 load("@rules_python//python:defs.bzl", "py_binary", "py_library", "py_test")
 
 # Contraction into fused multiply-adds would make results differ between x86-64 and arm64.
-_COPTS = [
+AA_COPTS = [
     "-Wall",
     "-Wextra",
     "-ffp-contract=off",
@@ -24,16 +24,16 @@ _PY_ENV = {
 }
 
 def aa_cc_library(name, copts = [], **kwargs):
-    cc_library(name = name, copts = _COPTS + copts, **kwargs)
+    cc_library(name = name, copts = AA_COPTS + copts, **kwargs)
 
 def aa_cc_binary(name, copts = [], **kwargs):
-    cc_binary(name = name, copts = _COPTS + copts, **kwargs)
+    cc_binary(name = name, copts = AA_COPTS + copts, **kwargs)
 
 def aa_cc_test(name, copts = [], deps = [], size = "small", **kwargs):
     """A GoogleTest program; its main comes with it."""
     cc_test(
         name = name,
-        copts = _COPTS + copts,
+        copts = AA_COPTS + copts,
         size = size,
         deps = deps + ["@googletest//:gtest_main"],
         **kwargs
