@@ -141,6 +141,9 @@ struct DecodePlanHeader {
   ByteCount o_tile_slot_size;
 };
 
+// Launch flag of the decode and combine kernels: `lse` is wanted.
+constexpr uint64_t kLaunchWriteLse = 1;
+
 // Slots per core in scores, probs and o_tiles: the cube computes tile i+1 while
 // the vector cores still read tile i.
 constexpr uint32_t kTileSlots = 2;

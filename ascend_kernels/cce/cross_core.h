@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// Signals between the cube core and the two vector cores of one block.
+//
+// A signal is an FFTS flag in mode 2: raised by the cube core it is counted on
+// both vector cores; raised by the vector cores it is counted on the cube core
+// once BOTH have raised it, so a vector core without rows must raise it too.
+// Counters hold 0..15; each kernel's events.h states the most it has pending.
+//
+// The signal is queued on the pipe that stores the data, behind the store: what
+// that pipe wrote before is visible to the core that waited. No extra DDR fence
+// is issued; ATB's paged attention ships with the same rule.
+#ifndef ASCEND_ATTENTION_ASCEND_KERNELS_CCE_CROSS_CORE_H_
+#define ASCEND_ATTENTION_ASCEND_KERNELS_CCE_CROSS_CORE_H_
+
+#include "ascend_kernels/cce/address.h"
+
+namespace ascend_attention {
+
+// FFTS configuration word: bit 0 valid, bits 5:4 mode, bits 11:8 flag id.
+constexpr uint64_t kFftsModeInBlock = 2;
+
+template <pipe_t kStorePipe>
+AICORE_INLINE void RaiseSignal(uint32_t signal) {
+  const uint64_t config = 1 | (kFftsModeInBlock << 4) | (static_cast<uint64_t>(signal) << 8);
+  ffts_cross_core_sync(kStorePipe, config);
+}
+
+// Stops the scalar unit until the signal is counted, and takes one count.
+AICORE_INLINE void AwaitSignal(uint32_t signal) { wait_flag_dev(signal); }
+
+}  // namespace ascend_attention
+
+#endif  // ASCEND_ATTENTION_ASCEND_KERNELS_CCE_CROSS_CORE_H_

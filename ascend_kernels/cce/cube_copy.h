@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// Data movement of the cube core, one intrinsic an op: GM -> L1 -> L0A/L0B and
+// L0C -> GM. Element types are 16 bits wide (half, bfloat16_t).
+//
+// Layouts (fractal = 16 rows x 32 bytes, row-major inside):
+//   NZ in L1: columns in strips of 16; element (r, c) at
+//             (c / 16) * pitch_rows * 32 + r * 32 + (c % 16) * 2 bytes.
+//   zZ in L0A (M x K), nZ in L0B (K x N): fractals of 512 bytes, see each op.
+//   L0C (M x N, fp32): 16 x 16 fractals of 1024 bytes, column block major.
+#ifndef ASCEND_ATTENTION_ASCEND_KERNELS_CCE_CUBE_COPY_H_
+#define ASCEND_ATTENTION_ASCEND_KERNELS_CCE_CUBE_COPY_H_
+
+#include "ascend_kernels/cce/address.h"
+
+namespace ascend_attention {
+
+// `count` row-major matrices of rows x cols, turned to NZ on the way to L1.
+struct NdToNz {
+  uint32_t count = 1;             // matrices, <= 4095
+  uint32_t rows = 0;              // of each matrix, <= 16384
+  uint32_t cols = 0;              // elements, <= 65535
+  uint32_t src_matrix_elems = 0;  // start to start in GM, <= 65535
+  uint32_t src_row_elems = 0;     // start to start in GM, 1..65535
+  uint32_t dst_pitch_rows = 0;    // rows of one 16-column strip in L1, 1..16384
+  uint32_t dst_matrix_elems = 0;  // start to start in L1, <= 65535
+};
+
+// PIPE_MTE2. Rows beyond `rows` of a strip are left as they were.
+template <typename T>
+AICORE_INLINE void GmToL1Nz(L1Ptr<T> dst, GmPtr<T> src, const NdToNz& p) {
+  static_assert(sizeof(T) == 2, "16-bit elements");
+  copy_gm_to_cbuf_multi_nd2nz_b16(
+      dst, src, 0, static_cast<uint16_t>(p.count), static_cast<uint16_t>(p.rows),
+      static_cast<uint16_t>(p.cols), static_cast<uint16_t>(p.src_matrix_elems),
+      static_cast<uint16_t>(p.src_row_elems), static_cast<uint16_t>(p.dst_pitch_rows), 1,
+      static_cast<uint16_t>(p.dst_matrix_elems));
+}
+
+// PIPE_MTE1. Consecutive fractals, 1..255. An NZ matrix of pitch 16 is zZ.
+template <typename T>
+AICORE_INLINE void L1ToL0a(L0aPtr<T> dst, L1Ptr<T> src, uint32_t fractals) {
+  load_cbuf_to_ca(dst, src, 0, static_cast<uint8_t>(fractals), 1, 0, 0, false, inc);
+}
+
+// PIPE_MTE1. Consecutive fractals, 1..255. An NZ matrix [N rows, K columns] of
+// pitch RoundUp(N, 16) is, byte for byte, the nZ operand K x N.
+template <typename T>
+AICORE_INLINE void L1ToL0b(L0bPtr<T> dst, L1Ptr<T> src, uint32_t fractals) {
+  load_cbuf_to_cb(dst, src, 0, static_cast<uint8_t>(fractals), 1, 0, 0, false, inc);
+}
+
+// PIPE_MTE1. One 16-row band of an NZ matrix [K rows, N columns], each fractal
+// transposed: the nZ operand's fractals (k band, n = 0..columns / 16 - 1).
+//   src            fractal (band, strip 0)
+//   fractals       N / 16, 1..255
+//   src_strip_fractals  pitch_rows / 16, from strip to strip
+template <typename T>
+AICORE_INLINE void L1ToL0bTransposed(L0bPtr<T> dst, L1Ptr<T> src, uint32_t fractals,
+                                     uint32_t src_strip_fractals) {
+  static_assert(sizeof(T) == 2, "a 16-bit fractal is one 16 x 16 square");
+  load_cbuf_to_cb_transpose(dst, src, 0, static_cast<uint8_t>(fractals),
+                            static_cast<uint16_t>(src_strip_fractals), 0, inc, 0);
+}
+
+// `count` result matrices of rows x cols fp32, row-major in GM.
+struct NzToNd {
+  uint32_t count = 1;             // matrices, <= 65535
+  uint32_t rows = 0;              // 1..8192
+  uint32_t cols = 0;              // 1..4095, any value
+  uint32_t src_matrix_bytes = 0;  // start to start in L0C, a multiple of 1024
+  uint32_t dst_matrix_elems = 0;  // start to start in GM, <= 65535
+  uint32_t dst_row_elems = 0;     // start to start in GM
+};
+
+// PIPE_FIX. L0C matrices of at most 16 rows (pitch 16) to GM, no conversion.
+AICORE_INLINE void L0cToGm(GmPtr<float> dst, L0cPtr<float> src, const NzToNd& p) {
+  // ND_PARA: [15:0] matrices, [31:16] source stride in 1024 B, [47:32]
+  // destination stride in elements. It must settle before the copy.
+  set_nd_para(static_cast<uint64_t>(p.count) |
+              (static_cast<uint64_t>(p.src_matrix_bytes / 1024) << 16) |
+              (static_cast<uint64_t>(p.dst_matrix_elems) << 32));
+  pipe_barrier(PIPE_FIX);
+  copy_matrix_cc_to_gm(dst, src, 0, static_cast<uint16_t>(p.cols), static_cast<uint16_t>(p.rows),
+                       p.dst_row_elems, static_cast<uint16_t>(kFractalRows), 0, NoQuant, 0, false,
+                       true);
+}
+
+}  // namespace ascend_attention
+
+#endif  // ASCEND_ATTENTION_ASCEND_KERNELS_CCE_CUBE_COPY_H_

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+// The cube core's schedule. For the stream of tiles t0, t1, t2, ... of a core:
+//
+//   prologue   load Q, K[t0];  S[t0] = Q K[t0]^T;  load K[t1]
+//   steady     load V[ti];     S[ti+1] = Q K[ti+1]^T
+//              await P[ti];    load P[ti]; load K[ti+2];  O[ti] = P[ti] V[ti]
+//   epilogue   the same step without ti+1 and ti+2
+//
+// so the loads of a tile are queued one step before its matrix work, and the
+// vector cores have S[ti+1] before the cube asks for P[ti+1]. Rings carry every
+// wait between pipes; scores and o_tile leave through GM and raise a signal
+// behind their store.
+//
+// A load may wait for a slot that matrix work queued later will free: at most
+// (2 * 4 - kKvSlots) chunks of at most 8 kv blocks each, 20 instructions, which
+// a pipe's queue of 32 holds without stopping the scalar unit.
+//
+// Next: ascend_kernels/decode/qk_stage.h - the formula of S.
+#ifndef ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_DECODE_CUBE_H_
+#define ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_DECODE_CUBE_H_
+
+#include "ascend_kernels/cce/cross_core.h"
+#include "ascend_kernels/decode/events.h"
+#include "ascend_kernels/decode/load_stage.h"
+#include "ascend_kernels/decode/pv_stage.h"
+#include "ascend_kernels/decode/qk_stage.h"
+#include "ascend_kernels/decode/work_cursor.h"
+
+namespace ascend_attention {
+
+template <typename T>
+class CubeDecoder {
+ public:
+  AICORE_INLINE explicit CubeDecoder(const DecodeArgs<T>& args)
+      : args_(args),
+        problem_(ReadProblem(args)),
+        cursor_(args.workspace, problem_),
+        exchange_(args.workspace) {}
+
+  AICORE_INLINE void Run() {
+    TileWork* current = &work_[0];
+    TileWork* next = &work_[1];
+    TileWork* after = &work_[2];
+    bool has_current = OpenTile(*current);
+    if (has_current) ComputeScores(*current);
+    bool has_next = has_current && OpenTile(*next);
+    while (has_current) {
+      LoadChunks(*current, args_.value_cache);
+      if (has_next) ComputeScores(*next);
+      LoadProbs(current->tile);
+      const bool has_after = has_next && OpenTile(*after);
+      ComputeOTile(*current);
+      TileWork* const done = current;
+      current = next;
+      next = after;
+      after = done;
+      has_current = has_next;
+      has_next = has_after;
+    }
+  }
+
+ private:
+  struct TileWork {
+    Tile tile;
+    TileBlocks blocks;
+  };
+
+  // Takes the next tile and queues the loads that depend on no other core.
+  AICORE_INLINE bool OpenTile(TileWork& work) {
+    if (!NextWithTokens(cursor_, work.tile)) return false;
+    ReadTileBlocks(args_, problem_, work.tile, work.blocks);
+    if (work.tile.first_of_item) LoadQuery(work.tile);
+    LoadChunks(work, args_.key_cache);
+    return true;
+  }
+
+  AICORE_INLINE void LoadQuery(const Tile& tile) {
+    query_l1_.AcquireFree();
+    const uint64_t first_elem = static_cast<uint64_t>(tile.first_row) * problem_.head_dim;
+    LoadUnits<T>(L1At<T>(kQueryL1), args_.query + first_elem, problem_, tile, problem_.head_dim,
+                 problem_.head_dim);
+    query_l1_.PublishFull();
+  }
+
+  AICORE_INLINE void LoadChunks(const TileWork& work, GmPtr<T> cache) {
+    for (uint32_t begin = 0; begin < work.tile.num_tokens; begin += problem_.chunk_tokens) {
+      const uint32_t slot = kv_.AcquireFree();
+      LoadKvChunk<T>(KvSlot(slot), cache, problem_, work.tile, work.blocks,
+                     ChunkAt(problem_, work.tile, begin));
+      kv_.PublishFull();
+    }
+  }
+
+  AICORE_INLINE void LoadProbs(const Tile& tile) {
+    AwaitSignal(kProbsReady);
+    probs_l1_.AcquireFree();
+    LoadUnits<T>(L1At<T>(kProbsL1), exchange_.probs.Next(), problem_, tile,
+                 RoundUp(tile.num_tokens, kFractalRows), problem_.tile_tokens);
+    probs_l1_.PublishFull();
+  }
+
+  // S = Q K^T of one tile, to GM.
+  AICORE_INLINE void ComputeScores(const TileWork& work) {
+    const Tile& tile = work.tile;
+    const L0cPtr<float> scores = L0cAt<float>(kScoresL0c);
+    if (tile.first_of_item)
+      MoveToL0a(query_l1_, kQueryL1, query_l0a_, kQueryL0a, tile, problem_.head_dim);
+    scores_l0c_.AcquireFree();
+    for (uint32_t begin = 0; begin < tile.num_tokens; begin += problem_.chunk_tokens) {
+      const Chunk chunk = ChunkAt(problem_, tile, begin);
+      const L1Ptr<T> keys_l1 = KvSlot(kv_.AcquireFull());
+      HeadRange heads = FirstHeads(tile, chunk);
+      for (; heads.num_heads != 0; heads = HeadsAfter(heads, tile)) {
+        const L0bPtr<T> keys = L0bSlot(operand_l0b_.AcquireFree());
+        LoadKeyOperand<T>(keys, keys_l1, problem_, chunk, heads);
+        operand_l0b_.PublishFull();
+        operand_l0b_.AcquireFull();
+        ScoreHeads<T>(scores, L0aAt<T>(kQueryL0a), keys, problem_, chunk, heads);
+        operand_l0b_.ReleaseFree();
+      }
+      kv_.ReleaseFree();
+    }
+    if (tile.last_of_item) query_l0a_.ReleaseFree();
+    scores_l0c_.PublishFull();
+    scores_l0c_.AcquireFull();
+    StoreScores(exchange_.scores.Next(), scores, problem_, tile);
+    scores_l0c_.ReleaseFree();
+    RaiseSignal<PIPE_FIX>(kScoresReady);
+  }
+
+  // O_tile = P V of one tile, to GM.
+  AICORE_INLINE void ComputeOTile(const TileWork& work) {
+    const Tile& tile = work.tile;
+    const L0cPtr<float> o_tile = L0cAt<float>(kOTileL0c);
+    MoveToL0a(probs_l1_, kProbsL1, probs_l0a_, kProbsL0a, tile, problem_.tile_tokens);
+    o_tile_l0c_.AcquireFree();
+    for (uint32_t begin = 0; begin < tile.num_tokens; begin += problem_.chunk_tokens) {
+      const Chunk chunk = ChunkAt(problem_, tile, begin);
+      const L1Ptr<T> values_l1 = KvSlot(kv_.AcquireFull());
+      MmadBarrier();  // this chunk adds to what the chunk before wrote
+      HeadRange heads = FirstHeads(tile, chunk);
+      for (; heads.num_heads != 0; heads = HeadsAfter(heads, tile)) {
+        const L0bPtr<T> values = L0bSlot(operand_l0b_.AcquireFree());
+        LoadValueOperand<T>(values, values_l1, problem_, chunk, heads);
+        operand_l0b_.PublishFull();
+        operand_l0b_.AcquireFull();
+        WeighHeads<T>(o_tile, L0aAt<T>(kProbsL0a), values, problem_, chunk, heads);
+        operand_l0b_.ReleaseFree();
+      }
+      kv_.ReleaseFree();
+    }
+    probs_l0a_.ReleaseFree();
+    o_tile_l0c_.PublishFull();
+    o_tile_l0c_.AcquireFull();
+    StoreOTile(exchange_.o_tiles.Next(), o_tile, problem_, tile);
+    o_tile_l0c_.ReleaseFree();
+    RaiseSignal<PIPE_FIX>(kOTileReady);
+  }
+
+  // The units of a group, [16, cols] each, from L1 to their half of L0A; the
+  // cube may use them when this returns.
+  template <typename L1Ring, typename L0aRing>
+  AICORE_INLINE void MoveToL0a(L1Ring& from, uint32_t l1_offset_bytes, L0aRing& to,
+                               uint32_t l0a_offset_bytes, const Tile& tile, uint32_t cols) {
+    const uint32_t units = tile.kv_head_count * problem_.row_groups;
+    from.AcquireFull();
+    to.AcquireFree();
+    L1ToL0a<T>(L0aAt<T>(l0a_offset_bytes), L1At<T>(l1_offset_bytes), units * cols / kUnitRows);
+    from.ReleaseFree();
+    to.PublishFull();
+    to.AcquireFull();
+  }
+
+  // The heads of a chunk in portions of one L0B slot.
+  AICORE_INLINE HeadRange FirstHeads(const Tile& tile, const Chunk& chunk) {
+    heads_per_slot_ = HeadsPerL0bSlot(problem_, chunk);
+    return HeadRange{0, Min(heads_per_slot_, tile.kv_head_count)};
+  }
+  AICORE_INLINE HeadRange HeadsAfter(const HeadRange& heads, const Tile& tile) const {
+    const uint32_t first = heads.first_head + heads.num_heads;
+    return HeadRange{first, Min(heads_per_slot_, tile.kv_head_count - first)};
+  }
+
+  static AICORE_INLINE L1Ptr<T> KvSlot(uint32_t slot) {
+    return L1At<T>(kKvL1 + slot * kKvSlotBytes);
+  }
+  static AICORE_INLINE L0bPtr<T> L0bSlot(uint32_t slot) { return L0bAt<T>(slot * kL0bSlotBytes); }
+
+  DecodeArgs<T> args_;
+  Problem problem_;
+  TileCursor cursor_;
+  TileExchange<T> exchange_;
+  TileWork work_[3];
+  uint32_t heads_per_slot_ = 0;
+
+  KvRing kv_;
+  QueryL1Ring query_l1_;
+  ProbsL1Ring probs_l1_;
+  QueryL0aRing query_l0a_;
+  ProbsL0aRing probs_l0a_;
+  OperandL0bRing operand_l0b_;
+  ScoresL0cRing scores_l0c_;
+  OTileL0cRing o_tile_l0c_;
+};
+
+}  // namespace ascend_attention
+
+#endif  // ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_DECODE_CUBE_H_

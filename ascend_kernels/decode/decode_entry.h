@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// What both decode entries do: the source is compiled once for the cube core and
+// once for the vector cores of a block, and each pass runs its schedule.
+//
+// Next: ascend_kernels/decode/work_cursor.h - where the work comes from.
+#ifndef ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_DECODE_ENTRY_H_
+#define ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_DECODE_ENTRY_H_
+
+#include "ascend_kernels/decode/decode_args.h"
+
+#ifdef __DAV_C220_CUBE__
+#include "ascend_kernels/decode/decode_cube.h"
+#else
+#include "ascend_kernels/decode/decode_vector.h"
+#endif
+
+namespace ascend_attention {
+
+template <typename T>
+AICORE_INLINE void DecodeEntry(GmPtr<uint8_t> ffts_addr, const DecodeArgs<T>& args) {
+  set_ffts_base_addr(reinterpret_cast<uint64_t>(ffts_addr));
+  set_atomic_none();
+  RequirePlan(args.workspace);
+#ifdef __DAV_C220_CUBE__
+  set_padding(0);
+  CubeDecoder<T> decoder(args);
+#else
+  set_mask_norm();
+  VectorDecoder<T> decoder(args);
+#endif
+  decoder.Run();
+}
+
+}  // namespace ascend_attention
+
+#endif  // ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_DECODE_ENTRY_H_

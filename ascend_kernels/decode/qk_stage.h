@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// Scores of one K chunk, for `num_heads` kv heads h and each 16-row unit u of h:
+//
+//   S[u, 16 rows, chunk] = Q[u, 16 rows, head_dim] * K[h, chunk, head_dim]^T
+//
+// L1 -> L0B by MTE1, mmad by M into L0C; fp32 sums, no scaling (the vector
+// cores scale). A unit's result sits at unit * 16 * kv_tile_tokens floats, the
+// chunk's columns inside it.
+//
+// Next: ascend_kernels/cce/mmad.h - one matrix multiply.
+#ifndef ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_QK_STAGE_H_
+#define ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_QK_STAGE_H_
+
+#include "ascend_kernels/cce/cube_copy.h"
+#include "ascend_kernels/cce/mmad.h"
+#include "ascend_kernels/decode/load_stage.h"
+
+namespace ascend_attention {
+
+// kv heads [first_head, first_head + num_heads) of an item's group.
+struct HeadRange {
+  uint32_t first_head;
+  uint32_t num_heads;
+};
+
+// How many heads of a chunk one L0B slot holds.
+AICORE_INLINE uint32_t HeadsPerL0bSlot(const Problem& problem, const Chunk& chunk) {
+  return kL0bSlotBytes / (chunk.pitch_rows * problem.head_dim * 2);
+}
+
+// Elements of one head's chunk in L1 and in L0B.
+AICORE_INLINE uint32_t HeadChunkElems(const Problem& problem, const Chunk& chunk) {
+  return chunk.pitch_rows * problem.head_dim;
+}
+
+// K rows [chunk, head_dim] in NZ are the operand K^T as they are.
+template <typename T>
+AICORE_INLINE void LoadKeyOperand(L0bPtr<T> dst, L1Ptr<T> chunk_l1, const Problem& problem,
+                                  const Chunk& chunk, const HeadRange& heads) {
+  const uint32_t head_elems = HeadChunkElems(problem, chunk);
+  const uint32_t fractals = heads.num_heads * head_elems * 2 / kFractalBytes;
+  L1ToL0b<T>(dst, chunk_l1 + heads.first_head * head_elems, fractals);
+}
+
+template <typename T>
+AICORE_INLINE void ScoreHeads(L0cPtr<float> scores, L0aPtr<T> query, L0bPtr<T> keys,
+                              const Problem& problem, const Chunk& chunk, const HeadRange& heads) {
+  MmadShape shape;
+  shape.k = problem.head_dim;
+  shape.n = chunk.count;
+  for (uint32_t head = 0; head < heads.num_heads; ++head) {
+    L0bPtr<T> key = keys + head * HeadChunkElems(problem, chunk);
+    for (uint32_t group = 0; group < problem.row_groups; ++group) {
+      const uint32_t unit = (heads.first_head + head) * problem.row_groups + group;
+      shape.m = Min(problem.q_per_kv - group * kUnitRows, kUnitRows);
+      // Column c of a unit lies c / 16 fractals of 16 x 16 floats further on.
+      Mmad<T>(scores + (unit * problem.tile_tokens + chunk.begin) * kUnitRows,
+              query + unit * problem.head_dim * kUnitRows, key, shape, Accumulate::kNo);
+    }
+  }
+}
+
+// L0C -> GM, fp32 [group rows, kv_tile_tokens]; only the tile's tokens.
+AICORE_INLINE void StoreScores(GmPtr<float> dst, L0cPtr<float> scores, const Problem& problem,
+                               const Tile& tile) {
+  NzToNd copy;
+  copy.count = tile.kv_head_count;
+  copy.cols = tile.num_tokens;
+  copy.src_matrix_bytes = problem.row_groups * kUnitRows * problem.tile_tokens * 4;
+  copy.dst_matrix_elems = problem.q_per_kv * problem.tile_tokens;
+  copy.dst_row_elems = problem.tile_tokens;
+  for (uint32_t group = 0; group < problem.row_groups; ++group) {
+    const uint32_t first = group * kUnitRows * problem.tile_tokens;
+    copy.rows = Min(problem.q_per_kv - group * kUnitRows, kUnitRows);
+    L0cToGm(dst + first, scores + first, copy);
+  }
+}
+
+}  // namespace ascend_attention
+
+#endif  // ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_QK_STAGE_H_

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// The running output of a work item, for the rows r of one vector core, pipe V:
+//
+//   each tile   o_acc[r, :] = a[r] * o_acc[r, :] + o_tile[r, :]
+//   at the end  o[r, :]     = o_acc[r, :] / l[r],   lse[r] = ln(l[r]) + m[r]
+//
+// o_acc starts at 0. a, l, m: softmax_stage.h.
+#ifndef ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_RESCALE_STAGE_H_
+#define ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_RESCALE_STAGE_H_
+
+#include "ascend_kernels/cce/vector_math.h"
+#include "ascend_kernels/decode/softmax_stage.h"
+
+namespace ascend_attention {
+
+// [rows, head_dim] fp32, dense.
+struct OutputShape {
+  uint32_t rows;
+  uint32_t head_dim;  // a multiple of 64
+
+  AICORE_INLINE uint32_t repeats() const { return rows * head_dim / kF32Lanes; }
+};
+
+AICORE_INLINE void AccumulateOTile(UbPtr<float> o_acc, UbPtr<float> o_tile,
+                                   UbPtr<float> rescale_spread, const OutputShape& shape) {
+  for (uint32_t lane = 0; lane < shape.head_dim; lane += kF32Lanes) {
+    MulPerRow(o_acc + lane, o_acc + lane, rescale_spread, shape.rows, shape.head_dim);
+  }
+  VectorBarrier();
+  AddDense(o_acc, o_acc, o_tile, shape.repeats());
+  VectorBarrier();
+}
+
+// In place: o_acc becomes o.
+AICORE_INLINE void NormaliseRows(UbPtr<float> o_acc, UbPtr<float> row_sum, UbPtr<float> spread,
+                                 const OutputShape& shape) {
+  SpreadRows(spread, row_sum, shape.rows);
+  VectorBarrier();
+  for (uint32_t lane = 0; lane < shape.head_dim; lane += kF32Lanes) {
+    DivPerRow(o_acc + lane, o_acc + lane, spread, shape.rows, shape.head_dim);
+  }
+  VectorBarrier();
+}
+
+AICORE_INLINE void LogSumExp(UbPtr<float> lse, const RowState& state) {
+  LnDense(lse, state.row_sum, 1);
+  VectorBarrier();
+  AddDense(lse, lse, state.row_max, 1);
+  VectorBarrier();
+}
+
+}  // namespace ascend_attention
+
+#endif  // ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_RESCALE_STAGE_H_

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+// How the decode kernel reads its plan: the problem's constants, and the stream
+// of tiles of one core.
+//
+// A core's work items, cut into tiles of kv_tile_tokens, form one stream: the
+// schedules run across item borders without draining, so that a batch of short
+// sequences pipelines like one long sequence.
+//
+// Next: ascend_kernels/decode/decode_cube.h - what the cube does with a tile.
+#ifndef ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_WORK_CURSOR_H_
+#define ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_WORK_CURSOR_H_
+
+#include "ascend_kernels/decode/buffer_map.h"
+#include "ascend_kernels/decode/decode_args.h"
+#include "ascend_kernels/decode/plan_memory.h"
+#include "tiling/abi/decode_plan.h"
+
+namespace ascend_attention {
+
+// Constants of the launch, read once from the plan header.
+struct Problem {
+  uint32_t num_heads;
+  uint32_t num_kv_heads;
+  uint32_t q_per_kv;
+  uint32_t row_groups;  // ceil(q_per_kv / 16)
+  uint32_t head_dim;
+  uint32_t kv_block_size;
+  uint32_t max_kv_blocks;
+  uint32_t num_kv_blocks;
+  uint32_t tile_tokens;
+  uint32_t chunk_tokens;
+  uint32_t max_rows;  // query rows of a full kv-head group
+  float softmax_scale;
+};
+
+// At most kv_tile_tokens tokens of one work item.
+struct Tile {
+  uint32_t sequence;
+  uint32_t first_row;  // query row * num_heads + first query head
+  uint32_t kv_head_begin;
+  uint32_t kv_head_count;
+  uint32_t partial;  // or kNoPartial
+  uint32_t token_begin;
+  uint32_t num_tokens;  // 0 only for an empty sequence
+  bool first_of_item;
+  bool last_of_item;
+};
+
+template <typename T>
+AICORE_INLINE Problem ReadProblem(const DecodeArgs<T>& args) {
+  GmPtr<DecodePlanHeader> header = PlanHeader(args.workspace);
+  Problem problem;
+  problem.num_heads = header->num_heads;
+  problem.num_kv_heads = header->num_kv_heads;
+  problem.q_per_kv = problem.num_heads / problem.num_kv_heads;
+  problem.row_groups = CeilDiv(problem.q_per_kv, kUnitRows);
+  problem.head_dim = header->head_dim;
+  problem.kv_block_size = header->kv_block_size;
+  problem.max_kv_blocks = header->max_kv_blocks;
+  problem.num_kv_blocks = header->num_kv_blocks;
+  problem.tile_tokens = header->kv_tile_tokens;
+  problem.chunk_tokens = header->kv_chunk_tokens;
+  problem.max_rows = header->kv_heads_per_group * problem.q_per_kv;
+  problem.softmax_scale = header->softmax_scale;
+  return problem;
+}
+
+// The slots of one core in a per-core region of the workspace, used in turn.
+// Reuse is ordered by the signals of events.h.
+template <typename T>
+class GmSlots {
+ public:
+  AICORE_INLINE GmSlots(GmPtr<uint8_t> workspace, uint64_t region_bytes, uint64_t slot_bytes)
+      : first_(GmAt<T>(workspace, ByteOffset{region_bytes + static_cast<uint64_t>(get_block_idx()) *
+                                                                kTileSlots * slot_bytes})),
+        second_(GmAt<T>(reinterpret_cast<GmPtr<uint8_t>>(first_), ByteOffset{slot_bytes})) {}
+
+  AICORE_INLINE GmPtr<T> Next() {
+    const GmPtr<T> slot = first_;
+    first_ = second_;
+    second_ = slot;
+    return slot;
+  }
+
+ private:
+  static_assert(kTileSlots == 2, "two slots in turn");
+  GmPtr<T> first_;
+  GmPtr<T> second_;
+};
+
+// Where the cores of one block exchange scores, probs and o_tiles.
+template <typename T>
+struct TileExchange {
+  AICORE_INLINE explicit TileExchange(GmPtr<uint8_t> workspace)
+      : TileExchange(workspace, PlanHeader(workspace)) {}
+
+  GmSlots<float> scores;   // [group rows, kv_tile_tokens]
+  GmSlots<T> probs;        // [group rows, kv_tile_tokens]
+  GmSlots<float> o_tiles;  // [group rows, head_dim]
+
+ private:
+  AICORE_INLINE TileExchange(GmPtr<uint8_t> workspace, GmPtr<DecodePlanHeader> header)
+      : scores(workspace, header->scores.begin.bytes, header->scores_slot_size.bytes),
+        probs(workspace, header->probs.begin.bytes, header->probs_slot_size.bytes),
+        o_tiles(workspace, header->o_tiles.begin.bytes, header->o_tile_slot_size.bytes) {}
+};
+
+class TileCursor {
+ public:
+  AICORE_INLINE TileCursor(GmPtr<uint8_t> workspace, const Problem& problem)
+      : num_heads_(problem.num_heads),
+        q_per_kv_(problem.q_per_kv),
+        tile_tokens_(problem.tile_tokens) {
+    GmPtr<DecodePlanHeader> header = PlanHeader(workspace);
+    GmPtr<CoreItems> core_items = GmAt<CoreItems>(workspace, &header->core_items) + get_block_idx();
+    items_ = GmAt<WorkItem>(workspace, &header->items) + core_items->first_item;
+    items_left_ = core_items->item_count;
+  }
+
+  // The next tile, or false at the end of the core's work. An empty sequence is
+  // one tile without tokens.
+  AICORE_INLINE bool Next(Tile& tile) {
+    const bool first_of_item = token_ == token_end_;
+    if (first_of_item) {
+      if (items_left_ == 0) return false;
+      OpenItem();
+    }
+    const uint32_t num_tokens = Min(tile_tokens_, token_end_ - token_);
+    tile.sequence = sequence_;
+    tile.first_row = first_row_;
+    tile.kv_head_begin = kv_head_begin_;
+    tile.kv_head_count = kv_head_count_;
+    tile.partial = partial_;
+    tile.token_begin = token_;
+    tile.num_tokens = num_tokens;
+    tile.first_of_item = first_of_item;
+    token_ += num_tokens;
+    tile.last_of_item = token_ == token_end_;
+    return true;
+  }
+
+ private:
+  AICORE_INLINE void OpenItem() {
+    sequence_ = items_->sequence;
+    kv_head_begin_ = items_->kv_head_begin;
+    kv_head_count_ = items_->kv_head_count;
+    first_row_ = items_->query_row * num_heads_ + kv_head_begin_ * q_per_kv_;
+    partial_ = items_->partial;
+    token_ = items_->token_begin;
+    token_end_ = items_->token_end;
+    ++items_;
+    --items_left_;
+  }
+
+  uint32_t num_heads_;
+  uint32_t q_per_kv_;
+  uint32_t tile_tokens_;
+  GmPtr<WorkItem> items_;
+  uint32_t items_left_;
+  uint32_t sequence_ = 0;
+  uint32_t first_row_ = 0;
+  uint32_t kv_head_begin_ = 0;
+  uint32_t kv_head_count_ = 0;
+  uint32_t partial_ = kNoPartial;
+  uint32_t token_ = 0;
+  uint32_t token_end_ = 0;
+};
+
+// Tiles that have tokens; the cube has nothing to do for the others.
+AICORE_INLINE bool NextWithTokens(TileCursor& cursor, Tile& tile) {
+  while (cursor.Next(tile)) {
+    if (tile.num_tokens != 0) return true;
+  }
+  return false;
+}
+
+}  // namespace ascend_attention
+
+#endif  // ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_WORK_CURSOR_H_
