@@ -80,8 +80,7 @@ StatusOr<DecodePlan> PlanDecode(const DecodeShape& capacity, const Platform& pla
 // The same into an existing plan, whose memory is reused. On error `plan` is
 // left as it was.
 Status PlanDecode(const DecodeShape& capacity, const Platform& platform,
-                  const int32_t* context_lens, size_t batch, float softmax_scale,
-                  DecodePlan* plan);
+                  const int32_t* context_lens, size_t batch, float softmax_scale, DecodePlan* plan);
 
 // Bytes of workspace that every plan with batch <= capacity.batch and lengths
 // <= capacity.max_context() fits in. Grows with every capacity.

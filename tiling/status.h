@@ -32,13 +32,20 @@ enum class StatusCode : int {
 
 inline const char* StatusCodeName(StatusCode code) {
   switch (code) {
-    case StatusCode::kOk: return "OK";
-    case StatusCode::kInvalidArgument: return "INVALID_ARGUMENT";
-    case StatusCode::kResourceExhausted: return "RESOURCE_EXHAUSTED";
-    case StatusCode::kFailedPrecondition: return "FAILED_PRECONDITION";
-    case StatusCode::kOutOfRange: return "OUT_OF_RANGE";
-    case StatusCode::kUnimplemented: return "UNIMPLEMENTED";
-    case StatusCode::kInternal: return "INTERNAL";
+    case StatusCode::kOk:
+      return "OK";
+    case StatusCode::kInvalidArgument:
+      return "INVALID_ARGUMENT";
+    case StatusCode::kResourceExhausted:
+      return "RESOURCE_EXHAUSTED";
+    case StatusCode::kFailedPrecondition:
+      return "FAILED_PRECONDITION";
+    case StatusCode::kOutOfRange:
+      return "OUT_OF_RANGE";
+    case StatusCode::kUnimplemented:
+      return "UNIMPLEMENTED";
+    case StatusCode::kInternal:
+      return "INTERNAL";
   }
   return "UNKNOWN";
 }
@@ -67,8 +74,8 @@ namespace status_internal {
 
 inline void Append(std::string& text, std::string_view part) { text.append(part); }
 inline void Append(std::string& text, bool value) { text.append(value ? "true" : "false"); }
-template <typename Number,
-          typename = std::enable_if_t<std::is_arithmetic_v<Number> && !std::is_same_v<Number, bool>>>
+template <typename Number, typename = std::enable_if_t<std::is_arithmetic_v<Number> &&
+                                                       !std::is_same_v<Number, bool>>>
 void Append(std::string& text, Number value) {
   text.append(std::to_string(value));
 }
@@ -153,10 +160,10 @@ class [[nodiscard]] StatusOr {
 #define AA_STATUS_CONCAT_(a, b) AA_STATUS_CONCAT_INNER_(a, b)
 
 // AA_RETURN_IF_ERROR(Validate(shape));
-#define AA_RETURN_IF_ERROR(expression)                                   \
-  do {                                                                   \
-    ::ascend_attention::Status aa_status_ = (expression);                \
-    if (!aa_status_.ok()) return aa_status_;                             \
+#define AA_RETURN_IF_ERROR(expression)                    \
+  do {                                                    \
+    ::ascend_attention::Status aa_status_ = (expression); \
+    if (!aa_status_.ok()) return aa_status_;              \
   } while (false)
 
 // AA_ASSIGN_OR_RETURN(const TileSize tiles, ChooseTiles(shape));

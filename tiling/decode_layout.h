@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where everything lies in the decode workspace: the part of a plan that
+// follows from shape, batch and cores alone, not from the lengths.
+//
+// Next: tiling/decode_planner.h - adds the lengths.
+#ifndef ASCEND_ATTENTION_TILING_DECODE_LAYOUT_H_
+#define ASCEND_ATTENTION_TILING_DECODE_LAYOUT_H_
+
+#include "tiling/abi/decode_plan.h"
+#include "tiling/abi/split_walk.h"
+#include "tiling/platform.h"
+#include "tiling/shape.h"
+#include "tiling/status.h"
+#include "tiling/tile_size.h"
+
+namespace ascend_attention {
+
+// The cost model's prices for a valid shape on this platform.
+SplitParams MakeSplitParams(const DecodeShape& shape, const TileSize& tiles,
+                            const Platform& platform);
+
+// A header with everything but softmax_scale and the counts (num_items,
+// num_splits, num_partials), which are 0. Arrays and partial regions are booked
+// for the most items, splits and partials that any lengths can lead to.
+StatusOr<DecodePlanHeader> LayOutDecode(const DecodeShape& shape, const TileSize& tiles,
+                                        const SplitParams& params);
+
+}  // namespace ascend_attention
+
+#endif  // ASCEND_ATTENTION_TILING_DECODE_LAYOUT_H_

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// The SKU table and its prices.
+//
+// Marks: [hw] measured on silicon and published, [doc] vendor documentation,
+// [inf] our inference.
+#include "tiling/platform.h"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ascend_attention {
+namespace {
+
+// Practical KV stream of the whole chip, runs of 512 B and more. A 256 MiB
+// device copy on a 910B1 reaches 1.27 TB/s, weight streams 1.3 [hw]; the vendor's
+// roofline of 1.75-1.8 TB/s is never seen. The 910B4 has half the memory parts
+// (rooflines of 0.80 and, for the other lot, 1.25 TB/s [doc]; the 64 GiB B4-1 is
+// counted to the latter), taken at the same 72 % [inf].
+constexpr uint64_t kHbmBytesPerUs = 1'300'000;
+constexpr uint64_t kHbmBytesPerUsB4 = 580'000;
+constexpr uint64_t kHbmBytesPerUsB4Wide = 900'000;
+
+// One core's GM->L1 engine in layout-changing loads: 101-119 GB/s with a warm
+// L2 (per-block times of Qwen3 weight streams) [hw].
+constexpr uint64_t kCoreBytesPerUs = 110'000;
+
+// First work on a cold core, instruction cache, arguments: 0.3-5.6 us spread
+// [hw]; a middle value.
+constexpr uint64_t kCoreFixedNs = 2000;
+
+// Head cost of a launch in CATLASS' tiling cost model: 1 + 7 x (cores used /
+// cores) us [hw fit]: 0.29 us per core of 24, 8 us for a full-card kernel.
+constexpr uint64_t kCoreStartNs = 290;
+constexpr uint64_t kCombineLaunchNs = 8000;
+
+// Load, score, softmax, product, rescale of a lone tile, two cube-vector
+// handshakes included: 1.85 us in a real paged-attention kernel [hw]. An item
+// pays it once; later tiles overlap with loads.
+constexpr uint64_t kItemFixedNs = 1850;
+
+// Storing zeros: one store of some KiB (0.25 us) and its flags [inf].
+constexpr uint64_t kEmptyItemNs = 500;
+
+constexpr PlanCosts CostsWith(uint64_t hbm_bytes_per_us) {
+  return PlanCosts{hbm_bytes_per_us, kCoreBytesPerUs, kCoreFixedNs,    kCoreStartNs,
+                   kItemFixedNs,     kEmptyItemNs,    kCombineLaunchNs};
+}
+
+struct SkuRow {
+  std::string_view soc_name;
+  int num_cores;
+  uint64_t hbm_bytes_per_us;
+};
+
+// Core counts: CANN platform files [doc]. Ascend910_93xx are the two dies of
+// an A3 package, each a device of its own; its bins differ in usable cores.
+constexpr SkuRow kSkus[] = {
+    {"Ascend910B1", 24, kHbmBytesPerUs},    {"Ascend910B2", 24, kHbmBytesPerUs},
+    {"Ascend910B2C", 24, kHbmBytesPerUs},   {"Ascend910B3", 20, kHbmBytesPerUs},
+    {"Ascend910B4", 20, kHbmBytesPerUsB4},  {"Ascend910B4-1", 20, kHbmBytesPerUsB4Wide},
+    {"Ascend910_9391", 24, kHbmBytesPerUs}, {"Ascend910_9392", 24, kHbmBytesPerUs},
+    {"Ascend910_9381", 24, kHbmBytesPerUs}, {"Ascend910_9382", 24, kHbmBytesPerUs},
+    {"Ascend910_9372", 20, kHbmBytesPerUs}, {"Ascend910_9362", 20, kHbmBytesPerUs},
+};
+
+}  // namespace
+
+std::vector<std::string> KnownSocNames() {
+  std::vector<std::string> names;
+  for (const SkuRow& row : kSkus) names.emplace_back(row.soc_name);
+  return names;
+}
+
+StatusOr<Platform> PlatformFor(std::string_view soc_name, int num_cores) {
+  if (num_cores < 0) {
+    return InvalidArgument("num_cores = ", num_cores, "; expected 1 or more, or 0 for the usual");
+  }
+  for (const SkuRow& row : kSkus) {
+    if (row.soc_name != soc_name) continue;
+    const int cores = num_cores == 0 ? row.num_cores : num_cores;
+    return Platform{std::string(soc_name), cores, CostsWith(row.hbm_bytes_per_us)};
+  }
+  std::string names;
+  for (const SkuRow& row : kSkus) {
+    if (!names.empty()) names.append(", ");
+    names.append(row.soc_name);
+  }
+  return Unimplemented("soc_name = \"", soc_name,
+                       "\" has no row in the platform table; known: ", names);
+}
+
+}  // namespace ascend_attention
