@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// The binary interface between compiled kernels and libvnpu.so. Every intrinsic
+// is one call of vnpu_issue with the row's number, the element type and the
+// arguments widened to 64 bits; the wrappers in cce_*.h are inlined into the
+// kernel, so the return address of that call is the kernel's source line.
+//
+// Next: tools/vnpu/isa/cce.h - what a kernel sees.
+#ifndef VNPU_ISA_RUNTIME_ABI_H_
+#define VNPU_ISA_RUNTIME_ABI_H_
+
+#include <stdint.h>
+
+// Raised when a kernel built against older headers could be misread.
+#define VNPU_RUNTIME_ABI_VERSION 1
+
+enum VnpuInsn {
+#define VNPU_INSN(name, pipe, cores, cost, mark, handler, arguments) VNPU_INSN_##name,
+#include "tools/vnpu/isa/insns.inc"
+#undef VNPU_INSN
+  VNPU_INSN_COUNT
+};
+
+// Element type of a typed intrinsic; VNPU_T_none where it has none.
+enum VnpuType {
+  VNPU_T_none,
+  VNPU_T_s8,
+  VNPU_T_u8,
+  VNPU_T_s16,
+  VNPU_T_u16,
+  VNPU_T_f16,
+  VNPU_T_bf16,
+  VNPU_T_s32,
+  VNPU_T_u32,
+  VNPU_T_f32,
+  VNPU_T_s64,
+  VNPU_T_u64,
+  VNPU_T_f16_to_f32,  // vmla, vaxpy: f32 += f16 * f16
+};
+
+extern "C" {
+int64_t vnpu_issue(uint32_t insn, uint32_t type, const int64_t* args);
+// Marks a kernel whose results depend on the order of cores (floating-point
+// atomics): a module that imports it runs on one host thread.
+void vnpu_uses_atomics(void);
+}
+
+#endif  // VNPU_ISA_RUNTIME_ABI_H_
