@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decode cases, their inputs, the float64 reference and the tolerance: what every test compares with.
+"""Decode cases, their inputs, the float64 reference and the tolerance.
 
-Shares no code with the product and needs numpy only (and ml_dtypes for the bfloat16 dtype).
+What every test compares with. Shares no code with the product; needs numpy, and ml_dtypes for the
+bfloat16 dtype.
 
     case = parse_case("decode:b2:h8:kv2:d128:bs128:ctx1,300:f16:seed7")
     inputs = make_inputs(case)
-    out, lse = reference(inputs)
+    expected = expect(inputs)                    # out, lse, tolerance
+    report = check(out, lse, expected)           # report.ok, report.max_error, report.tolerance
 
 Next: case.py - the grammar.
 """
@@ -13,10 +15,22 @@ Next: case.py - the grammar.
 from ascend_attention_reference.attention import reference
 from ascend_attention_reference.case import DecodeCase, format_case, parse_case, read_cases
 from ascend_attention_reference.inputs import DecodeInputs, make_inputs, numpy_dtype
+from ascend_attention_reference.tolerance import (
+    CheckReport,
+    Expected,
+    Tolerance,
+    check,
+    expect,
+)
 
 __all__ = [
+    "CheckReport",
     "DecodeCase",
     "DecodeInputs",
+    "Expected",
+    "Tolerance",
+    "check",
+    "expect",
     "format_case",
     "make_inputs",
     "numpy_dtype",

@@ -4,8 +4,9 @@
     out[b, h] = sum_t softmax_t(scale * q[b, h] . k[b, t]) v[b, t]        t < context_lens[b]
     lse[b, h] = ln sum_t exp(scale * q[b, h] . k[b, t])
 
-where token t of sequence b is slot t % kv_block_size of kv block block_table[b, t // kv_block_size],
-and query head h uses kv head h // q_per_kv. Length 0 gives out = 0 and lse = -inf.
+where token t of sequence b is slot t % kv_block_size of kv block
+block_table[b, t // kv_block_size], and query head h uses kv head h // q_per_kv.
+Length 0 gives out = 0 and lse = -inf.
 
 On generated inputs (inputs.py) the result has the same bytes on every machine: dot products of the
 grid values are exact in float64, `_exp` uses elementwise IEEE operations only, and the weights are
@@ -26,8 +27,8 @@ from ascend_attention_reference.inputs import DecodeInputs
 
 Float64 = NDArray[np.float64]
 
-# Weights are multiples of 2**-26 plus multiples of 2**-52. Grid values are multiples of 2**-11 below
-# 1: a sum of 2**16 products of the first kind has 26 + 11 + 16 = 53 bits, what a float64 holds.
+# Weights are multiples of 2**-26 plus multiples of 2**-52. Grid values are multiples of 2**-11
+# below 1, so a sum of 2**16 products has 26 + 11 + 16 = 53 bits: what a float64 holds.
 _HIGH_BITS = 26
 _LOW_BITS = 52
 _EXACT_TOKENS = 1 << 16
@@ -119,9 +120,7 @@ def gather(inputs: DecodeInputs, cache: NDArray, seq: int, kv_head: int) -> Floa
     ids = inputs.block_table[seq, : -(-length // block_size)]
     if ids.size and not 0 <= ids.min() <= ids.max() < len(cache):
         bad = int(np.flatnonzero((ids < 0) | (ids >= len(cache)))[0])
-        raise ValueError(
-            f"block_table[{seq}, {bad}] = {ids[bad]}: allowed is 0..{len(cache) - 1}"
-        )
+        raise ValueError(f"block_table[{seq}, {bad}] = {ids[bad]}: allowed is 0..{len(cache) - 1}")
     blocks = cache[ids, :, kv_head]
     return to_float64(blocks.reshape(len(ids) * block_size, -1)[:length])
 
@@ -168,7 +167,7 @@ def _exp(x: Float64) -> Float64:
 
 
 def _exact_sums(weights: Float64, values: Float64) -> tuple[Float64, Float64]:
-    """Sums over tokens of weights [heads, tokens], and of weights times values [tokens, head_dim]."""
+    """Sums over tokens: of weights [heads, tokens], and of weights times values [tokens, dim]."""
     high = np.ldexp(np.rint(np.ldexp(weights, _HIGH_BITS)), -_HIGH_BITS)
     low = np.ldexp(np.rint(np.ldexp(weights - high, _LOW_BITS)), -_LOW_BITS)
     total = np.zeros(len(weights))

@@ -4,7 +4,7 @@
     decode:b<batch>:h<num_heads>:kv<num_kv_heads>:d<head_dim>:bs<kv_block_size>:ctx<lengths>
           :<f16|bf16>[:option...]:seed<n>
 
-The order is fixed. `lengths` is one number for all sequences, or one per sequence by commas. Options:
+The order is fixed. `lengths` is one number for all sequences, or one each by commas. Options:
 
     cores<N>   plan for N cores
     fulltable  no spare column: the longest sequence fills its row of the block table
@@ -108,6 +108,7 @@ class DecodeCase:
 
     @property
     def max_context(self) -> int:
+        """Tokens of the longest sequence."""
         return max(self.context_lens)
 
     @property
