@@ -13,9 +13,9 @@ def _kind(cores, core):
     return "mix_" + core if len(cores) > 1 else core
 
 def _include_args(context):
+    folders = ["."] + context.quote_includes.to_list() + context.includes.to_list()
     return (
-        ["-I" + path for path in ["."] + context.quote_includes.to_list() if path] +
-        ["-I" + path for path in context.includes.to_list()] +
+        ["-I" + path for path in depset(folders).to_list()] +
         ["-isystem" + path for path in context.system_includes.to_list()] +
         ["-D" + define for define in context.defines.to_list()]
     )
@@ -63,7 +63,7 @@ def _build_bisheng(ctx, tools, headers):
     )
     return binary
 
-_VNPU_FLAGS = [
+VNPU_FLAGS = [
     "-x",
     "c++",
     "-std=c++17",
@@ -102,7 +102,7 @@ def _vnpu_object(ctx, tools, headers, core):
     arch = _ARCH[core]
     ctx.actions.run(
         executable = tools.clang,
-        arguments = _VNPU_FLAGS + ["-D__DAV_C220_%s__=1" % arch, "-D__DAV_%s__=1" % arch] +
+        arguments = VNPU_FLAGS + ["-D__DAV_C220_%s__=1" % arch, "-D__DAV_%s__=1" % arch] +
                     _include_args(headers) +
                     ["-include", tools.prelude, "-c", unit.path, "-o", compiled.path],
         inputs = depset([unit, ctx.file.src], transitive = [headers.headers]),

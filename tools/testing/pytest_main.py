@@ -7,13 +7,24 @@ Each case goes into Bazel's JUnit file, so that the test summary counts cases an
 import os
 import sys
 
-import hypothesis
 import pytest
+
+
+class _SameExamples:
+    """pytest plugin: hypothesis tries the same examples on every run, and stores none."""
+
+    def pytest_configure(self) -> None:
+        import hypothesis  # here, so that pytest has its own hooks into it already
+
+        hypothesis.settings.register_profile(
+            "bazel", derandomize=True, deadline=None, database=None
+        )
+        hypothesis.settings.load_profile("bazel")
 
 
 def _pytest_args(argv: list[str]) -> list[str]:
     args = ["-p", "no:cacheprovider", "--import-mode=importlib", "-ra", "--strict-markers"]
-    args += ["--rootdir=" + os.getcwd(), "-c", os.devnull]
+    args += ["--rootdir=" + os.getcwd(), "-c", os.devnull, "-o", "verbosity_assertions=2"]
     if "XML_OUTPUT_FILE" in os.environ:
         args.append("--junitxml=" + os.environ["XML_OUTPUT_FILE"])
     if "TESTBRIDGE_TEST_ONLY" in os.environ:  # bazel test --test_filter=EXPRESSION
@@ -22,11 +33,8 @@ def _pytest_args(argv: list[str]) -> list[str]:
 
 
 def main() -> int:
-    # Same examples on every run and every machine; no database beside the sources.
-    hypothesis.settings.register_profile("bazel", derandomize=True, deadline=None, database=None)
-    hypothesis.settings.load_profile("bazel")
     # pytest's own code 5 (nothing collected) is a failure to Bazel, as it should be.
-    return int(pytest.main(_pytest_args(sys.argv[1:])))
+    return int(pytest.main(_pytest_args(sys.argv[1:]), plugins=[_SameExamples()]))
 
 
 if __name__ == "__main__":
