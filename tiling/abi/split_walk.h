@@ -11,8 +11,8 @@
 //                       (+ partial_cost if its segment is cut)
 //   cost of a core    = sum of its items <= budget, the same for all cores
 //
-// WalkSegments spends one budget; DecideSplit finds the smallest budget with
-// which the cores come to the end of the batch, and whether cutting pays at all.
+// WalkSegments spends one budget; DecideSplit finds the smallest budget (to 1/128)
+// with which the cores come to the end of the batch, and whether cutting pays.
 // Cost is counted in bytes of KV at one core's share of the bandwidth.
 //
 // Next: tiling/decode_planner.cc - prices, and the arrays the walk writes.
@@ -216,10 +216,9 @@ class SegmentWalk {
     const uint64_t overhead = params_.item_cost + segment.partial_cost;
     if (decision_.may_cut && used_ + overhead < decision_.budget) {
       const uint64_t room = decision_.budget - used_ - overhead;
-      // A cut makes one more item and two partials out of one whole segment: a
-      // part worth less than that only adds work. A core without items takes
-      // what it can.
-      if (used_ == 0 || room > overhead + segment.partial_cost) {
+      // A cut adds an item and a partial; a part that carries less than half of
+      // that is a sliver. A core without items takes what it can.
+      if (used_ == 0 || room > overhead / 2) {
         // Fewer than the segment has left, or PlaceWhole would have taken it.
         const uint64_t granules = room / segment.granule_cost;
         if (granules != 0) AddPart(segment, granules, overhead);
@@ -300,9 +299,9 @@ AA_HOST_DEVICE uint64_t EvenShare(const SplitParams& params, const LengthTotals&
   return split_walk::CeilDivide(cost, cores);
 }
 
-// The smallest budget worth trying: an even share; without cuts the longest
-// segment; with cuts one granule of a cut segment.
-AA_HOST_DEVICE uint64_t FirstBudget(const SplitParams& params, const LengthTotals& totals,
+// No core can do with less: an even share; without cuts the longest segment;
+// with cuts one granule of a cut segment.
+AA_HOST_DEVICE uint64_t LeastBudget(const SplitParams& params, const LengthTotals& totals,
                                     uint64_t cores, bool may_cut) {
   const uint64_t heads = params.kv_heads_per_group;
   uint64_t least = params.item_cost;
@@ -316,7 +315,7 @@ AA_HOST_DEVICE uint64_t FirstBudget(const SplitParams& params, const LengthTotal
 }
 
 // The number of cores with the least estimated time: more cores share the
-// work, but each has to be started.
+// work, but each has to be started. The budget is the least one.
 AA_HOST_DEVICE SplitDecision BestCores(const SplitParams& params, const LengthTotals& totals,
                                        bool may_cut) {
   uint64_t limit = params.num_cores;
@@ -324,7 +323,7 @@ AA_HOST_DEVICE SplitDecision BestCores(const SplitParams& params, const LengthTo
   SplitDecision best = {0, 0, may_cut};
   uint64_t best_cost = ~uint64_t{0};
   for (uint32_t cores = 1; cores <= limit; ++cores) {
-    const uint64_t budget = FirstBudget(params, totals, cores, may_cut);
+    const uint64_t budget = LeastBudget(params, totals, cores, may_cut);
     const uint64_t cost = budget + cores * params.core_start_cost;
     if (cost < best_cost) {
       best_cost = cost;
@@ -335,20 +334,50 @@ AA_HOST_DEVICE SplitDecision BestCores(const SplitParams& params, const LengthTo
   return best;
 }
 
-// Raises the budget of `decision` until the batch fits: what was left over is
-// shared out among the cores, with at least 1/256 so that it ends soon. False
-// if the budget passes `limit`.
-template <typename Lengths>
-AA_HOST_DEVICE bool RaiseUntilItFits(const SplitParams& params, Lengths context_lens,
-                                     uint64_t limit, SplitDecision& decision) {
-  CountOnly sink;
-  while (decision.budget <= limit) {
-    const uint64_t leftover = WalkSegments(params, decision, context_lens, sink).leftover;
-    if (leftover == 0) return true;
-    decision.budget += split_walk::Max(split_walk::CeilDivide(leftover, decision.num_cores),
-                                       decision.budget / 256 + 1);
+// What a core is likely to need beyond the least budget: cuts fall on granules,
+// and if there is at least one segment per core, each core ends with a cut.
+AA_HOST_DEVICE uint64_t LikelyExcess(const SplitParams& params, const SplitDecision& decision) {
+  if (!decision.may_cut) return 0;
+  const uint64_t heads = params.kv_heads_per_group;
+  uint64_t excess = heads * params.granule_cost / 2;
+  if (uint64_t{params.batch} * NumGroups(params) >= decision.num_cores) {
+    excess += params.item_cost + 2 * heads * params.partial_cost;
   }
-  return false;
+  return excess;
+}
+
+// Budgets this close (1/128) are as good as equal.
+AA_HOST_DEVICE uint64_t BudgetStep(uint64_t budget) { return budget / 128 + 1; }
+
+// Raises the least budget of `decision` until the batch fits, then halves what
+// was raised too much. False if the budget would pass `limit`.
+template <typename Lengths>
+AA_HOST_DEVICE bool FindBudget(const SplitParams& params, Lengths context_lens, uint64_t limit,
+                               SplitDecision& decision) {
+  CountOnly sink;
+  uint64_t too_small = decision.budget - 1;
+  decision.budget = split_walk::Min(limit, decision.budget + LikelyExcess(params, decision));
+  for (;;) {
+    const uint64_t leftover = WalkSegments(params, decision, context_lens, sink).leftover;
+    if (leftover == 0) break;
+    if (decision.budget == limit) return false;
+    too_small = decision.budget;
+    // What found no core is shared out.
+    const uint64_t raise = split_walk::Max(split_walk::CeilDivide(leftover, decision.num_cores),
+                                           BudgetStep(decision.budget));
+    decision.budget = split_walk::Min(limit, decision.budget + raise);
+  }
+  uint64_t enough = decision.budget;
+  while (enough - too_small > BudgetStep(enough)) {
+    decision.budget = too_small + (enough - too_small) / 2;
+    if (WalkSegments(params, decision, context_lens, sink).leftover == 0) {
+      enough = decision.budget;
+    } else {
+      too_small = decision.budget;
+    }
+  }
+  decision.budget = enough;
+  return true;
 }
 
 // Whole segments if that takes no longer than cutting and combining, else cuts.
@@ -360,11 +389,11 @@ AA_HOST_DEVICE SplitDecision DecideSplit(const SplitParams& params, const Length
   const uint64_t cut_cost =
       cut.budget + cut.num_cores * params.core_start_cost + params.combine_cost;
   const uint64_t whole_start = whole.num_cores * params.core_start_cost;
-  if (whole_start < cut_cost &&
-      RaiseUntilItFits(params, context_lens, cut_cost - whole_start, whole)) {
+  if (whole.budget + whole_start <= cut_cost &&
+      FindBudget(params, context_lens, cut_cost - whole_start, whole)) {
     return whole;
   }
-  RaiseUntilItFits(params, context_lens, ~uint64_t{0}, cut);
+  FindBudget(params, context_lens, ~uint64_t{0}, cut);
   return cut;
 }
 

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// Formats plans; no decision is taken here.
+#include "tiling/plan_text.h"
+
+#include <algorithm>
+#include <cinttypes>
+#include <cstdarg>
+#include <cstdint>
+#include <cstdio>
+#include <string>
+
+namespace ascend_attention {
+namespace {
+
+// printf onto the end of a string.
+__attribute__((format(printf, 2, 3))) void AppendF(std::string& text, const char* format, ...) {
+  char line[256];
+  va_list arguments;
+  va_start(arguments, format);
+  std::vsnprintf(line, sizeof(line), format, arguments);
+  va_end(arguments);
+  text.append(line);
+}
+
+const char* DTypeName(DType dtype) { return dtype == DType::kBFloat16 ? "bfloat16" : "float16"; }
+
+void AppendShape(std::string& text, const DecodePlanHeader& header) {
+  AppendF(text, "decode plan: batch %u, %u heads on %u kv heads x %u, kv block %u, %s\n",
+          header.batch, header.num_heads, header.num_kv_heads, header.head_dim,
+          header.kv_block_size, DTypeName(header.dtype));
+  AppendF(text, "  tiles      %u kv heads x %u tokens, loads of %u tokens\n",
+          header.kv_heads_per_group, header.kv_tile_tokens, header.kv_chunk_tokens);
+}
+
+void AppendCounts(std::string& text, const DecodePlan& plan) {
+  const DecodePlanHeader& header = plan.header();
+  uint32_t least = header.num_items;
+  uint32_t most = 0;
+  for (int core = 0; core < plan.used_cores(); ++core) {
+    least = std::min(least, plan.core_items()[core].item_count);
+    most = std::max(most, plan.core_items()[core].item_count);
+  }
+  AppendF(text, "  work items %u on %d of %u cores, %u..%u per core\n", header.num_items,
+          plan.used_cores(), header.num_cores, least, most);
+  if (plan.has_splits()) {
+    AppendF(text, "  splits     %u, of %u partials in all\n", header.num_splits,
+            header.num_partials);
+  } else {
+    text.append("  splits     none\n");
+  }
+}
+
+// Only known for plans made here.
+void AppendBalance(std::string& text, const PlanPrediction& prediction) {
+  if (prediction.ideal == 0) return;
+  const double us =
+      static_cast<double>(prediction.busiest_core) / static_cast<double>(prediction.bytes_per_us);
+  AppendF(text, "  balance    %.3f busiest core / ideal; busiest core %.1f us (modelled)\n",
+          prediction.balance(), us);
+}
+
+void AppendRegion(std::string& text, const char* name, const Region& region) {
+  AppendF(text, "    %-14s %12" PRIu64 " at %" PRIu64 "\n", name, region.size.bytes,
+          region.begin.bytes);
+}
+
+void AppendWorkspace(std::string& text, const DecodePlanHeader& header) {
+  AppendF(text, "  workspace  %" PRIu64 " bytes\n", header.workspace_size.bytes);
+  AppendRegion(text, "plan", Region{ByteOffset{0}, header.plan_size});
+  AppendRegion(text, "error_records", header.error_records);
+  AppendRegion(text, "scores", header.scores);
+  AppendRegion(text, "probs", header.probs);
+  AppendRegion(text, "o_tiles", header.o_tiles);
+  AppendRegion(text, "partial_out", header.partial_out);
+  AppendRegion(text, "partial_lse", header.partial_lse);
+}
+
+void AppendItem(std::string& text, const WorkItem& item) {
+  AppendF(text, "    sequence %u, kv heads %u..%u, tokens %u..%u", item.sequence,
+          item.kv_head_begin, item.kv_head_begin + item.kv_head_count - 1, item.token_begin,
+          item.token_end);
+  if (item.partial != kNoPartial) AppendF(text, ", partial %u", item.partial);
+  text.append("\n");
+}
+
+void AppendCores(std::string& text, const DecodePlan& plan) {
+  for (int core = 0; core < plan.used_cores(); ++core) {
+    const CoreItems& range = plan.core_items()[core];
+    AppendF(text, "  core %d\n", core);
+    for (uint32_t i = 0; i < range.item_count; ++i) {
+      AppendItem(text, plan.items()[range.first_item + i]);
+    }
+  }
+}
+
+void AppendSplits(std::string& text, const DecodePlan& plan) {
+  for (uint32_t i = 0; i < plan.header().num_splits; ++i) {
+    const SplitRange& split = plan.splits()[i];
+    AppendF(text, "  split %u: sequence %u, kv heads %u..%u, partials %u..%u\n", i, split.query_row,
+            split.kv_head_begin, split.kv_head_begin + split.kv_head_count - 1, split.first_partial,
+            split.first_partial + split.num_partials - 1);
+  }
+}
+
+}  // namespace
+
+std::string PlanText(const DecodePlan& plan, PlanTextDetail detail) {
+  std::string text;
+  AppendShape(text, plan.header());
+  AppendCounts(text, plan);
+  AppendBalance(text, plan.prediction());
+  AppendWorkspace(text, plan.header());
+  if (detail == PlanTextDetail::kFull) {
+    AppendCores(text, plan);
+    AppendSplits(text, plan);
+  }
+  return text;
+}
+
+}  // namespace ascend_attention
