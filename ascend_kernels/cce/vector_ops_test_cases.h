@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Shared by vector_ops_test_kernel.cce and ops_test.cc: which op to run.
+#ifndef ASCEND_ATTENTION_ASCEND_KERNELS_CCE_VECTOR_OPS_TEST_CASES_H_
+#define ASCEND_ATTENTION_ASCEND_KERNELS_CCE_VECTOR_OPS_TEST_CASES_H_
+
+#include <stdint.h>
+
+namespace ascend_attention {
+
+enum VectorOp : uint32_t {
+  kOpFillDense,
+  kOpAddDense,
+  kOpSubDense,
+  kOpMulDense,
+  kOpMaxDense,
+  kOpScaleDense,
+  kOpExpDense,
+  kOpLnDense,
+  kOpCopyDense,
+  kOpSubShared,
+  kOpDivShared,
+  kOpFillColumn,  // from here on `pitch` counts
+  kOpAddColumn,
+  kOpMaxColumn,
+  kOpSpreadRows,
+  kOpSubPerRow,
+  kOpMulPerRow,
+  kOpDivPerRow,
+  kOpMaxOfLanes,
+  kOpSumOfLanes,
+  kOpFromF32,  // from here on pitch 0 is half, 1 is bfloat16_t
+  kOpToF32,
+};
+
+struct VectorOpCase {
+  VectorOp op;
+  uint32_t repeats;  // or rows
+  uint32_t pitch;    // lanes
+  uint32_t lanes;    // 0: all; 1..63: lanes below; 64 + n: lanes from n on
+  float scalar;
+};
+
+}  // namespace ascend_attention
+
+#endif  // ASCEND_ATTENTION_ASCEND_KERNELS_CCE_VECTOR_OPS_TEST_CASES_H_
