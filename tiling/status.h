@@ -73,11 +73,14 @@ class [[nodiscard]] Status {
 namespace status_internal {
 
 inline void Append(std::string& text, std::string_view part) { text.append(part); }
-inline void Append(std::string& text, bool value) { text.append(value ? "true" : "false"); }
-template <typename Number, typename = std::enable_if_t<std::is_arithmetic_v<Number> &&
-                                                       !std::is_same_v<Number, bool>>>
+// A template, so that a string literal does not convert to bool.
+template <typename Number, typename = std::enable_if_t<std::is_arithmetic_v<Number>>>
 void Append(std::string& text, Number value) {
-  text.append(std::to_string(value));
+  if constexpr (std::is_same_v<Number, bool>) {
+    text.append(value ? "true" : "false");
+  } else {
+    text.append(std::to_string(value));
+  }
 }
 
 template <typename... Parts>
