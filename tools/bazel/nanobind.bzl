@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """nanobind_extension: a Python module written in C++, with its .pyi stub."""
 
-load("@python_env//:defs.bzl", "EXT_SUFFIX", "INTERPRETER")
+load("@python_env//:defs.bzl", "EXT_SUFFIX", "INTERPRETER", "SITE_PACKAGES")
 load("@rules_cc//cc:defs.bzl", "cc_binary")
 load("//tools/bazel:defs.bzl", "AA_COPTS", "aa_py_library")
 
@@ -37,8 +37,12 @@ def nanobind_extension(name, srcs, deps = [], data = [], visibility = None, **kw
         name = name + "_stub",
         srcs = [":" + shared],
         outs = [name + ".pyi"],
-        # -B: no __pycache__ beside the input. The stub generator imports the module.
-        cmd = "'%s' -B -m nanobind.stubgen -q -m %s -i $$(dirname $<) -o $@" % (INTERPRETER, module),
+        # The stub generator imports the module. -B: no __pycache__ beside it.
+        cmd = "PYTHONPATH='%s' '%s' -B -m nanobind.stubgen -q -m %s -i $$(dirname $<) -o $@" % (
+            SITE_PACKAGES,
+            INTERPRETER,
+            module,
+        ),
         message = "Writing stub of",
     )
     aa_py_library(

@@ -68,6 +68,7 @@ _DEFS = """\
 INTERPRETER = "{interpreter}"
 PYTHON_VERSION = "{version}"
 EXT_SUFFIX = "{ext_suffix}"
+SITE_PACKAGES = "{site_packages}"
 WHEEL_TAG = "{wheel_tag}"
 VERSIONS = {versions}
 """
@@ -115,6 +116,7 @@ def _python_env_impl(rctx):
     rctx.file("defs.bzl", _DEFS.format(
         ext_suffix = env["ext_suffix"],
         interpreter = interpreter,
+        site_packages = rctx.path(env["nanobind"]).dirname,
         version = env["version"],
         versions = repr(env["versions"]),
         wheel_tag = env["wheel_tag"],
