@@ -40,7 +40,7 @@ void AppendCounts(std::string& text, const DecodePlan& plan) {
     least = std::min(least, plan.core_items()[core].item_count);
     most = std::max(most, plan.core_items()[core].item_count);
   }
-  AppendF(text, "  work items %u on %d of %u cores, %u..%u per core\n", header.num_items,
+  AppendF(text, "  work items %u on %d of %u cores, %u-%u per core\n", header.num_items,
           plan.used_cores(), header.num_cores, least, most);
   if (plan.has_splits()) {
     AppendF(text, "  splits     %u, of %u partials in all\n", header.num_splits,
@@ -76,7 +76,7 @@ void AppendWorkspace(std::string& text, const DecodePlanHeader& header) {
 }
 
 void AppendItem(std::string& text, const WorkItem& item) {
-  AppendF(text, "    sequence %u, kv heads %u..%u, tokens %u..%u", item.sequence,
+  AppendF(text, "    sequence %u, kv heads %u-%u, tokens [%u, %u)", item.sequence,
           item.kv_head_begin, item.kv_head_begin + item.kv_head_count - 1, item.token_begin,
           item.token_end);
   if (item.partial != kNoPartial) AppendF(text, ", partial %u", item.partial);
@@ -96,7 +96,7 @@ void AppendCores(std::string& text, const DecodePlan& plan) {
 void AppendSplits(std::string& text, const DecodePlan& plan) {
   for (uint32_t i = 0; i < plan.header().num_splits; ++i) {
     const SplitRange& split = plan.splits()[i];
-    AppendF(text, "  split %u: sequence %u, kv heads %u..%u, partials %u..%u\n", i, split.query_row,
+    AppendF(text, "  split %u: sequence %u, kv heads %u-%u, partials %u-%u\n", i, split.query_row,
             split.kv_head_begin, split.kv_head_begin + split.kv_head_count - 1, split.first_partial,
             split.first_partial + split.num_partials - 1);
   }

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// The walk by itself: it must compile as device code does, and a device store
+// must give the bytes that a host store gives.
+#include "tiling/abi/split_walk.h"
+
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include "gtest/gtest.h"
+
+namespace ascend_attention {
+namespace {
+
+// Prices in round numbers: a granule of one kv head costs 10.
+SplitParams RoundParams(uint32_t batch, uint32_t num_cores, uint32_t num_kv_heads,
+                        uint32_t kv_heads_per_group) {
+  SplitParams params = {};
+  params.batch = batch;
+  params.num_cores = num_cores;
+  params.num_kv_heads = num_kv_heads;
+  params.kv_heads_per_group = kv_heads_per_group;
+  params.item_cost = 20;
+  params.empty_item_cost = 5;
+  params.granule_cost = 10;
+  params.partial_cost = 2;
+  return params;
+}
+
+struct Recorded {
+  std::vector<WorkItem> items;
+  std::vector<SplitRange> splits;
+  std::vector<CoreItems> cores;
+
+  void AddItem(uint32_t index, const WorkItem& item) {
+    EXPECT_EQ(index, items.size());
+    items.push_back(item);
+  }
+  void AddSplit(uint32_t index, const SplitRange& split) {
+    EXPECT_EQ(index, splits.size());
+    splits.push_back(split);
+  }
+  void AddCore(uint32_t index, uint32_t first_item, uint32_t item_count) {
+    EXPECT_EQ(index, cores.size());
+    cores.push_back(CoreItems{first_item, item_count});
+  }
+};
+
+TEST(SplitWalk, CutsASegmentWhereTheBudgetEnds) {
+  const SplitParams params = RoundParams(1, 3, 1, 1);
+  const std::vector<int32_t> lens = {160};    // 10 granules
+  const SplitDecision decision = {62, 3, 1};  // room for 4 granules beside 22
+  Recorded sink;
+  const WalkResult result = WalkSegments(params, decision, lens.data(), sink);
+  EXPECT_EQ(result.leftover, 0u);
+  EXPECT_EQ(result.busiest, 62u);
+  ASSERT_EQ(sink.items.size(), 3u);
+  EXPECT_EQ(sink.items[0].token_end, 64u);
+  EXPECT_EQ(sink.items[1].token_begin, 64u);
+  EXPECT_EQ(sink.items[1].token_end, 128u);
+  EXPECT_EQ(sink.items[2].token_end, 160u);
+  ASSERT_EQ(sink.splits.size(), 1u);
+  EXPECT_EQ(sink.splits[0].num_partials, 3u);
+  EXPECT_EQ(sink.items[2].partial, 2u);
+}
+
+TEST(SplitWalk, ReportsWhatFoundNoCore) {
+  const SplitParams params = RoundParams(2, 1, 1, 1);
+  const std::vector<int32_t> lens = {16, 48};
+  const SplitDecision decision = {30, 1, 0};
+  CountOnly sink;
+  EXPECT_EQ(WalkSegments(params, decision, lens.data(), sink).leftover, 20u + 30u);
+}
+
+TEST(SplitWalk, DoesNotStartASliver) {
+  const SplitParams params = RoundParams(2, 2, 1, 1);
+  const std::vector<int32_t> lens = {64, 160};
+  // After sequence 0 (cost 60) 32 are left: 22 of overhead and one granule,
+  // which is less than half the overhead.
+  const SplitDecision decision = {92, 2, 1};
+  Recorded sink;
+  WalkSegments(params, decision, lens.data(), sink);
+  ASSERT_GE(sink.cores.size(), 1u);
+  EXPECT_EQ(sink.cores[0].item_count, 1u);
+  // With room for two granules it does start.
+  const SplitDecision wider = {102, 2, 1};
+  Recorded wider_sink;
+  WalkSegments(params, wider, lens.data(), wider_sink);
+  ASSERT_GE(wider_sink.cores.size(), 1u);
+  EXPECT_EQ(wider_sink.cores[0].item_count, 2u);
+}
+
+TEST(SplitWalk, GivesEveryGroupOfAnEmptySequenceOneItem) {
+  const SplitParams params = RoundParams(2, 4, 5, 2);
+  const std::vector<int32_t> lens = {0, 32};
+  const SplitDecision decision =
+      DecideSplit(params, SumLengths(lens.data(), params.batch), lens.data());
+  Recorded sink;
+  const WalkResult result = WalkSegments(params, decision, lens.data(), sink);
+  EXPECT_EQ(result.leftover, 0u);
+  ASSERT_GE(sink.items.size(), 3u);
+  for (int group = 0; group < 3; ++group) {
+    EXPECT_EQ(sink.items[group].sequence, 0u);
+    EXPECT_EQ(sink.items[group].token_end, 0u);
+    EXPECT_EQ(sink.items[group].partial, kNoPartial);
+  }
+  EXPECT_EQ(sink.items[2].kv_head_begin, 4u);
+  EXPECT_EQ(sink.items[2].kv_head_count, 1u);  // the last group is smaller
+}
+
+// Lengths at the end of the int32 range must not wrap.
+TEST(SplitWalk, CountsGranulesOfTheLongestInt32Length) {
+  const std::vector<int32_t> lens = {2147483647, 0, 1};
+  const LengthTotals totals = SumLengths(lens.data(), 3);
+  EXPECT_EQ(totals.granules, 134217728u + 1u);
+  EXPECT_EQ(totals.max_granules, 134217728u);
+  EXPECT_EQ(totals.num_empty, 1u);
+}
+
+#ifdef __clang__
+// The vendor compiler is a clang and knows global memory as an address space:
+// the walk must read lengths from, and write arrays to, such pointers.
+#define TEST_GM __attribute__((address_space(1)))
+
+TEST(SplitWalk, WritesTheSameBytesThroughDevicePointers) {
+  const SplitParams params = RoundParams(4, 3, 3, 2);
+  const std::vector<int32_t> lens = {100, 0, 777, 16};
+  const SplitDecision decision = {700, 3, 1};
+  struct Arrays {
+    CoreItems cores[3];
+    WorkItem items[10];
+    SplitRange splits[2];
+  };
+  Arrays host = {};
+  PlanArrays<CoreItems*, WorkItem*, SplitRange*> host_sink = {host.cores, host.items, host.splits};
+  const WalkResult expected = WalkSegments(params, decision, lens.data(), host_sink);
+  ASSERT_EQ(expected.leftover, 0u);
+
+  Arrays device = {};
+  PlanArrays<TEST_GM CoreItems*, TEST_GM WorkItem*, TEST_GM SplitRange*> device_sink = {
+      (TEST_GM CoreItems*)device.cores, (TEST_GM WorkItem*)device.items,
+      (TEST_GM SplitRange*)device.splits};
+  const auto* device_lens = (const TEST_GM int32_t*)lens.data();
+  const WalkResult result = WalkSegments(params, decision, device_lens, device_sink);
+  EXPECT_EQ(result.num_items, expected.num_items);
+  EXPECT_GT(result.num_splits, 0u);
+  EXPECT_EQ(std::memcmp(&host, &device, sizeof(host)), 0);
+}
+#endif
+
+}  // namespace
+}  // namespace ascend_attention

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sorts intervals and looks for gaps and overlaps; no cleverness on purpose.
+#include "tiling/plan_oracle.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+namespace ascend_attention {
+namespace {
+
+struct Interval {
+  uint64_t begin;
+  uint64_t end;
+  std::string name;
+};
+
+std::string ItemName(uint32_t index) { return "item " + std::to_string(index); }
+
+// "" if sorted intervals neither overlap nor, with `no_gaps`, leave room.
+std::string FindOverlap(std::vector<Interval> intervals, bool no_gaps) {
+  std::sort(intervals.begin(), intervals.end(), [](const Interval& a, const Interval& b) {
+    return std::tie(a.begin, a.end) < std::tie(b.begin, b.end);
+  });
+  for (size_t i = 1; i < intervals.size(); ++i) {
+    const Interval& before = intervals[i - 1];
+    const Interval& now = intervals[i];
+    if (now.begin < before.end) return now.name + " overlaps " + before.name;
+    if (no_gaps && now.begin > before.end) return "gap between " + before.name + ", " + now.name;
+  }
+  return "";
+}
+
+// Tokens of one (sequence, kv head).
+std::string FindTokenError(const std::vector<Interval>& ranges, uint64_t length) {
+  if (ranges.empty()) return "no item";
+  if (length == 0 && ranges.size() != 1) return "an empty sequence with several items";
+  uint64_t first = ranges.front().begin;
+  uint64_t last = ranges.front().end;
+  for (const Interval& range : ranges) {
+    if (length != 0 && range.begin >= range.end) return range.name + " has no tokens";
+    if (range.begin % kTokenGranule != 0) return range.name + " begins inside 16 tokens";
+    if (range.end % kTokenGranule != 0 && range.end != length) {
+      return range.name + " ends inside 16 tokens";
+    }
+    first = std::min(first, range.begin);
+    last = std::max(last, range.end);
+  }
+  if (first != 0 || last != length) {
+    return "tokens " + std::to_string(first) + ".." + std::to_string(last) + " of " +
+           std::to_string(length);
+  }
+  return FindOverlap(ranges, /*no_gaps=*/true);
+}
+
+std::vector<Interval> RegionsOf(const DecodePlanHeader& header) {
+  const auto interval = [](const char* name, const Region& region) {
+    return Interval{region.begin.bytes, region.begin.bytes + region.size.bytes, name};
+  };
+  return {
+      Interval{0, header.plan_size.bytes, "plan"}, interval("error_records", header.error_records),
+      interval("scores", header.scores),           interval("probs", header.probs),
+      interval("o_tiles", header.o_tiles),         interval("partial_out", header.partial_out),
+      interval("partial_lse", header.partial_lse)};
+}
+
+// Bytes that kernels use of each region, counted from the shape.
+std::vector<std::pair<Region, uint64_t>> UsedBytes(const DecodePlanHeader& header) {
+  const uint64_t rows =
+      uint64_t{header.kv_heads_per_group} * (header.num_heads / header.num_kv_heads);
+  const uint64_t lse_row = (rows + 7) / 8 * 8;
+  const uint64_t last_slot = uint64_t{header.num_cores} * kTileSlots - 1;
+  const uint64_t tile = rows * header.kv_tile_tokens;
+  return {
+      {header.error_records, uint64_t{header.num_cores} * sizeof(ErrorRecord)},
+      {header.scores, last_slot * header.scores_slot_size.bytes + tile * 4},
+      {header.probs, last_slot * header.probs_slot_size.bytes + tile * 2},
+      {header.o_tiles, last_slot * header.o_tile_slot_size.bytes + rows * header.head_dim * 4},
+      {header.partial_out, header.num_partials * rows * header.head_dim * 4},
+      {header.partial_lse, header.num_partials * lse_row * 4},
+  };
+}
+
+}  // namespace
+
+std::string FindCoverageError(const DecodePlan& plan, const std::vector<int32_t>& context_lens) {
+  const DecodePlanHeader& header = plan.header();
+  if (header.batch != context_lens.size()) return "batch differs";
+  std::vector<std::vector<Interval>> ranges(context_lens.size() * header.num_kv_heads);
+  for (uint32_t i = 0; i < header.num_items; ++i) {
+    const WorkItem& item = plan.items()[i];
+    if (item.sequence >= header.batch) return ItemName(i) + ": sequence beyond the batch";
+    if (item.query_row != item.sequence || item.q_len != 1) return ItemName(i) + ": query row";
+    if (item.kv_head_count == 0 || item.kv_head_count > header.kv_heads_per_group ||
+        item.kv_head_begin + item.kv_head_count > header.num_kv_heads) {
+      return ItemName(i) + ": kv heads";
+    }
+    for (uint32_t h = 0; h < item.kv_head_count; ++h) {
+      ranges[uint64_t{item.sequence} * header.num_kv_heads + item.kv_head_begin + h].push_back(
+          Interval{item.token_begin, item.token_end, ItemName(i)});
+    }
+  }
+  for (size_t i = 0; i < ranges.size(); ++i) {
+    const auto length = static_cast<uint64_t>(context_lens[i / header.num_kv_heads]);
+    const std::string error = FindTokenError(ranges[i], length);
+    if (!error.empty()) {
+      return "sequence " + std::to_string(i / header.num_kv_heads) + ", kv head " +
+             std::to_string(i % header.num_kv_heads) + ": " + error;
+    }
+  }
+  return "";
+}
+
+std::string FindPartialError(const DecodePlan& plan) {
+  const DecodePlanHeader& header = plan.header();
+  std::vector<Interval> cores;
+  uint64_t owned = 0;
+  for (uint32_t core = 0; core < header.num_cores; ++core) {
+    const CoreItems& range = plan.core_items()[core];
+    if (range.item_count == 0) continue;
+    cores.push_back(Interval{range.first_item, uint64_t{range.first_item} + range.item_count,
+                             "core " + std::to_string(core)});
+    owned += range.item_count;
+  }
+  const std::string overlap = FindOverlap(cores, /*no_gaps=*/true);
+  if (!overlap.empty()) return overlap;
+  if (owned != header.num_items) return "cores do not own all items";
+
+  // (query row, first kv head) -> (token_begin, partial), of split segments.
+  std::map<std::pair<uint32_t, uint32_t>, std::vector<std::pair<uint32_t, uint32_t>>> parts;
+  for (uint32_t i = 0; i < header.num_items; ++i) {
+    const WorkItem& item = plan.items()[i];
+    if (item.partial == kNoPartial) continue;
+    parts[{item.query_row, item.kv_head_begin}].push_back({item.token_begin, item.partial});
+  }
+  if (parts.size() != header.num_splits) return "number of splits";
+  std::vector<Interval> slots;
+  for (uint32_t i = 0; i < header.num_splits; ++i) {
+    const SplitRange& split = plan.splits()[i];
+    auto found = parts.find({split.query_row, split.kv_head_begin});
+    const std::string name = "split " + std::to_string(i);
+    if (found == parts.end()) return name + ": nothing is split there";
+    auto& in_token_order = found->second;
+    std::sort(in_token_order.begin(), in_token_order.end());
+    if (in_token_order.size() != split.num_partials || split.num_partials < 2) {
+      return name + ": number of partials";
+    }
+    for (uint32_t k = 0; k < split.num_partials; ++k) {
+      if (in_token_order[k].second != split.first_partial + k) return name + ": slot order";
+    }
+    slots.push_back(Interval{split.first_partial, split.first_partial + split.num_partials, name});
+  }
+  const std::string slot_error = FindOverlap(slots, /*no_gaps=*/true);
+  if (!slot_error.empty()) return slot_error;
+  uint64_t used = 0;
+  for (const Interval& slot : slots) used += slot.end - slot.begin;
+  return used == header.num_partials ? "" : "num_partials";
+}
+
+std::string FindRegionError(const DecodePlan& plan) {
+  const DecodePlanHeader& header = plan.header();
+  const std::vector<Interval> regions = RegionsOf(header);
+  for (const Interval& region : regions) {
+    if (region.begin % kRegionAlignmentBytes != 0) return region.name + " is not aligned";
+    if (region.end > header.workspace_size.bytes) return region.name + " leaves the workspace";
+  }
+  const std::string overlap = FindOverlap(regions, /*no_gaps=*/false);
+  if (!overlap.empty()) return overlap;
+  for (const auto& [region, used] : UsedBytes(header)) {
+    if (used > region.size.bytes) {
+      return "region at " + std::to_string(region.begin.bytes) + " is used to byte " +
+             std::to_string(used) + " of " + std::to_string(region.size.bytes);
+    }
+  }
+  std::vector<Interval> arrays = {
+      {0, sizeof(DecodePlanHeader), "header"},
+      {header.core_items.bytes, header.core_items.bytes + header.num_cores * sizeof(CoreItems),
+       "core_items"},
+      {header.items.bytes, header.items.bytes + header.num_items * sizeof(WorkItem), "items"},
+      {header.splits.bytes, header.splits.bytes + header.num_splits * sizeof(SplitRange), "splits"},
+  };
+  for (const Interval& array : arrays) {
+    if (array.begin % 64 != 0) return array.name + " is not aligned";
+    if (array.end > header.plan_size.bytes) return array.name + " leaves the plan";
+  }
+  return FindOverlap(arrays, /*no_gaps=*/false);
+}
+
+std::string FindPlanError(const DecodePlan& plan, const std::vector<int32_t>& context_lens) {
+  std::string error = FindCoverageError(plan, context_lens);
+  if (error.empty()) error = FindPartialError(plan);
+  if (error.empty()) error = FindRegionError(plan);
+  return error;
+}
+
+}  // namespace ascend_attention
