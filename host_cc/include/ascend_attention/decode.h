@@ -9,7 +9,8 @@
 //   for (layer : layers) op->Run(*plan, tensors(layer), stream);
 //
 // No ACL or torch type appears here: a stream is the engine's aclrtStream as
-// void*, device memory is void*. Nothing below throws.
+// void* (null: the device's default stream), device memory is void*. Nothing
+// below throws; every failure is a Status. README.md has the lifetime rules.
 //
 // Next: tiling/decode_planner.h - how lengths become work items.
 #ifndef ASCEND_ATTENTION_DECODE_H_
@@ -30,12 +31,16 @@ namespace ascend_attention {
 
 struct RuntimeOptions {
   int device = 0;
-  // Path or name of the ACL library. Empty: the libascendcl.so that this
-  // process has already loaded, else a real CANN one, else the virtual NPU
-  // that ships with this library.
+  // Path or name of the ACL library, or "vnpu" for the virtual NPU that ships
+  // with this library. Empty: ASCEND_ATTENTION_ACL_LIBRARY, else the
+  // libascendcl.so that this process has already loaded, else a real CANN one,
+  // else the virtual NPU.
   std::string acl_library;
-  // Folder with the kernel binaries. Empty: next to this library.
+  // Folder with vnpu/*.so or a2/*.o kernel binaries. Empty:
+  // ASCEND_ATTENTION_KERNEL_DIR, else next to this library.
   std::string kernel_dir;
+  // Cores to plan for and to launch on. 0: what the device reports.
+  int num_cores = 0;
 };
 
 // One device: the ACL entry points, the loaded kernels, the platform facts.
@@ -48,6 +53,13 @@ class Runtime {
   const Platform& platform() const;
   bool is_virtual() const;           // true on the virtual NPU
   std::string description() const;   // "Ascend910B1 (virtual NPU), 24 cores"
+  int device() const;
+  const std::string& acl_library() const;  // file of the ACL library in use
+  const std::string& acl_version() const;  // "CANN 8.5.0", "virtual NPU, ABI 1"
+
+  // Waits for everything on `stream`. If a kernel of ours stopped there, the
+  // error says why: OutOfRange "block_table[3][17] = 99999 is outside [0, 512)".
+  Status Synchronize(void* stream);
 
   class Impl;
   Impl& impl() const { return *impl_; }
@@ -67,46 +79,61 @@ struct DecodeTensors {
   float* lse = nullptr;  // [batch, num_heads] natural log; null: not wanted
 };
 
-// A batch of lengths turned into work, uploaded to one workspace. Keep it alive
-// until the work that was enqueued with it has finished.
+// A batch of lengths turned into work, uploaded to one workspace. Copies share
+// it. It is needed for Run, and names a device error only while it lives; work
+// that is enqueued already needs the workspace, but no longer the plan.
 class PreparedPlan {
  public:
   const DecodePlan& plan() const;
 
   class Impl;
   explicit PreparedPlan(std::shared_ptr<Impl> impl);
-  Impl& impl() const { return *impl_; }
+  const std::shared_ptr<Impl>& impl() const { return impl_; }
 
  private:
   std::shared_ptr<Impl> impl_;
 };
 
+// Cheap to copy; const calls from several threads are safe as long as each
+// workspace is used by one stream at a time.
 class DecodeAttention {
  public:
-  // `shape.batch` is the largest batch that will be planned.
+  // `shape.batch` is the largest batch that will be planned. num_cores 0 takes
+  // the runtime's. Unimplemented names the nearest shape that has a kernel.
   static StatusOr<DecodeAttention> Create(std::shared_ptr<Runtime> runtime,
-                                          const DecodeShape& shape, float softmax_scale);
+                                          const DecodeShape& shape, float softmax_scale,
+                                          int num_cores = 0);
+
+  const DecodeShape& shape() const;
 
   // Bytes of device memory that Plan and Run need: an upper bound for every
   // batch <= shape.batch and every length <= shape.max_context(). The memory
-  // needs no initial value.
+  // needs no initial value; its address is a multiple of 512.
   size_t workspace_bytes() const;
 
-  // Plans on the host and enqueues the upload of the plan on `stream`.
-  // context_lens: one length per sequence, 0..shape.max_context(); its size is
-  // the batch of the following Run calls.
-  StatusOr<PreparedPlan> Plan(const std::vector<int32_t>& context_lens, void* workspace,
+  // Plans on the host and enqueues the upload of the plan on `stream`; earlier
+  // work on that stream may still use the workspace. From then on earlier plans
+  // of this workspace cannot be Run.
+  // context_lens: one length per sequence, 0..shape.max_context(); their number
+  // is the batch of the following Run calls.
+  StatusOr<PreparedPlan> Plan(const int32_t* context_lens, size_t batch, void* workspace,
                               size_t workspace_size, void* stream) const;
+  StatusOr<PreparedPlan> Plan(const std::vector<int32_t>& context_lens, void* workspace,
+                              size_t workspace_size, void* stream) const {
+    return Plan(context_lens.data(), context_lens.size(), workspace, workspace_size, stream);
+  }
 
-  // Enqueues the decode (and, if any sequence is split, the combine) kernel.
+  // Enqueues the decode (and, if any sequence is split, the combine) kernel; it
+  // never waits. `plan` is one of this object's or its copies'. Another stream
+  // than Plan's is made to wait for the upload.
+  // Data pointers are multiples of 32 bytes, block_table and lse of 4.
   Status Run(const PreparedPlan& plan, const DecodeTensors& tensors, void* stream) const;
 
+  class Impl;
+
  private:
-  DecodeAttention() = default;
-  std::shared_ptr<Runtime> runtime_;
-  DecodeShape shape_;
-  float softmax_scale_ = 0;
-  size_t workspace_bytes_ = 0;
+  explicit DecodeAttention(std::shared_ptr<const Impl> impl);
+  std::shared_ptr<const Impl> impl_;
 };
 
 }  // namespace ascend_attention

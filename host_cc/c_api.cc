@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host_cc/include/ascend_attention/c_api.h"
+
+#include <memory>
+#include <new>
+#include <string>
+#include <utility>
+
+#include "host_cc/include/ascend_attention/decode.h"
+
+using ascend_attention::DecodeAttention;
+using ascend_attention::DecodeShape;
+using ascend_attention::DecodeTensors;
+using ascend_attention::DType;
+using ascend_attention::InvalidArgument;
+using ascend_attention::PreparedPlan;
+using ascend_attention::ResourceExhausted;
+using ascend_attention::Runtime;
+using ascend_attention::RuntimeOptions;
+using ascend_attention::Status;
+using ascend_attention::StatusCode;
+
+struct AscendAttentionRuntime {
+  std::shared_ptr<Runtime> runtime;
+  std::string description = {};  // kept: the C function returns a pointer to it
+};
+struct AscendAttentionDecode {
+  DecodeAttention decode;
+};
+struct AscendAttentionPlan {
+  PreparedPlan plan;
+};
+
+namespace {
+
+static_assert(ASCEND_ATTENTION_INVALID_ARGUMENT == static_cast<int>(StatusCode::kInvalidArgument));
+static_assert(ASCEND_ATTENTION_RESOURCE_EXHAUSTED ==
+              static_cast<int>(StatusCode::kResourceExhausted));
+static_assert(ASCEND_ATTENTION_FAILED_PRECONDITION ==
+              static_cast<int>(StatusCode::kFailedPrecondition));
+static_assert(ASCEND_ATTENTION_OUT_OF_RANGE == static_cast<int>(StatusCode::kOutOfRange));
+static_assert(ASCEND_ATTENTION_UNIMPLEMENTED == static_cast<int>(StatusCode::kUnimplemented));
+static_assert(ASCEND_ATTENTION_INTERNAL == static_cast<int>(StatusCode::kInternal));
+static_assert(ASCEND_ATTENTION_FLOAT16 == static_cast<int>(DType::kFloat16));
+static_assert(ASCEND_ATTENTION_BFLOAT16 == static_cast<int>(DType::kBFloat16));
+
+thread_local std::string last_error;
+
+int Report(const Status& status) {
+  if (!status.ok()) last_error = status.message();
+  return static_cast<int>(status.code());
+}
+
+std::string TextOrEmpty(const char* text) { return text == nullptr ? "" : text; }
+
+Status NullArgument(const char* name) { return InvalidArgument(name, " is NULL"); }
+
+// Moves a result into a handle of its own.
+template <typename Handle, typename Value>
+int Return(ascend_attention::StatusOr<Value> value, Handle** handle) {
+  if (!value.ok()) return Report(value.status());
+  auto* made = new (std::nothrow) Handle{*std::move(value)};
+  if (made == nullptr) return Report(ResourceExhausted("out of host memory"));
+  *handle = made;
+  return ASCEND_ATTENTION_OK;
+}
+
+}  // namespace
+
+const char* ascend_attention_last_error(void) { return last_error.c_str(); }
+
+int ascend_attention_runtime_open(const AscendAttentionRuntimeOptions* options,
+                                  AscendAttentionRuntime** runtime) {
+  if (runtime == nullptr) return Report(NullArgument("runtime"));
+  RuntimeOptions open;
+  if (options != nullptr) {
+    open.device = options->device;
+    open.acl_library = TextOrEmpty(options->acl_library);
+    open.kernel_dir = TextOrEmpty(options->kernel_dir);
+    open.num_cores = options->num_cores;
+  }
+  const int status = Return(Runtime::Open(open), runtime);
+  if (status == ASCEND_ATTENTION_OK) (*runtime)->description = (*runtime)->runtime->description();
+  return status;
+}
+
+void ascend_attention_runtime_close(AscendAttentionRuntime* runtime) { delete runtime; }
+
+const char* ascend_attention_runtime_description(const AscendAttentionRuntime* runtime) {
+  return runtime == nullptr ? "" : runtime->description.c_str();
+}
+
+int ascend_attention_runtime_synchronize(AscendAttentionRuntime* runtime, void* stream) {
+  if (runtime == nullptr) return Report(NullArgument("runtime"));
+  return Report(runtime->runtime->Synchronize(stream));
+}
+
+int ascend_attention_decode_create(AscendAttentionRuntime* runtime,
+                                   const AscendAttentionDecodeShape* shape, float softmax_scale,
+                                   AscendAttentionDecode** decode) {
+  if (runtime == nullptr) return Report(NullArgument("runtime"));
+  if (shape == nullptr) return Report(NullArgument("shape"));
+  if (decode == nullptr) return Report(NullArgument("decode"));
+  DecodeShape decode_shape;
+  decode_shape.batch = shape->batch;
+  decode_shape.num_heads = shape->num_heads;
+  decode_shape.num_kv_heads = shape->num_kv_heads;
+  decode_shape.head_dim = shape->head_dim;
+  decode_shape.kv_block_size = shape->kv_block_size;
+  decode_shape.num_kv_blocks = shape->num_kv_blocks;
+  decode_shape.max_kv_blocks = shape->max_kv_blocks;
+  decode_shape.dtype = static_cast<DType>(shape->dtype);
+  return Return(DecodeAttention::Create(runtime->runtime, decode_shape, softmax_scale), decode);
+}
+
+void ascend_attention_decode_destroy(AscendAttentionDecode* decode) { delete decode; }
+
+size_t ascend_attention_decode_workspace_bytes(const AscendAttentionDecode* decode) {
+  return decode == nullptr ? 0 : decode->decode.workspace_bytes();
+}
+
+int ascend_attention_decode_plan(const AscendAttentionDecode* decode, const int32_t* context_lens,
+                                 size_t batch, void* workspace, size_t workspace_size,
+                                 void* stream, AscendAttentionPlan** plan) {
+  if (decode == nullptr) return Report(NullArgument("decode"));
+  if (plan == nullptr) return Report(NullArgument("plan"));
+  return Return(decode->decode.Plan(context_lens, batch, workspace, workspace_size, stream), plan);
+}
+
+void ascend_attention_plan_destroy(AscendAttentionPlan* plan) { delete plan; }
+
+int ascend_attention_decode_run(const AscendAttentionDecode* decode,
+                                const AscendAttentionPlan* plan,
+                                const AscendAttentionDecodeTensors* tensors, void* stream) {
+  if (decode == nullptr) return Report(NullArgument("decode"));
+  if (plan == nullptr) return Report(NullArgument("plan"));
+  if (tensors == nullptr) return Report(NullArgument("tensors"));
+  DecodeTensors device;
+  device.query = tensors->query;
+  device.key_cache = tensors->key_cache;
+  device.value_cache = tensors->value_cache;
+  device.block_table = tensors->block_table;
+  device.out = tensors->out;
+  device.lse = tensors->lse;
+  return Report(decode->decode.Run(plan->plan, device, stream));
+}

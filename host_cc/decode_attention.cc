@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+// The decode operator: lengths -> plan -> upload; pointers -> launches.
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "host_cc/current_device.h"
+#include "host_cc/include/ascend_attention/decode.h"
+#include "host_cc/launch.h"
+#include "host_cc/runtime_impl.h"
+#include "host_cc/verbose.h"
+#include "tiling/decode_planner.h"
+
+namespace ascend_attention {
+namespace {
+
+constexpr uintptr_t kDatablockBytes = 32;  // grain of the vector cores' loads and stores
+constexpr uintptr_t kElementBytes = 4;     // block_table and lse are addressed by element
+
+// Rows that one vector core merges at a time (ascend_kernels/combine). More
+// blocks than slabs would start cores without work.
+constexpr uint32_t kCombineSlabRows = 8;
+constexpr uint32_t kVectorCoresPerCore = 2;
+
+bool IsAligned(const void* address, uintptr_t alignment) {
+  return reinterpret_cast<uintptr_t>(address) % alignment == 0;
+}
+
+std::string AddressText(const void* address) {
+  char text[2 + 16 + 1];
+  std::snprintf(text, sizeof(text), "0x%llx",
+                static_cast<unsigned long long>(reinterpret_cast<uintptr_t>(address)));
+  return text;
+}
+
+Status CheckAligned(const char* name, const void* address, uintptr_t alignment) {
+  if (IsAligned(address, alignment)) return OkStatus();
+  return InvalidArgument(name, " = ", AddressText(address), " is not a multiple of ", alignment,
+                         " bytes");
+}
+
+Status CheckPointer(const char* name, const void* address, uintptr_t alignment) {
+  if (address == nullptr) return InvalidArgument(name, " is null");
+  return CheckAligned(name, address, alignment);
+}
+
+Status CheckWorkspace(const void* workspace, size_t size, size_t needed) {
+  if (workspace == nullptr) return InvalidArgument("workspace is null; ", needed, " bytes needed");
+  AA_RETURN_IF_ERROR(CheckAligned("workspace", workspace, kRegionAlignmentBytes));
+  if (size >= needed) return OkStatus();
+  return ResourceExhausted("workspace of ", size, " bytes is too small: ", needed, " needed");
+}
+
+Status CheckTensors(const DecodeTensors& tensors, const DecodeShape& shape) {
+  AA_RETURN_IF_ERROR(CheckPointer("query", tensors.query, kDatablockBytes));
+  AA_RETURN_IF_ERROR(CheckPointer("out", tensors.out, kDatablockBytes));
+  AA_RETURN_IF_ERROR(CheckAligned("lse", tensors.lse, kElementBytes));
+  // Without kv blocks every sequence is empty and none of these is read.
+  if (shape.max_context() == 0 || shape.num_kv_blocks == 0) return OkStatus();
+  AA_RETURN_IF_ERROR(CheckPointer("key_cache", tensors.key_cache, kDatablockBytes));
+  AA_RETURN_IF_ERROR(CheckPointer("value_cache", tensors.value_cache, kDatablockBytes));
+  return CheckPointer("block_table", tensors.block_table, kElementBytes);
+}
+
+uint32_t CombineBlocks(const DecodePlan& plan) {
+  const DecodePlanHeader& header = plan.header();
+  const uint32_t q_per_kv = header.num_heads / header.num_kv_heads;
+  uint64_t slabs = 0;
+  for (uint32_t i = 0; i < header.num_splits; ++i) {
+    const SplitRange& split = plan.splits()[i];
+    const uint64_t rows = uint64_t{split.kv_head_count} * q_per_kv * split.q_len;
+    slabs += (rows + kCombineSlabRows - 1) / kCombineSlabRows;
+  }
+  return static_cast<uint32_t>(
+      std::min<uint64_t>(slabs, uint64_t{header.num_cores} * kVectorCoresPerCore));
+}
+
+// Plan bytes and zeroed error records in one copy: the records follow the plan.
+Status Upload(PreparedPlan::Impl& prepared, size_t workspace_size) {
+  Runtime::Impl& runtime = prepared.runtime();
+  const AclApi& acl = *runtime.acl;
+  const DecodePlanHeader& header = prepared.plan.header();
+  const size_t plan_size = prepared.plan.bytes().size();
+  const Region& records = header.error_records;
+  const size_t size = records.begin.bytes + records.size.bytes;
+  if (records.begin.bytes < plan_size || size > workspace_size) {
+    return Internal("plan of ", plan_size, " bytes has its error records at ", records.begin.bytes);
+  }
+  AA_ASSIGN_OR_RETURN(prepared.upload, runtime.uploads.Acquire(size));
+  UploadSlot& slot = prepared.upload;
+  std::memcpy(slot.data, prepared.plan.bytes().data(), plan_size);
+  std::memset(slot.data + plan_size, 0, size - plan_size);
+  AA_RETURN_IF_ERROR(acl.Check(
+      acl.aclrtMemcpyAsync(prepared.workspace, workspace_size, slot.data, size,
+                           ACL_MEMCPY_HOST_TO_DEVICE, prepared.stream),
+      "aclrtMemcpyAsync(plan, ", size, ")"));
+  slot.in_flight = true;
+  const Status recorded =
+      acl.Check(acl.aclrtRecordEvent(slot.event, prepared.stream), "aclrtRecordEvent(plan)");
+  if (recorded.ok()) return recorded;
+  // Without the event only an idle stream tells that the slot is free.
+  slot.in_flight = acl.aclrtSynchronizeStream(prepared.stream) != ACL_SUCCESS;
+  return recorded;
+}
+
+Status LaunchKernels(const PreparedPlan::Impl& prepared, const DecodeTensors& tensors,
+                     void* stream) {
+  const Runtime::Impl& runtime = prepared.runtime();
+  const DecodeAttention::Impl& op = *prepared.op;
+  const uint64_t flags = tensors.lse == nullptr ? 0 : kLaunchWriteLse;
+  DecodeKernelArgs decode;
+  decode.sync_address = runtime.sync_address;
+  decode.query = tensors.query;
+  decode.key_cache = tensors.key_cache;
+  decode.value_cache = tensors.value_cache;
+  decode.block_table = tensors.block_table;
+  decode.out = tensors.out;
+  decode.lse = tensors.lse;
+  decode.workspace = prepared.workspace;
+  decode.flags = flags;
+  AA_RETURN_IF_ERROR(Launch(*runtime.acl, op.decode, prepared.decode_blocks, decode, stream));
+  if (prepared.combine_blocks == 0) return OkStatus();
+
+  CombineKernelArgs combine;
+  combine.out = tensors.out;
+  combine.lse = tensors.lse;
+  combine.workspace = prepared.workspace;
+  combine.flags = flags;
+  return Launch(*runtime.acl, op.combine, prepared.combine_blocks, combine, stream);
+}
+
+// Microseconds of host time since construction, for verbose lines.
+class Stopwatch {
+ public:
+  double us() const {
+    const auto elapsed = std::chrono::steady_clock::now() - start_;
+    return std::chrono::duration<double, std::micro>(elapsed).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+void VerbosePlan(const PreparedPlan::Impl& prepared, double host_us) {
+  const DecodePlanHeader& header = prepared.plan.header();
+  Verbose("plan",
+          "batch,num_heads,num_kv_heads,head_dim,kv_block_size,dtype,num_cores,used_cores,"
+          "num_items,num_splits,num_partials,workspace_bytes,balance,host_us",
+          header.batch, header.num_heads, header.num_kv_heads, header.head_dim,
+          header.kv_block_size, header.dtype == DType::kBFloat16 ? "bf16" : "f16",
+          header.num_cores, prepared.decode_blocks, header.num_items, header.num_splits,
+          header.num_partials, prepared.op->workspace_bytes, prepared.plan.prediction().balance(),
+          host_us);
+}
+
+void VerboseRun(const PreparedPlan::Impl& prepared, const DecodeTensors& tensors, void* stream,
+                double host_us) {
+  Verbose("run", "batch,decode_blocks,combine_blocks,lse,stream,host_us",
+          prepared.plan.header().batch, prepared.decode_blocks, prepared.combine_blocks,
+          tensors.lse != nullptr, AddressText(stream), host_us);
+}
+
+}  // namespace
+
+PreparedPlan::Impl::~Impl() {
+  runtime().plans.Forget(workspace, this);
+  if (upload.data != nullptr) runtime().uploads.Release(upload);
+}
+
+PreparedPlan::PreparedPlan(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+const DecodePlan& PreparedPlan::plan() const { return impl_->plan; }
+
+DecodeAttention::DecodeAttention(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+const DecodeShape& DecodeAttention::shape() const { return impl_->shape; }
+size_t DecodeAttention::workspace_bytes() const { return impl_->workspace_bytes; }
+
+StatusOr<DecodeAttention> DecodeAttention::Create(std::shared_ptr<Runtime> runtime,
+                                                  const DecodeShape& shape, float softmax_scale,
+                                                  int num_cores) {
+  if (runtime == nullptr) return InvalidArgument("runtime is null");
+  if (num_cores < 0) return InvalidArgument("num_cores = ", num_cores, "; expected 0 or more");
+  auto op = std::make_shared<Impl>();
+  op->platform = runtime->platform();
+  if (num_cores > 0) op->platform.num_cores = num_cores;
+  AA_ASSIGN_OR_RETURN(const ByteCount workspace, DecodeWorkspaceBytes(shape, op->platform));
+  op->workspace_bytes = workspace.bytes;
+  op->shape = shape;
+  op->softmax_scale = softmax_scale;
+
+  Runtime::Impl& impl = runtime->impl();
+  const CurrentDevice current(*impl.acl, impl.device);
+  AA_RETURN_IF_ERROR(current.status());
+  AA_ASSIGN_OR_RETURN(op->decode, impl.kernels->Get(KernelName("decode", shape.dtype)));
+  AA_ASSIGN_OR_RETURN(op->combine, impl.kernels->Get(KernelName("combine", shape.dtype)));
+  op->runtime = std::move(runtime);
+  return DecodeAttention(std::move(op));
+}
+
+StatusOr<PreparedPlan> DecodeAttention::Plan(const int32_t* context_lens, size_t batch,
+                                             void* workspace, size_t workspace_size,
+                                             void* stream) const {
+  const Stopwatch stopwatch;
+  if (context_lens == nullptr && batch != 0) return InvalidArgument("context_lens is null");
+  AA_RETURN_IF_ERROR(CheckWorkspace(workspace, workspace_size, impl_->workspace_bytes));
+  auto prepared = std::make_shared<PreparedPlan::Impl>(impl_, workspace, stream);
+  AA_RETURN_IF_ERROR(PlanDecode(impl_->shape, impl_->platform, context_lens, batch,
+                                impl_->softmax_scale, &prepared->plan));
+  prepared->decode_blocks = static_cast<uint32_t>(std::max(1, prepared->plan.used_cores()));
+  prepared->combine_blocks = CombineBlocks(prepared->plan);
+
+  Runtime::Impl& runtime = prepared->runtime();
+  const CurrentDevice current(*runtime.acl, runtime.device);
+  AA_RETURN_IF_ERROR(current.status());
+  // Even a failed upload may have changed the workspace: no plan is current then.
+  runtime.plans.SetCurrent(workspace, nullptr);
+  AA_RETURN_IF_ERROR(Upload(*prepared, workspace_size));
+  runtime.plans.SetCurrent(workspace, prepared.get());
+  if (VerboseEnabled()) VerbosePlan(*prepared, stopwatch.us());
+  return PreparedPlan(std::move(prepared));
+}
+
+Status DecodeAttention::Run(const PreparedPlan& plan, const DecodeTensors& tensors,
+                            void* stream) const {
+  const Stopwatch stopwatch;
+  const std::shared_ptr<PreparedPlan::Impl>& prepared = plan.impl();
+  if (prepared == nullptr || prepared->op != impl_) {
+    return FailedPrecondition("plan was made by another DecodeAttention");
+  }
+  AA_RETURN_IF_ERROR(CheckTensors(tensors, impl_->shape));
+  Runtime::Impl& runtime = prepared->runtime();
+  if (!runtime.plans.IsCurrent(prepared->workspace, prepared.get())) {
+    return FailedPrecondition("plan is stale: a later Plan() used the workspace at ",
+                              AddressText(prepared->workspace));
+  }
+  const AclApi& acl = *runtime.acl;
+  const CurrentDevice current(acl, runtime.device);
+  AA_RETURN_IF_ERROR(current.status());
+  if (stream != prepared->stream) {
+    AA_RETURN_IF_ERROR(acl.Check(acl.aclrtStreamWaitEvent(stream, prepared->upload.event),
+                                 "aclrtStreamWaitEvent(plan)"));
+  }
+  runtime.plans.NoteRun(stream, prepared);
+  AA_RETURN_IF_ERROR(LaunchKernels(*prepared, tensors, stream));
+  if (VerboseEnabled()) VerboseRun(*prepared, tensors, stream, stopwatch.us());
+  return OkStatus();
+}
+
+}  // namespace ascend_attention

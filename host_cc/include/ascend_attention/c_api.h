@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Paged-attention decode from C: the functions of decode.h with opaque handles.
+ * Lifetime and stream rules are those of README.md.
+ *
+ * Every int result is an AscendAttentionStatus. On a failure the text is in
+ * ascend_attention_last_error() of the same thread, and output parameters are
+ * unchanged. A handle made from another keeps that one alive: handles may be
+ * destroyed in any order, NULL included.
+ *
+ * Next: decode.h - what each call means.
+ */
+#ifndef ASCEND_ATTENTION_C_API_H_
+#define ASCEND_ATTENTION_C_API_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define ASCEND_ATTENTION_EXPORT __attribute__((visibility("default")))
+
+typedef enum AscendAttentionStatus {
+  ASCEND_ATTENTION_OK = 0,
+  ASCEND_ATTENTION_INVALID_ARGUMENT = 3,
+  ASCEND_ATTENTION_RESOURCE_EXHAUSTED = 8,
+  ASCEND_ATTENTION_FAILED_PRECONDITION = 9,
+  ASCEND_ATTENTION_OUT_OF_RANGE = 11,
+  ASCEND_ATTENTION_UNIMPLEMENTED = 12,
+  ASCEND_ATTENTION_INTERNAL = 13
+} AscendAttentionStatus;
+
+typedef enum AscendAttentionDType {
+  ASCEND_ATTENTION_FLOAT16 = 0,
+  ASCEND_ATTENTION_BFLOAT16 = 1
+} AscendAttentionDType;
+
+typedef struct AscendAttentionRuntime AscendAttentionRuntime;
+typedef struct AscendAttentionDecode AscendAttentionDecode;
+typedef struct AscendAttentionPlan AscendAttentionPlan;
+
+/* Zero-initialise, then set what is not the default. */
+typedef struct AscendAttentionRuntimeOptions {
+  int device;
+  const char* acl_library; /* NULL: search; "vnpu": the virtual NPU */
+  const char* kernel_dir;  /* NULL: beside the library */
+  int num_cores;           /* 0: what the device reports */
+} AscendAttentionRuntimeOptions;
+
+/* query       [batch, num_heads, head_dim]
+ * key/value   [num_kv_blocks, kv_block_size, num_kv_heads, head_dim]
+ * block_table [batch, max_kv_blocks] int32 */
+typedef struct AscendAttentionDecodeShape {
+  int64_t batch; /* the largest that will be planned */
+  int64_t num_heads;
+  int64_t num_kv_heads;
+  int64_t head_dim;
+  int64_t kv_block_size;
+  int64_t num_kv_blocks;
+  int64_t max_kv_blocks;
+  AscendAttentionDType dtype;
+} AscendAttentionDecodeShape;
+
+/* Device pointers. */
+typedef struct AscendAttentionDecodeTensors {
+  const void* query;
+  const void* key_cache;
+  const void* value_cache;
+  const int32_t* block_table;
+  void* out;
+  float* lse; /* [batch, num_heads]; NULL: not wanted */
+} AscendAttentionDecodeTensors;
+
+/* Text of this thread's latest failure; valid until its next one. Never NULL. */
+ASCEND_ATTENTION_EXPORT const char* ascend_attention_last_error(void);
+
+/* options may be NULL. */
+ASCEND_ATTENTION_EXPORT int ascend_attention_runtime_open(
+    const AscendAttentionRuntimeOptions* options, AscendAttentionRuntime** runtime);
+ASCEND_ATTENTION_EXPORT void ascend_attention_runtime_close(AscendAttentionRuntime* runtime);
+/* "Ascend910B1 (virtual NPU), 24 cores"; valid as long as the handle. */
+ASCEND_ATTENTION_EXPORT const char* ascend_attention_runtime_description(
+    const AscendAttentionRuntime* runtime);
+/* Waits for the stream; a bad page id found on the device is named by row and index. */
+ASCEND_ATTENTION_EXPORT int ascend_attention_runtime_synchronize(AscendAttentionRuntime* runtime,
+                                                                 void* stream);
+
+ASCEND_ATTENTION_EXPORT int ascend_attention_decode_create(AscendAttentionRuntime* runtime,
+                                                           const AscendAttentionDecodeShape* shape,
+                                                           float softmax_scale,
+                                                           AscendAttentionDecode** decode);
+ASCEND_ATTENTION_EXPORT void ascend_attention_decode_destroy(AscendAttentionDecode* decode);
+ASCEND_ATTENTION_EXPORT size_t
+ascend_attention_decode_workspace_bytes(const AscendAttentionDecode* decode);
+
+/* context_lens: `batch` lengths in host memory, read before the call returns. */
+ASCEND_ATTENTION_EXPORT int ascend_attention_decode_plan(const AscendAttentionDecode* decode,
+                                                         const int32_t* context_lens, size_t batch,
+                                                         void* workspace, size_t workspace_size,
+                                                         void* stream, AscendAttentionPlan** plan);
+ASCEND_ATTENTION_EXPORT void ascend_attention_plan_destroy(AscendAttentionPlan* plan);
+
+ASCEND_ATTENTION_EXPORT int ascend_attention_decode_run(const AscendAttentionDecode* decode,
+                                                        const AscendAttentionPlan* plan,
+                                                        const AscendAttentionDecodeTensors* tensors,
+                                                        void* stream);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* ASCEND_ATTENTION_C_API_H_ */

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host_cc/launch.h"
+
+namespace ascend_attention {
+
+Status LaunchBytes(const AclApi& acl, const Kernel& kernel, uint32_t num_blocks, void* args,
+                   size_t args_size, void* stream) {
+  // No launch attributes: the kernels have no barrier over all cores, so cores
+  // may start one by one as they become free.
+  const int error = acl.aclrtLaunchKernelWithHostArgs(kernel.function, num_blocks, stream, nullptr,
+                                                      args, args_size, nullptr, 0);
+  return acl.Check(error, "aclrtLaunchKernelWithHostArgs(", kernel.name, ", ", num_blocks,
+                   " blocks)");
+}
+
+StatusOr<uint64_t> HardwareSyncAddress(const AclApi& acl) {
+  if (acl.aclrtGetHardwareSyncAddr != nullptr) {
+    void* address = nullptr;
+    AA_RETURN_IF_ERROR(
+        acl.Check(acl.aclrtGetHardwareSyncAddr(&address), "aclrtGetHardwareSyncAddr()"));
+    return static_cast<uint64_t>(reinterpret_cast<uintptr_t>(address));
+  }
+  uint64_t address = 0;
+  uint32_t size = 0;
+  AA_RETURN_IF_ERROR(acl.Check(acl.rtGetC2cCtrlAddr(&address, &size), "rtGetC2cCtrlAddr()"));
+  return address;
+}
+
+}  // namespace ascend_attention

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// The argument structs of our kernels, and their launch. Field order is the
+// parameter order of the kernel entry (ascend_kernels/decode/decode_args.h):
+// the runtime copies the struct as it is, so change both together.
+//
+// Next: ascend_kernels/decode/decode_cube.h - what starts running.
+#ifndef ASCEND_ATTENTION_HOST_CC_LAUNCH_H_
+#define ASCEND_ATTENTION_HOST_CC_LAUNCH_H_
+
+#include <cstdint>
+
+#include "host_cc/acl_api.h"
+#include "host_cc/kernel_library.h"
+
+namespace ascend_attention {
+
+struct DecodeKernelArgs {
+  uint64_t sync_address = 0;  // for set_ffts_base_addr
+  const void* query = nullptr;
+  const void* key_cache = nullptr;
+  const void* value_cache = nullptr;
+  const int32_t* block_table = nullptr;
+  void* out = nullptr;
+  float* lse = nullptr;
+  void* workspace = nullptr;
+  uint64_t flags = 0;  // kLaunchWriteLse
+};
+static_assert(sizeof(DecodeKernelArgs) == 9 * 8, "one 8-byte slot per kernel parameter");
+
+struct CombineKernelArgs {
+  void* out = nullptr;
+  float* lse = nullptr;
+  void* workspace = nullptr;
+  uint64_t flags = 0;
+};
+static_assert(sizeof(CombineKernelArgs) == 4 * 8, "one 8-byte slot per kernel parameter");
+
+// Enqueues the kernel. num_blocks counts AIC cores (each with its two AIVs) for
+// a mixed kernel, AIV cores for a vector kernel. `args` is copied.
+Status LaunchBytes(const AclApi& acl, const Kernel& kernel, uint32_t num_blocks, void* args,
+                   size_t args_size, void* stream);
+
+template <typename Args>
+Status Launch(const AclApi& acl, const Kernel& kernel, uint32_t num_blocks, Args args,
+              void* stream) {
+  return LaunchBytes(acl, kernel, num_blocks, &args, sizeof(args), stream);
+}
+
+// The device's address for cross-core signals; constant per device.
+StatusOr<uint64_t> HardwareSyncAddress(const AclApi& acl);
+
+}  // namespace ascend_attention
+
+#endif  // ASCEND_ATTENTION_HOST_CC_LAUNCH_H_

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a Runtime keeps for one device, and what a PreparedPlan holds on to.
+//
+// Next: host_cc/decode_attention.cc - plan and run.
+#ifndef ASCEND_ATTENTION_HOST_CC_RUNTIME_IMPL_H_
+#define ASCEND_ATTENTION_HOST_CC_RUNTIME_IMPL_H_
+
+#include <cstdint>
+#include <memory>
+
+#include "host_cc/acl_api.h"
+#include "host_cc/include/ascend_attention/decode.h"
+#include "host_cc/kernel_library.h"
+#include "host_cc/plan_registry.h"
+#include "host_cc/upload_pool.h"
+
+namespace ascend_attention {
+
+class Runtime::Impl {
+ public:
+  // Opens the device through a given table; Runtime::Open loads the table first.
+  static StatusOr<std::shared_ptr<Runtime>> Open(std::shared_ptr<const AclApi> acl,
+                                                 const RuntimeOptions& options);
+
+  Impl(std::shared_ptr<const AclApi> acl, int device) : acl(acl), device(device), uploads(acl) {}
+  ~Impl();
+
+  const std::shared_ptr<const AclApi> acl;
+  const int device;
+  Platform platform;
+  uint64_t sync_address = 0;
+  std::shared_ptr<KernelLibrary> kernels;
+  UploadPool uploads;
+  PlanRegistry plans;
+
+ private:
+  Status Initialize(const RuntimeOptions& options);
+};
+
+class DecodeAttention::Impl {
+ public:
+  std::shared_ptr<Runtime> runtime;
+  Platform platform;  // of the runtime, with this operator's core count
+  DecodeShape shape;
+  float softmax_scale = 0;
+  size_t workspace_bytes = 0;
+  Kernel decode;
+  Kernel combine;
+};
+
+class PreparedPlan::Impl {
+ public:
+  Impl(std::shared_ptr<const DecodeAttention::Impl> op, void* workspace, void* stream)
+      : op(std::move(op)), workspace(workspace), stream(stream) {}
+  ~Impl();
+
+  Runtime::Impl& runtime() const { return op->runtime->impl(); }
+
+  const std::shared_ptr<const DecodeAttention::Impl> op;  // that planned
+  void* const workspace;
+  void* const stream;  // where the upload is enqueued
+  DecodePlan plan;
+  uint32_t decode_blocks = 0;
+  uint32_t combine_blocks = 0;  // 0: nothing is split
+  UploadSlot upload;
+};
+
+// What the kernels of this plan wrote into its error records: OutOfRange naming
+// row and index for a bad page id, OK if no record is set. Reads device memory.
+Status ReadErrorRecords(const PreparedPlan::Impl& plan);
+
+}  // namespace ascend_attention
+
+#endif  // ASCEND_ATTENTION_HOST_CC_RUNTIME_IMPL_H_

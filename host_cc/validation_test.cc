@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bad input: each mistake gets its text, nothing is launched or uploaded, and
+// `out` stays as it was.
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "host_cc/include/ascend_attention/decode.h"
+#include "host_cc/include/ascend_attention/device_buffer.h"
+#include "host_cc/testing/fake_acl.h"
+
+namespace ascend_attention {
+namespace {
+
+constexpr char kStream[] = "a stream";
+void* const stream = const_cast<char*>(kStream);
+
+DecodeShape GoodShape() {
+  DecodeShape shape;
+  shape.batch = 4;
+  shape.num_heads = 32;
+  shape.num_kv_heads = 8;
+  shape.head_dim = 128;
+  shape.kv_block_size = 128;
+  shape.num_kv_blocks = 512;
+  shape.max_kv_blocks = 64;
+  return shape;
+}
+
+// ---- Create -----------------------------------------------------------------
+
+struct ShapeCase {
+  const char* name;
+  std::function<void(DecodeShape&)> spoil;
+  const char* error;
+};
+
+class BadShape : public testing::TestWithParam<ShapeCase> {};
+
+TEST_P(BadShape, IsRefusedByName) {
+  FakeAcl fake;
+  auto runtime = fake.OpenRuntime();
+  ASSERT_TRUE(runtime.ok()) << runtime.status().ToString();
+  DecodeShape shape = GoodShape();
+  GetParam().spoil(shape);
+  const auto op = DecodeAttention::Create(*runtime, shape, 0.1f);
+  EXPECT_EQ(op.status().ToString(), GetParam().error);
+  EXPECT_EQ(fake.Count("aclrtBinaryLoadFromData"), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, BadShape,
+    testing::Values(
+        ShapeCase{"NoBatch", [](DecodeShape& s) { s.batch = 0; },
+                  "INVALID_ARGUMENT: batch = 0; expected at least 1"},
+        ShapeCase{"Heads", [](DecodeShape& s) { s.num_heads = 33; },
+                  "INVALID_ARGUMENT: num_heads = 33 is not a multiple of num_kv_heads = 8"},
+        ShapeCase{"HeadDim", [](DecodeShape& s) { s.head_dim = 80; },
+                  "UNIMPLEMENTED: head_dim = 80 has no kernel; nearest supported: 64, 128"},
+        ShapeCase{"BlockSize", [](DecodeShape& s) { s.kv_block_size = 20; },
+                  "UNIMPLEMENTED: kv_block_size = 20 has no kernel (multiples of 16 in 16..256 "
+                  "have); nearest supported: 16, 32"},
+        ShapeCase{"DType", [](DecodeShape& s) { s.dtype = static_cast<DType>(7); },
+                  "UNIMPLEMENTED: dtype code 7 has no kernel; supported: 0 (float16), "
+                  "1 (bfloat16)"}),
+    [](const auto& info) { return std::string(info.param.name); });
+
+TEST(Create, RefusesBadCoreCount) {
+  FakeAcl fake;
+  auto runtime = *fake.OpenRuntime();
+  EXPECT_EQ(DecodeAttention::Create(runtime, GoodShape(), 0.1f, -1).status().message(),
+            "num_cores = -1; expected 0 or more");
+  EXPECT_EQ(DecodeAttention::Create(runtime, GoodShape(), 0.1f, 2000).status().message(),
+            "num_cores = 2000; expected 1..1024");
+}
+
+TEST(Create, NeedsARuntime) {
+  EXPECT_EQ(DecodeAttention::Create(nullptr, GoodShape(), 0.1f).status().ToString(),
+            "INVALID_ARGUMENT: runtime is null");
+}
+
+// ---- Plan and Run ------------------------------------------------------------
+
+class DecodeInput : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto opened = fake_.OpenRuntime();
+    ASSERT_TRUE(opened.ok()) << opened.status().ToString();
+    runtime_ = *opened;
+    auto made = DecodeAttention::Create(runtime_, GoodShape(), 0.1f);
+    ASSERT_TRUE(made.ok()) << made.status().ToString();
+    op_.emplace(*made);
+    workspace_ = *DeviceBuffer::Allocate(runtime_, op_->workspace_bytes());
+    out_ = *DeviceBuffer::Allocate(runtime_, kTensorBytes);
+    ASSERT_TRUE(workspace_.Fill(kUntouched).ok());
+    ASSERT_TRUE(out_.Fill(kUntouched).ok());
+    tensors_.query = tensors_.key_cache = tensors_.value_cache = reinterpret_cast<void*>(0x1000);
+    tensors_.block_table = reinterpret_cast<const int32_t*>(0x2004);
+    tensors_.out = out_.data();
+    tensors_.lse = reinterpret_cast<float*>(0x3004);
+  }
+
+  Status PlanStatus(const std::vector<int32_t>& lens) {
+    return op_->Plan(lens, workspace_.data(), workspace_.size(), stream).status();
+  }
+
+  void ExpectUntouched(const DeviceBuffer& buffer) {
+    std::vector<uint8_t> bytes(buffer.size());
+    ASSERT_TRUE(buffer.Download(bytes.data(), bytes.size()).ok());
+    EXPECT_EQ(bytes, std::vector<uint8_t>(buffer.size(), kUntouched));
+  }
+
+  void ExpectNothingHappened() {
+    EXPECT_EQ(fake_.launches.size(), 0u);
+    EXPECT_EQ(fake_.Count("aclrtMemcpyAsync"), 0);
+    ExpectUntouched(workspace_);
+    ExpectUntouched(out_);
+  }
+
+  static constexpr uint8_t kUntouched = 0xa5;
+  static constexpr size_t kTensorBytes = 4 * 32 * 128 * 2;
+
+  FakeAcl fake_;
+  std::shared_ptr<Runtime> runtime_;
+  std::optional<DecodeAttention> op_;
+  DeviceBuffer workspace_;
+  DeviceBuffer out_;
+  DecodeTensors tensors_;
+};
+
+TEST_F(DecodeInput, NegativeLength) {
+  EXPECT_EQ(PlanStatus({5, -1, 7}).ToString(),
+            "INVALID_ARGUMENT: context_lens[1] = -1 is negative; expected 0..8192");
+  ExpectNothingHappened();
+}
+
+TEST_F(DecodeInput, LengthBeyondTheTable) {
+  EXPECT_EQ(PlanStatus({1, 2, 3, 9000}).ToString(),
+            "OUT_OF_RANGE: context_lens[3] = 9000 exceeds what a block_table row holds: "
+            "64 x 128 = 8192");
+  ExpectNothingHappened();
+}
+
+TEST_F(DecodeInput, BatchBeyondCapacity) {
+  EXPECT_EQ(PlanStatus({1, 1, 1, 1, 1}).ToString(),
+            "INVALID_ARGUMENT: batch = 5 exceeds the planned capacity of 4");
+  ExpectNothingHappened();
+}
+
+TEST_F(DecodeInput, NoLengths) {
+  EXPECT_EQ(PlanStatus({}).ToString(), "INVALID_ARGUMENT: batch = 0; expected 1..4");
+  EXPECT_EQ(op_->Plan(nullptr, 2, workspace_.data(), workspace_.size(), stream).status().ToString(),
+            "INVALID_ARGUMENT: context_lens is null");
+  ExpectNothingHappened();
+}
+
+TEST_F(DecodeInput, WorkspaceOneByteTooSmall) {
+  const size_t needed = op_->workspace_bytes();
+  EXPECT_EQ(op_->Plan({1}, workspace_.data(), needed - 1, stream).status().ToString(),
+            "RESOURCE_EXHAUSTED: workspace of " + std::to_string(needed - 1) +
+                " bytes is too small: " + std::to_string(needed) + " needed");
+  ExpectNothingHappened();
+}
+
+TEST_F(DecodeInput, WorkspaceOfExactlyTheBytesIsEnough) {
+  EXPECT_TRUE(op_->Plan({1}, workspace_.data(), op_->workspace_bytes(), stream).ok());
+}
+
+TEST_F(DecodeInput, WorkspaceNullOrMisaligned) {
+  const std::string needed = std::to_string(op_->workspace_bytes());
+  EXPECT_EQ(op_->Plan({1}, nullptr, workspace_.size(), stream).status().ToString(),
+            "INVALID_ARGUMENT: workspace is null; " + needed + " bytes needed");
+  EXPECT_EQ(op_->Plan({1}, reinterpret_cast<void*>(0x10100), size_t{1} << 40, stream)
+                .status()
+                .ToString(),
+            "INVALID_ARGUMENT: workspace = 0x10100 is not a multiple of 512 bytes");
+  ExpectNothingHappened();
+}
+
+struct TensorCase {
+  const char* name;
+  std::function<void(DecodeTensors&)> spoil;
+  const char* error;
+};
+
+class BadTensor : public DecodeInput, public testing::WithParamInterface<TensorCase> {};
+
+TEST_P(BadTensor, IsRefusedBeforeAnyLaunch) {
+  auto plan = op_->Plan({100, 8192}, workspace_.data(), workspace_.size(), stream);
+  ASSERT_TRUE(plan.ok()) << plan.status().ToString();
+  GetParam().spoil(tensors_);
+  EXPECT_EQ(op_->Run(*plan, tensors_, stream).ToString(), GetParam().error);
+  EXPECT_EQ(fake_.launches.size(), 0u);
+  ExpectUntouched(out_);
+}
+
+template <typename T>
+T* At(uintptr_t address) {
+  return reinterpret_cast<T*>(address);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, BadTensor,
+    testing::Values(
+        TensorCase{"NoQuery", [](DecodeTensors& t) { t.query = nullptr; },
+                   "INVALID_ARGUMENT: query is null"},
+        TensorCase{"NoKey", [](DecodeTensors& t) { t.key_cache = nullptr; },
+                   "INVALID_ARGUMENT: key_cache is null"},
+        TensorCase{"NoValue", [](DecodeTensors& t) { t.value_cache = nullptr; },
+                   "INVALID_ARGUMENT: value_cache is null"},
+        TensorCase{"NoTable", [](DecodeTensors& t) { t.block_table = nullptr; },
+                   "INVALID_ARGUMENT: block_table is null"},
+        TensorCase{"NoOut", [](DecodeTensors& t) { t.out = nullptr; },
+                   "INVALID_ARGUMENT: out is null"},
+        TensorCase{"Query", [](DecodeTensors& t) { t.query = At<void>(0x1010); },
+                   "INVALID_ARGUMENT: query = 0x1010 is not a multiple of 32 bytes"},
+        TensorCase{"Key", [](DecodeTensors& t) { t.key_cache = At<void>(0x1002); },
+                   "INVALID_ARGUMENT: key_cache = 0x1002 is not a multiple of 32 bytes"},
+        TensorCase{"Value", [](DecodeTensors& t) { t.value_cache = At<void>(0x1008); },
+                   "INVALID_ARGUMENT: value_cache = 0x1008 is not a multiple of 32 bytes"},
+        TensorCase{"Out", [](DecodeTensors& t) { t.out = At<void>(0x1004); },
+                   "INVALID_ARGUMENT: out = 0x1004 is not a multiple of 32 bytes"},
+        TensorCase{"Table", [](DecodeTensors& t) { t.block_table = At<int32_t>(0x1001); },
+                   "INVALID_ARGUMENT: block_table = 0x1001 is not a multiple of 4 bytes"},
+        TensorCase{"Lse", [](DecodeTensors& t) { t.lse = At<float>(0x1002); },
+                   "INVALID_ARGUMENT: lse = 0x1002 is not a multiple of 4 bytes"}),
+    [](const auto& info) { return std::string(info.param.name); });
+
+TEST_F(DecodeInput, PlanOfAnotherOperator) {
+  auto other = DecodeAttention::Create(runtime_, GoodShape(), 0.2f);
+  ASSERT_TRUE(other.ok());
+  auto plan = other->Plan({5}, workspace_.data(), workspace_.size(), stream);
+  ASSERT_TRUE(plan.ok());
+  EXPECT_EQ(op_->Run(*plan, tensors_, stream).ToString(),
+            "FAILED_PRECONDITION: plan was made by another DecodeAttention");
+  EXPECT_EQ(fake_.launches.size(), 0u);
+}
+
+TEST_F(DecodeInput, PlanWhoseWorkspaceWasPlannedAgain) {
+  auto first = op_->Plan({5}, workspace_.data(), workspace_.size(), stream);
+  auto second = op_->Plan({6}, workspace_.data(), workspace_.size(), stream);
+  ASSERT_TRUE(first.ok() && second.ok());
+  const Status stale = op_->Run(*first, tensors_, stream);
+  EXPECT_EQ(stale.code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(stale.message().rfind("plan is stale: a later Plan() used the workspace at 0x", 0), 0u)
+      << stale.message();
+  EXPECT_EQ(fake_.launches.size(), 0u);
+  EXPECT_TRUE(op_->Run(*second, tensors_, stream).ok());
+}
+
+}  // namespace
+}  // namespace ascend_attention
