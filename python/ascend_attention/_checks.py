@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks of the arrays that a caller passes, made before anything is launched.
+
+Every message names the argument, the value it has and what is allowed. Values
+of the problem shape itself (heads, block sizes, lengths) are checked by the C++
+library, so that C++ and Python callers read the same text.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import ml_dtypes
+import numpy as np
+
+from ascend_attention.device_array import DeviceArray
+
+Array = np.ndarray | DeviceArray
+
+# What the library calls a dtype, and the numpy dtype of its arrays.
+DTYPES = {
+    "float16": np.dtype(np.float16),
+    "bfloat16": np.dtype(ml_dtypes.bfloat16),
+}
+
+
+def dtype_name(dtype: str | np.dtype | type, argument: str = "dtype") -> str:
+    """Returns "float16" or "bfloat16" for a name or numpy dtype of that kind."""
+    if isinstance(dtype, str):
+        if dtype in DTYPES:
+            return dtype
+    else:
+        dtype = np.dtype(dtype)
+        for name, known in DTYPES.items():
+            if dtype == known:
+                return name
+    hint = ""
+    if dtype == np.uint16:
+        hint = "; bfloat16 bits in uint16: pass array.view(ml_dtypes.bfloat16)"
+    raise ValueError(
+        f"{argument} is {dtype}; allowed: float16, bfloat16 (ml_dtypes.bfloat16){hint}"
+    )
+
+
+def integers(**values: object) -> dict[str, int]:
+    """Returns the values as Python integers; the keywords name them in the error."""
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int | np.integer):
+            raise TypeError(f"{name} is {value!r}; expected an integer")
+    return {name: int(value) for name, value in values.items()}  # type: ignore[call-overload]
+
+
+def check_rank(name: str, array: object, axes: Sequence[str]) -> None:
+    """Raises unless `array` is an array with one dimension per name in `axes`."""
+    if not isinstance(array, np.ndarray | DeviceArray):
+        raise TypeError(
+            f"{name} is a {type(array).__name__}; expected numpy.ndarray or DeviceArray"
+        )
+    if len(array.shape) != len(axes):
+        raise ValueError(
+            f"{name} has rank {len(array.shape)} (shape {array.shape}); "
+            f"expected rank {len(axes)}: [{', '.join(axes)}]"
+        )
+
+
+def check_array(
+    name: str, array: Array, dtype: np.dtype, axes: Sequence[str], shape: Sequence[int]
+) -> None:
+    """Raises unless `array` is dense, of `dtype`, and of `shape`; `axes` name its dimensions."""
+    check_rank(name, array, axes)
+    _check_dtype(name, array, dtype)
+    for axis, got, expected in zip(axes, array.shape, shape, strict=True):
+        if got != expected:
+            raise ValueError(
+                f"{name} has {axis} {got} (shape {array.shape}); "
+                f"expected {axis} {expected}: {tuple(shape)} = [{', '.join(axes)}]"
+            )
+    if isinstance(array, np.ndarray) and not array.flags.c_contiguous:
+        raise ValueError(
+            f"{name} has strides {array.strides} bytes; expected a dense (C-contiguous) array, "
+            f"such as numpy.ascontiguousarray({name})"
+        )
+
+
+def _check_dtype(name: str, array: Array, dtype: np.dtype) -> None:
+    if array.dtype == dtype:
+        return
+    hint = ""
+    if dtype == DTYPES["bfloat16"] and array.dtype == np.uint16:
+        hint = f"; bfloat16 bits in uint16: pass {name}.view(ml_dtypes.bfloat16)"
+    raise ValueError(f"{name} has dtype {array.dtype}; expected {dtype}{hint}")
+
+
+def check_out(out: Array, dtype: np.dtype, axes: Sequence[str], shape: Sequence[int]) -> None:
+    """Checks the array that a result is written to."""
+    check_array("out", out, dtype, axes, shape)
+    if isinstance(out, np.ndarray) and not out.flags.writeable:
+        raise ValueError("out is read-only; expected an array that can be written")
+
+
+def context_lens_array(context_lens: object) -> np.ndarray:
+    """Returns the lengths as a dense int32 vector."""
+    lens = np.asarray(context_lens)
+    if lens.ndim != 1:
+        raise ValueError(
+            f"context_lens has rank {lens.ndim} (shape {lens.shape}); expected [batch]"
+        )
+    if lens.size == 0:
+        raise ValueError("context_lens is empty; expected one length per sequence")
+    if not np.issubdtype(lens.dtype, np.integer):
+        raise ValueError(f"context_lens has dtype {lens.dtype}; expected integers")
+    limits = np.iinfo(np.int32)
+    outside = np.flatnonzero((lens < limits.min) | (lens > limits.max))
+    if outside.size:
+        row = int(outside[0])
+        raise ValueError(f"context_lens[{row}] = {lens[row]}; allowed: 0 <= length <= {limits.max}")
+    return np.ascontiguousarray(lens, dtype=np.int32)
+
+
+def check_block_ids(
+    block_table: np.ndarray, context_lens: np.ndarray, kv_block_size: int, num_kv_blocks: int
+) -> None:
+    """Raises IndexError for the first id outside the cache that a sequence would read.
+
+    Entries past the last kv block of a sequence are not looked at: engines
+    leave -1 or old ids there.
+    """
+    blocks_used = -(-context_lens // kv_block_size)
+    used = np.arange(block_table.shape[1]) < blocks_used[:, np.newaxis]
+    bad = used & ((block_table < 0) | (block_table >= num_kv_blocks))
+    if bad.any():
+        row, index = (int(i) for i in np.argwhere(bad)[0])
+        raise IndexError(
+            f"block_table[{row}][{index}] = {block_table[row, index]} is outside "
+            f"[0, {num_kv_blocks}), the kv blocks of the caches"
+        )
+
+
+def softmax_scale_or_default(softmax_scale: float | None, head_dim: int) -> float:
+    """Returns the scale, 1 / sqrt(head_dim) unless the caller chose one."""
+    if softmax_scale is None:
+        return 1.0 / math.sqrt(head_dim) if head_dim > 0 else 1.0
+    scale = float(softmax_scale)
+    if not math.isfinite(scale):
+        raise ValueError(f"softmax_scale is {scale}; allowed: any finite number")
+    return scale
+
+
+def num_cores_or_all(num_cores: int | None) -> int:
+    """Returns the number of cores to use, 0 for all of the device."""
+    if num_cores is None:
+        return 0
+    cores = integers(num_cores=num_cores)["num_cores"]
+    if cores < 1:
+        raise ValueError(f"num_cores is {cores}; allowed: 1 or more, or None for all")
+    return cores

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`ascend-attention doctor`: which device, libraries and kernels are there, and what is missing."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+
+import ascend_attention
+from ascend_attention import _checks, _runtime, paged_attention
+from ascend_attention.cli.case_problem import LIBRARY_ERRORS
+
+_PACKAGES = ("numpy", "ml-dtypes", "absl-py")
+_NO_CANN = (
+    "not found: for hardware install the CANN toolkit (8.5.0 or later) and source its "
+    "set_env.sh, which sets ASCEND_HOME_PATH; the virtual NPU needs none"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Fact:
+    """One line of the report; `ok` is False for what makes the package unusable."""
+
+    name: str
+    value: str
+    ok: bool = True
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the subcommand; returns the exit code."""
+    facts = []
+    for fact in (*_host_facts(), *_device_facts(args.device)):
+        print(f"{fact.name:<18}{fact.value}" + ("" if fact.ok else "   <-- missing"), flush=True)
+        facts.append(fact)
+    ok = all(fact.ok for fact in facts)
+    print("ready" if ok else "NOT USABLE: see the lines marked missing")
+    if args.json:
+        values = {fact.name: fact.value for fact in facts}
+        missing = [fact.name for fact in facts if not fact.ok]
+        print(json.dumps({"ok": ok, "missing": missing, "facts": values}))
+    return 0 if ok else 1
+
+
+def _host_facts() -> Iterator[Fact]:
+    yield Fact("ascend-attention", f"{ascend_attention.__version__}, {_runtime.PACKAGE}")
+    yield Fact("python", f"{platform.python_version()}, {sys.executable}")
+    yield Fact("machine", f"{platform.machine()}, {platform.system()} {platform.release()}")
+    for package in _PACKAGES:
+        try:
+            yield Fact(package, importlib.metadata.version(package))
+        except importlib.metadata.PackageNotFoundError:
+            yield Fact(package, f"no version known: `pip install {package}`", ok=False)
+    yield Fact("CANN toolkit", os.environ.get("ASCEND_HOME_PATH", "") or _NO_CANN)
+
+
+def _device_facts(device: int) -> Iterator[Fact]:
+    try:
+        runtime = _runtime.open_runtime(device)
+    except LIBRARY_ERRORS as error:
+        yield Fact("device", str(error), ok=False)
+        return
+    yield Fact("device", runtime.description)
+    yield Fact("ACL library", f"{runtime.acl_version}, {runtime.acl_library}")
+    for dtype in _checks.DTYPES:
+        yield _kernel_fact(dtype, device)
+
+
+def _kernel_fact(dtype: str, device: int) -> Fact:
+    """Loads the kernels of one dtype and decodes one token: its value row must come back."""
+    name = f"kernels {dtype}"
+    query = np.ones((1, 1, 64), _checks.DTYPES[dtype])
+    cache = np.full((1, 16, 1, 64), 0.5, query.dtype)
+    try:
+        out = paged_attention(query, cache, cache, np.zeros((1, 1), np.int32), [1], device=device)
+    except LIBRARY_ERRORS as error:
+        return Fact(name, str(error), ok=False)
+    if not np.array_equal(out, cache[:1, 0]):
+        return Fact(name, "loaded, but one token decodes to a wrong result", ok=False)
+    return Fact(name, "decode and combine loaded, one token decoded right")

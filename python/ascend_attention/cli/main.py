@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The console script `ascend-attention`: doctor, run, plan.
+
+Exit codes: 0 all well, 1 a check failed or the device faulted, 2 wrong usage.
+People read text; with --json the last line of stdout is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import ascend_attention_reference as reference
+from absl import app, logging
+from absl.flags import argparse_flags
+
+from ascend_attention.cli import doctor, plan, run
+from ascend_attention.cli.case_problem import LIBRARY_ERRORS
+
+_EXAMPLE_CASE = "decode:b4:h32:kv8:d128:bs128:ctx1,127,128,4096:f16:seed7"
+
+
+def run_main() -> None:
+    """Runs the subcommand that sys.argv names and exits with its code."""
+    app.run(_dispatch, flags_parser=_parse)
+
+
+def _dispatch(args: argparse.Namespace) -> int:
+    try:
+        return args.command(args)
+    except LIBRARY_ERRORS as error:  # one line for people; the traceback with --verbosity=1
+        logging.debug("traceback", exc_info=True)
+        print(f"ascend-attention: {type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse_flags.ArgumentParser(
+        prog="ascend-attention",
+        description="Paged-attention decode for Ascend A2.",
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_doctor(commands)
+    _add_run(commands)
+    _add_plan(commands)
+    return parser.parse_args(argv[1:])
+
+
+def _add_command(commands, name: str, function, text: str):
+    parser = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+    parser.set_defaults(command=function)
+    parser.add_argument("--json", action="store_true", help="end with one line of JSON")
+    return parser
+
+
+def _add_doctor(commands) -> None:
+    parser = _add_command(
+        commands, "doctor", doctor.run, "Say which device, libraries and kernels are there."
+    )
+    parser.add_argument("--device", type=int, default=0, help="index of the device")
+
+
+def _add_run(commands) -> None:
+    parser = _add_command(
+        commands, "run", run.run, "Decode one case and compare with the float64 reference."
+    )
+    _add_case(parser)
+    parser.add_argument("--repeat", type=_positive, default=1, metavar="N", help="runs of the case")
+    parser.add_argument("--device", type=int, default=0, help="index of the device")
+
+
+def _add_plan(commands) -> None:
+    parser = _add_command(
+        commands, "plan", plan.run, "Show how a case is spread over the cores; needs no device."
+    )
+    _add_case(parser)
+    parser.add_argument("--full", action="store_true", help="every work item and split")
+    parser.add_argument("--soc", default=plan.DEFAULT_SOC, metavar="NAME", help="chip to plan for")
+
+
+def _add_case(parser) -> None:
+    parser.add_argument(
+        "--case", type=_case, required=True, metavar="CASE", help=f"such as {_EXAMPLE_CASE}"
+    )
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: 1 or more")
+    return int(text)
+
+
+def _case(text: str):
+    try:
+        return reference.parse_case(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read-only views of a plan: what each core does, and what lies where in the workspace.
+
+The dtypes below mirror tiling/abi/decode_plan.h; tests/test_planning.py compares
+every offset with the C++ structs.
+
+Next: tiling/decode_planner.h - how lengths become work items.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from ascend_attention import _core
+
+_REGION = np.dtype([("begin", "<u8"), ("size", "<u8")])
+
+# A part of the workspace, by the name its field has in the plan header.
+REGION_NAMES = ("error_records", "scores", "probs", "o_tiles", "partial_out", "partial_lse")
+
+NO_PARTIAL = 0xFFFFFFFF  # WorkItem.partial of a sequence that one core handles alone
+
+WORK_ITEM = np.dtype(
+    [
+        (name, "<u4")
+        for name in (
+            "sequence",
+            "query_row",
+            "q_len",
+            "kv_head_begin",
+            "kv_head_count",
+            "token_begin",
+            "token_end",
+            "partial",
+        )
+    ]
+)
+
+CORE_ITEMS = np.dtype([("first_item", "<u4"), ("item_count", "<u4")])
+
+SPLIT_RANGE = np.dtype(
+    [
+        (name, "<u4")
+        for name in (
+            "query_row",
+            "q_len",
+            "kv_head_begin",
+            "kv_head_count",
+            "first_partial",
+            "num_partials",
+        )
+    ]
+)
+
+PLAN_HEADER = np.dtype(
+    [
+        ("magic", "<u4"),
+        ("abi_version", "<u4"),
+        ("header_size", "<u8"),
+        ("plan_size", "<u8"),
+        ("workspace_size", "<u8"),
+        ("batch", "<u4"),
+        ("num_heads", "<u4"),
+        ("num_kv_heads", "<u4"),
+        ("head_dim", "<u4"),
+        ("kv_block_size", "<u4"),
+        ("max_kv_blocks", "<u4"),
+        ("num_kv_blocks", "<u4"),
+        ("dtype", "<u4"),
+        ("softmax_scale", "<f4"),
+        ("kv_heads_per_group", "<u4"),
+        ("kv_tile_tokens", "<u4"),
+        ("kv_chunk_tokens", "<u4"),
+        ("num_cores", "<u4"),
+        ("num_items", "<u4"),
+        ("num_splits", "<u4"),
+        ("num_partials", "<u4"),
+        ("core_items", "<u8"),
+        ("items", "<u8"),
+        ("splits", "<u8"),
+        *((name, _REGION) for name in REGION_NAMES),
+        ("scores_slot_size", "<u8"),
+        ("probs_slot_size", "<u8"),
+        ("o_tile_slot_size", "<u8"),
+    ],
+    align=True,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class WorkItem:
+    """A token range of one sequence that one core handles, for some neighbouring kv heads."""
+
+    core: int
+    sequence: int
+    kv_head_begin: int
+    kv_head_count: int
+    token_begin: int
+    token_end: int
+    partial: int | None  # slot of the partial result, None if written to `out` directly
+
+
+@dataclasses.dataclass(frozen=True)
+class DecodePlan:
+    """How one batch of lengths is spread over the cores.
+
+    >>> from ascend_attention import DecodeAttention
+    >>> op = DecodeAttention(batch=2, num_heads=8, num_kv_heads=2, head_dim=128,
+    ...                      kv_block_size=128, num_kv_blocks=16, max_kv_blocks=8, num_cores=4)
+    >>> op.plan([0, 700]).num_cores
+    4
+    """
+
+    context_lens: tuple[int, ...]
+    num_cores: int
+    items_per_core: tuple[int, ...]
+    num_splits: int  # (sequence, kv-head group) pairs that several cores share
+    num_partials: int  # partial results that the combine kernel merges
+    predicted_balance: float  # modelled: cost of the busiest core over the mean
+    workspace_bytes: int
+    region_bytes: dict[str, int]  # by region, in the order of the workspace; "plan" first
+    _plan: _core.DecodePlan = dataclasses.field(repr=False, compare=False)
+
+    @property
+    def num_items(self) -> int:
+        """Work items of all cores together."""
+        return sum(self.items_per_core)
+
+    def items(self) -> tuple[WorkItem, ...]:
+        """Returns every work item, core by core in the order they are handled."""
+        blob = self.to_bytes()
+        rows = read_array(blob, WORK_ITEM, read_header(blob)["items"], self.num_items)
+        cores = np.repeat(np.arange(self.num_cores), self.items_per_core)
+        return tuple(_work_item(int(core), row) for core, row in zip(cores, rows, strict=True))
+
+    def to_bytes(self) -> bytes:
+        """Returns the plan as the kernels read it (tiling/abi/decode_plan.h)."""
+        return self._plan.to_bytes()
+
+    def summary(self) -> str:
+        """Returns the plan in a few lines: cores, splits, partials, workspace by region."""
+        return self._plan.text(full=False)
+
+    def text(self) -> str:
+        """Returns the whole plan for people: the summary, then every work item and split."""
+        return self._plan.text(full=True)
+
+
+def view(plan: _core.DecodePlan, context_lens: np.ndarray) -> DecodePlan:
+    """Returns the view of a plan that the C++ planner made."""
+    blob = plan.to_bytes()
+    header = read_header(blob)
+    cores = read_array(blob, CORE_ITEMS, header["core_items"], header["num_cores"])
+    return DecodePlan(
+        context_lens=tuple(context_lens.tolist()),
+        num_cores=int(header["num_cores"]),
+        items_per_core=tuple(cores["item_count"].tolist()),
+        num_splits=int(header["num_splits"]),
+        num_partials=int(header["num_partials"]),
+        predicted_balance=plan.balance,
+        workspace_bytes=int(header["workspace_size"]),
+        region_bytes={
+            "plan": int(header["plan_size"]),
+            **{name: int(header[name]["size"]) for name in REGION_NAMES},
+        },
+        _plan=plan,
+    )
+
+
+def read_header(blob: bytes) -> np.void:
+    """Returns the header at the start of a plan."""
+    return np.frombuffer(blob, PLAN_HEADER, count=1)[0]
+
+
+def read_array(blob: bytes, dtype: np.dtype, begin: int, count: int) -> np.ndarray:
+    """Returns `count` structs of a plan from byte `begin`."""
+    return np.frombuffer(blob, dtype, count=int(count), offset=int(begin))
+
+
+def _work_item(core: int, row: np.void) -> WorkItem:
+    partial = int(row["partial"])
+    return WorkItem(
+        core=core,
+        sequence=int(row["sequence"]),
+        kv_head_begin=int(row["kv_head_begin"]),
+        kv_head_count=int(row["kv_head_count"]),
+        token_begin=int(row["token_begin"]),
+        token_end=int(row["token_end"]),
+        partial=None if partial == NO_PARTIAL else partial,
+    )

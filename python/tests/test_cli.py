@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line as a user sees it: texts, JSON, exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+CASE = "decode:b3:h8:kv2:d64:bs32:ctx0,40,300:f16:cores4:seed31"
+
+
+def cli(*args: str, **env: str) -> subprocess.CompletedProcess:
+    """Runs `python -m ascend_attention` on the paths of this process."""
+    return subprocess.run(
+        [sys.executable, "-m", "ascend_attention", *args],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), **env},
+    )
+
+
+def last_json(done: subprocess.CompletedProcess) -> dict:
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_run_compares_a_case_and_exits_0():
+    done = cli("run", "--case", CASE)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[-1] == "ok"
+    assert f"case         {CASE}" in lines
+    assert any(line.startswith("device       Ascend910B") for line in lines)
+    assert any(line.startswith("out          largest error ") for line in lines)
+    assert any("work items" in line and "of 4 cores" in line for line in lines)
+    assert "reproduce" not in done.stdout
+
+
+def test_run_json_has_the_documented_fields():
+    done = cli("run", "--case", CASE, "--json", "--repeat", "3")
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = last_json(done)
+    assert result.keys() == {
+        "ok",
+        "case",
+        "max_error",
+        "tolerance",
+        "rule",
+        "lse_max_error",
+        "lse_tolerance",
+        "repeatable",
+        "host_seconds",
+        "total_seconds",
+        "device",
+    }
+    assert result["ok"] is True
+    assert result["repeatable"] is True
+    assert result["case"] == CASE
+    assert 0 <= result["max_error"] <= result["tolerance"]
+    assert 0 < result["host_seconds"] < result["total_seconds"]
+    assert "virtual NPU" in result["device"]
+
+
+@pytest.mark.parametrize(
+    ("case", "text"),
+    [
+        (CASE.replace("d64", "d80"), "NotImplementedError: head_dim = 80 has no kernel"),
+        (CASE.replace("bs32", "bs20"), "NotImplementedError: kv_block_size = 20 has no kernel"),
+        (CASE.replace("h8", "h9"), "ValueError: num_heads = 9"),
+    ],
+)
+def test_run_of_a_refused_case_fails_with_the_reason_and_the_command(case, text):
+    done = cli("run", "--case", case, "--json")
+    assert done.returncode == 1
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith(f"FAILED: {text}")
+    assert lines[1] == f"reproduce: ascend-attention run --case {case} --repeat=1"
+    result = last_json(done)
+    assert result["ok"] is False
+    assert result["case"] == case
+    assert result["error"].startswith(text)
+
+
+def test_run_fails_when_a_result_is_wrong(tmp_path):
+    """A reference that is off by a little: the check must say WRONG and name the place."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import ascend_attention_reference as r\n"
+        "check = r.check\n"
+        "r.check = lambda out, lse, expected: check(out + out.dtype.type(0.02), lse, expected)\n"
+    )
+    path = os.pathsep.join([str(tmp_path), *(p for p in sys.path if p)])
+    done = cli("run", "--case", CASE, "--json", PYTHONPATH=path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "WRONG" in done.stdout.splitlines()
+    assert f"reproduce: ascend-attention run --case {CASE} --repeat=1" in done.stdout
+    result = last_json(done)
+    assert result["ok"] is False
+    assert result["max_error"] > result["tolerance"]
+
+
+def test_plan_shows_a_summary_without_a_device():
+    done = cli("plan", "--case", CASE, ASCEND_ATTENTION_ACL_LIBRARY="/nonexistent")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"case         {CASE}" in done.stdout
+    assert "partial_out" in done.stdout
+    assert "core 0\n" not in done.stdout
+
+
+def test_plan_full_lists_every_item():
+    done = cli("plan", "--case", CASE, "--full", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = last_json(done)
+    assert done.stdout.count("    sequence ") == sum(result["items_per_core"])
+
+
+def test_plan_json_has_the_documented_fields():
+    result = last_json(cli("plan", "--case", CASE, "--json", "--soc", "Ascend910B3"))
+    assert result.keys() == {
+        "ok",
+        "case",
+        "soc",
+        "num_cores",
+        "items_per_core",
+        "num_splits",
+        "num_partials",
+        "predicted_balance",
+        "workspace_bytes",
+        "region_bytes",
+    }
+    assert result["num_cores"] == len(result["items_per_core"]) == 4
+    assert result["soc"] == "Ascend910B3"
+    assert sum(result["region_bytes"].values()) <= result["workspace_bytes"]
+
+
+def test_plan_of_an_unknown_chip_names_the_known_ones():
+    done = cli("plan", "--case", CASE, "--soc", "Ascend999")
+    assert done.returncode == 1
+    assert "Ascend999" in done.stderr
+    assert "Ascend910B1" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "text"),
+    [
+        ((), "COMMAND"),
+        (("walk",), "invalid choice: 'walk'"),
+        (("run",), "--case"),
+        (("run", "--case", CASE.replace("cores4", "bogus")), "option = 'bogus'"),
+        (("run", "--case", "decode:b1"), "has 2 parts"),
+        (("run", "--case", CASE, "--repeat", "0"), "'0'; allowed: 1 or more"),
+        (("run", "--case", CASE, "--cores=3"), "--cores=3"),
+        (("plan", "--case", CASE, "--repeat", "2"), "--repeat"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_wrong_usage_exits_2_and_says_what(args, text):
+    done = cli(*args)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_help_exits_0_and_names_the_commands():
+    done = cli("--help")
+    assert done.returncode == 0
+    for command in ("doctor", "run", "plan"):
+        assert command in done.stdout
+
+
+def test_doctor_says_what_is_there():
+    done = cli("doctor", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-2] == "ready"
+    result = last_json(done)
+    assert result["ok"] is True
+    assert result["missing"] == []
+    facts = result["facts"]
+    for name in ("python", "numpy", "ml-dtypes", "absl-py", "machine", "CANN toolkit"):
+        assert facts[name], name
+    assert "virtual NPU" in facts["device"]
+    assert "libascendcl.so" in facts["ACL library"]
+    assert "decoded right" in facts["kernels float16"]
+    assert "decoded right" in facts["kernels bfloat16"]
+
+
+def test_doctor_without_an_acl_library_exits_1_and_says_how_to_get_one():
+    done = cli("doctor", "--json", ASCEND_ATTENTION_ACL_LIBRARY="/nonexistent/libascendcl.so")
+    assert done.returncode == 1
+    result = last_json(done)
+    assert result["missing"] == ["device"]
+    assert "/nonexistent/libascendcl.so" in result["facts"]["device"]
+    assert "ASCEND_ATTENTION_ACL_LIBRARY" in result["facts"]["device"]
+
+
+def test_doctor_without_kernels_exits_1_and_says_how_to_get_them(tmp_path):
+    done = cli("doctor", "--json", ASCEND_ATTENTION_KERNEL_DIR=str(tmp_path))
+    assert done.returncode == 1
+    result = last_json(done)
+    assert result["missing"] == ["kernels float16", "kernels bfloat16"]
+    assert "bazelw build" in result["facts"]["kernels float16"]

@@ -1,0 +1,380 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bad input: a named error before anything is launched, and outputs stay as they were."""
+
+import pathlib
+
+import ascend_attention_reference as reference
+import ml_dtypes
+import numpy as np
+import pytest
+from ascend_attention import DecodeAttention, DeviceArray, _core, _runtime, paged_attention
+
+SHAPE = {
+    "batch": 2,
+    "num_heads": 8,
+    "num_kv_heads": 2,
+    "head_dim": 64,
+    "kv_block_size": 16,
+    "num_kv_blocks": 6,
+    "max_kv_blocks": 3,
+}
+LENS = [20, 33]
+SENTINEL = -7.0
+
+
+def valid_arrays() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(1)
+    return {
+        "query": rng.standard_normal((2, 8, 64)).astype(np.float16),
+        "key_cache": rng.standard_normal((6, 16, 2, 64)).astype(np.float16),
+        "value_cache": rng.standard_normal((6, 16, 2, 64)).astype(np.float16),
+        "block_table": np.array([[4, 1, -1], [5, 0, 2]], np.int32),
+    }
+
+
+def sentinel_out() -> np.ndarray:
+    return np.full((2, 8, 64), SENTINEL, np.float16)
+
+
+def with_value(array: np.ndarray, index: tuple[int, ...], value: int) -> np.ndarray:
+    array = array.copy()
+    array[index] = value
+    return array
+
+
+def claim(value: object) -> str:
+    """Test id: the first words of the error text."""
+    return value.split(";")[0][:60] if isinstance(value, str) else ""
+
+
+# Arguments of DecodeAttention -> the error and its whole text.
+BAD_SHAPES = [
+    ({"num_heads": 9}, ValueError, "num_heads = 9 is not a multiple of num_kv_heads = 2"),
+    ({"batch": 0}, ValueError, "batch = 0; expected at least 1"),
+    ({"num_heads": -8}, ValueError, "num_heads = -8; expected at least 1"),
+    ({"num_kv_heads": 0}, ValueError, "num_kv_heads = 0; expected at least 1"),
+    ({"num_kv_blocks": -1}, ValueError, "num_kv_blocks = -1; expected 0 or more"),
+    ({"max_kv_blocks": -1}, ValueError, "max_kv_blocks = -1; expected 0 or more"),
+    (
+        {"head_dim": 80},
+        NotImplementedError,
+        "head_dim = 80 has no kernel; nearest supported: 64, 128",
+    ),
+    (
+        {"head_dim": 256},
+        NotImplementedError,
+        "head_dim = 256 has no kernel; nearest supported: 128",
+    ),
+    (
+        {"kv_block_size": 20},
+        NotImplementedError,
+        "kv_block_size = 20 has no kernel (multiples of 16 in 16..256 have); "
+        "nearest supported: 16, 32",
+    ),
+    (
+        {"kv_block_size": 512},
+        NotImplementedError,
+        "kv_block_size = 512 has no kernel (multiples of 16 in 16..256 have); "
+        "nearest supported: 256",
+    ),
+    (
+        {"num_heads": 258},
+        NotImplementedError,
+        "num_heads / num_kv_heads = 129 has no kernel; nearest supported: 128",
+    ),
+    ({"batch": 2.0}, TypeError, "batch is 2.0; expected an integer"),
+    ({"head_dim": "64"}, TypeError, "head_dim is '64'; expected an integer"),
+    (
+        {"dtype": "float32"},
+        ValueError,
+        "dtype is float32; allowed: float16, bfloat16 (ml_dtypes.bfloat16)",
+    ),
+    (
+        {"dtype": np.uint16},
+        ValueError,
+        "dtype is uint16; allowed: float16, bfloat16 (ml_dtypes.bfloat16); "
+        "bfloat16 bits in uint16: pass array.view(ml_dtypes.bfloat16)",
+    ),
+    ({"num_cores": 0}, ValueError, "num_cores is 0; allowed: 1 or more, or None for all"),
+    ({"softmax_scale": np.inf}, ValueError, "softmax_scale is inf; allowed: any finite number"),
+    ({"device": 99}, ValueError, "device = 99 is outside [0, "),
+]
+
+# Lengths -> the error and its whole text.
+BAD_LENGTHS = [
+    ([20, -1], ValueError, "context_lens[1] = -1 is negative; expected 0..48"),
+    ([49, 1], IndexError, "context_lens[0] = 49 exceeds what a block_table row holds: 3 x 16 = 48"),
+    ([1, 1, 1], ValueError, "batch = 3 exceeds the planned capacity of 2"),
+    ([], ValueError, "context_lens is empty; expected one length per sequence"),
+    ([[1, 2]], ValueError, "context_lens has rank 2 (shape (1, 2)); expected [batch]"),
+    ([1.5, 2.0], ValueError, "context_lens has dtype float64; expected integers"),
+    ([1, 2**31], ValueError, "context_lens[1] = 2147483648; allowed: 0 <= length <= 2147483647"),
+]
+
+# An argument of run and what replaces it -> the error and its whole text.
+BAD_ARRAYS = [
+    (
+        "query",
+        lambda a: a.astype(np.float32),
+        ValueError,
+        "query has dtype float32; expected float16",
+    ),
+    (
+        "key_cache",
+        lambda a: a.view(ml_dtypes.bfloat16),
+        ValueError,
+        "key_cache has dtype bfloat16; expected float16",
+    ),
+    (
+        "value_cache",
+        lambda a: a.astype(">f2"),
+        ValueError,
+        "value_cache has dtype >f2; expected float16",
+    ),
+    (
+        "block_table",
+        lambda a: a.astype(np.int64),
+        ValueError,
+        "block_table has dtype int64; expected int32",
+    ),
+    (
+        "query",
+        lambda a: a.reshape(2, -1),
+        ValueError,
+        "query has rank 2 (shape (2, 512)); expected rank 3: [batch, num_heads, head_dim]",
+    ),
+    (
+        "query",
+        lambda a: a[:, :4].copy(),
+        ValueError,
+        "query has num_heads 4 (shape (2, 4, 64)); "
+        "expected num_heads 8: (2, 8, 64) = [batch, num_heads, head_dim]",
+    ),
+    (
+        "value_cache",
+        lambda a: a[:5].copy(),
+        ValueError,
+        "value_cache has num_kv_blocks 5 (shape (5, 16, 2, 64)); expected num_kv_blocks 6: "
+        "(6, 16, 2, 64) = [num_kv_blocks, kv_block_size, num_kv_heads, head_dim]",
+    ),
+    (
+        "key_cache",
+        lambda a: np.repeat(a, 2, axis=2).reshape(6, 16, 4, 64),
+        ValueError,
+        "key_cache has num_kv_heads 4 (shape (6, 16, 4, 64)); expected num_kv_heads 2: "
+        "(6, 16, 2, 64) = [num_kv_blocks, kv_block_size, num_kv_heads, head_dim]",
+    ),
+    (
+        "block_table",
+        lambda a: a[:1].copy(),
+        ValueError,
+        "block_table has batch 1 (shape (1, 3)); expected batch 2: (2, 3) = [batch, max_kv_blocks]",
+    ),
+    (
+        "query",
+        lambda a: np.repeat(a, 2, axis=2)[:, :, ::2],
+        ValueError,
+        "query has strides (2048, 256, 4) bytes; expected a dense (C-contiguous) array, "
+        "such as numpy.ascontiguousarray(query)",
+    ),
+    (
+        "key_cache",
+        lambda a: a.transpose(0, 1, 3, 2).copy().transpose(0, 1, 3, 2),
+        ValueError,
+        "key_cache has strides (4096, 256, 2, 4) bytes; expected a dense (C-contiguous) array, "
+        "such as numpy.ascontiguousarray(key_cache)",
+    ),
+    (
+        "query",
+        lambda a: a.tolist(),
+        TypeError,
+        "query is a list; expected numpy.ndarray or DeviceArray",
+    ),
+    (
+        "block_table",
+        lambda a: with_value(a, (1, 2), 6),
+        IndexError,
+        "block_table[1][2] = 6 is outside [0, 6), the kv blocks of the caches",
+    ),
+    (
+        "block_table",
+        lambda a: with_value(a, (0, 1), -1),
+        IndexError,
+        "block_table[0][1] = -1 is outside [0, 6), the kv blocks of the caches",
+    ),
+    (
+        "out",
+        lambda a: a[:1],
+        ValueError,
+        "out has batch 1 (shape (1, 8, 64)); expected batch 2: (2, 8, 64) = "
+        "[batch, num_heads, head_dim]",
+    ),
+    ("out", lambda a: a.astype(np.float32), ValueError, "out has dtype float32; expected float16"),
+]
+
+
+@pytest.mark.parametrize(("change", "error", "text"), BAD_SHAPES, ids=claim)
+def test_shape_is_refused(change, error, text):
+    with pytest.raises(error) as caught:
+        DecodeAttention(**{**SHAPE, **change})
+    assert str(caught.value).startswith(text)
+
+
+@pytest.mark.parametrize(("lens", "error", "text"), BAD_LENGTHS, ids=claim)
+def test_lengths_are_refused_and_the_last_plan_still_runs(lens, error, text):
+    op, arrays = DecodeAttention(**SHAPE), valid_arrays()
+    op.plan(LENS)
+    expected = op.run(**arrays)
+    with pytest.raises(error) as caught:
+        op.plan(lens)
+    assert str(caught.value) == text
+    assert op.run(**arrays).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize(("name", "spoil", "error", "text"), BAD_ARRAYS, ids=claim)
+def test_array_is_refused_and_out_is_untouched(name, spoil, error, text):
+    op, arrays = DecodeAttention(**SHAPE), valid_arrays()
+    op.plan(LENS)
+    arrays["out"] = out = sentinel_out()
+    arrays[name] = spoil(arrays[name])
+    with pytest.raises(error) as caught:
+        op.run(**arrays)
+    assert str(caught.value) == text
+    assert (out == SENTINEL).all()
+    assert np.isfinite(op.run(**valid_arrays())).all()
+
+
+def test_uint16_array_is_refused_with_the_remedy():
+    op, arrays = DecodeAttention(**SHAPE, dtype="bfloat16"), valid_arrays()
+    op.plan(LENS)
+    with pytest.raises(ValueError, match=r"uint16: pass query.view\(ml_dtypes.bfloat16\)"):
+        op.run(**{name: a.view(np.uint16) if a.itemsize == 2 else a for name, a in arrays.items()})
+    with pytest.raises(ValueError, match=r"pass array.view\(ml_dtypes.bfloat16\)"):
+        paged_attention(arrays["query"].view(np.uint16), *list(arrays.values())[1:], LENS)
+
+
+def test_device_arrays_are_checked_too():
+    op, arrays = DecodeAttention(**SHAPE), valid_arrays()
+    op.plan(LENS)
+    out = DeviceArray(sentinel_out())
+    for name, array in arrays.items():
+        wrong = {**arrays, name: DeviceArray(array[:1].copy())}
+        with pytest.raises(ValueError, match=f"^{name} has (batch|num_kv_blocks) 1 "):
+            op.run(**wrong, out=out)
+    assert (out.numpy() == SENTINEL).all()
+
+
+def test_read_only_out_is_refused():
+    op = DecodeAttention(**SHAPE)
+    op.plan(LENS)
+    out = sentinel_out()
+    out.flags.writeable = False
+    with pytest.raises(ValueError, match=r"^out is read-only"):
+        op.run(**valid_arrays(), out=out)
+    assert (out == SENTINEL).all()
+
+
+def test_run_before_plan_is_refused():
+    with pytest.raises(RuntimeError, match=r"call plan\(context_lens\) first"):
+        DecodeAttention(**SHAPE).run(**valid_arrays())
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "text"),
+    [
+        ({"context_lens": [20, 49]}, IndexError, "context_lens[1] = 49 exceeds"),
+        ({"context_lens": [20, -3]}, ValueError, "context_lens[1] = -3 is negative"),
+        ({"context_lens": [20]}, ValueError, "context_lens has 1 lengths; expected batch 2"),
+        ({"query": np.zeros((2, 9, 64), np.float16)}, ValueError, "num_heads = 9 is not a"),
+        ({"query": np.zeros((2, 8, 80), np.float16)}, ValueError, "query has head_dim 80"),
+        ({"query": np.zeros((2, 8, 64), np.float64)}, ValueError, "query dtype is float64"),
+        ({"query": np.zeros((2, 64), np.float16)}, ValueError, "query has rank 2"),
+        ({"block_table": [[0, 0, 0]]}, TypeError, "block_table is a list"),
+    ],
+    ids=claim,
+)
+def test_one_shot_call_is_refused_and_out_is_untouched(change, error, text):
+    out = sentinel_out()
+    arguments = {**valid_arrays(), "context_lens": LENS, **change}
+    with pytest.raises(error) as caught:
+        paged_attention(**arguments, out=out)
+    assert str(caught.value).startswith(text)
+    assert (out == SENTINEL).all()
+
+
+def test_workspace_that_is_too_small_is_refused():
+    runtime, stream = _runtime.open_runtime(0), _runtime.default_stream(0)
+    shape = _core.DecodeShape(**SHAPE, dtype="float16")
+    op = _core.DecodeAttention(runtime, shape, softmax_scale=0.125)
+    needed = op.workspace_bytes
+    workspace = _core.DeviceBuffer(runtime, needed)
+    lens = np.array(LENS, np.int32)
+    with pytest.raises(MemoryError) as caught:
+        op.plan(lens, workspace.address, needed - 1, stream.handle)
+    assert str(caught.value) == f"workspace of {needed - 1} bytes is too small: {needed} needed"
+    with pytest.raises(ValueError, match=r"^workspace is null"):
+        op.plan(lens, 0, needed, stream.handle)
+
+
+def test_device_memory_that_is_not_there_is_a_memory_error():
+    runtime = _runtime.open_runtime(0)
+    with pytest.raises(MemoryError, match="out of memory"):
+        _core.DeviceBuffer(runtime, 1 << 50)
+    assert _core.DeviceBuffer(runtime, 512).size == 512
+
+
+@pytest.mark.parametrize("page", [6, -1, 2**31 - 1, -(2**31)])
+@pytest.mark.parametrize("place", [(0, 0), (1, 2)])
+def test_page_id_that_only_the_device_sees_is_named(page, place):
+    """A table on the device is not checked on the host; the kernel must not read silence."""
+    op, arrays = DecodeAttention(**SHAPE), valid_arrays()
+    op.plan(LENS)
+    expected = op.run(**arrays)
+    out = sentinel_out()
+    forged = DeviceArray(with_value(arrays["block_table"], place, page))
+    with pytest.raises(IndexError) as caught:
+        op.run(**{**arrays, "block_table": forged}, out=out)
+    row, index = place
+    text = f"block_table[{row}][{index}] = {page} is outside [0, 6)"
+    assert str(caught.value).startswith(text)
+    assert (out == SENTINEL).all()
+    # The device is usable again: the same plan, and a new object.
+    assert op.run(**arrays).tobytes() == expected.tobytes()
+    again = paged_attention(**arrays, context_lens=LENS)
+    assert again.tobytes() == expected.tobytes()
+
+
+def test_page_id_past_the_context_is_not_read_on_the_device():
+    op, arrays = DecodeAttention(**SHAPE), valid_arrays()
+    op.plan(LENS)
+    expected = op.run(**arrays)
+    junk = DeviceArray(with_value(arrays["block_table"], (0, 2), 10**9))
+    assert op.run(**{**arrays, "block_table": junk}).tobytes() == expected.tobytes()
+
+
+KINDS = {"INVALID_ARGUMENT": ValueError, "UNIMPLEMENTED": NotImplementedError}
+
+
+def refused_cases() -> list[list[str]]:
+    text = pathlib.Path("testdata/cases/refused.txt").read_text()
+    lines = (line.partition("#")[0].split() for line in text.splitlines())
+    return [line for line in lines if line]
+
+
+@pytest.mark.parametrize(("case", "kind", "argument"), refused_cases())
+def test_refused_case_names_the_argument_and_leaves_out_untouched(case, kind, argument):
+    inputs = reference.make_inputs(reference.parse_case(case))
+    out = np.full_like(inputs.query, SENTINEL)
+    with pytest.raises(KINDS[kind]) as caught:
+        paged_attention(
+            inputs.query,
+            inputs.key_cache,
+            inputs.value_cache,
+            inputs.block_table,
+            inputs.context_lens,
+            out=out,
+        )
+    assert str(caught.value).startswith(
+        f"{argument} = {getattr(reference.parse_case(case), argument)}"
+    )
+    assert (out == SENTINEL).all()

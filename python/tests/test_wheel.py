@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The wheel works outside the repository: a fresh venv, no Bazel, no compiler, no network."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import zipfile
+
+import absl
+import ml_dtypes
+import numpy as np
+import pytest
+
+CASE = "decode:b3:h8:kv2:d128:bs64:ctx0,70,300:bf16:seed41"
+WHEEL = next(pathlib.Path("python").glob("ascend_attention-*.whl"))
+
+
+@pytest.fixture(scope="module")
+def venv(tmp_path_factory) -> pathlib.Path:
+    """A venv with only the wheel in it."""
+    folder = tmp_path_factory.mktemp("venv")
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    pip = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check"]
+    install = ["install", "--no-index", "--no-deps", "--quiet", WHEEL.resolve()]
+    subprocess.run([*pip, *install], check=True)
+    return folder
+
+
+def in_venv(venv: pathlib.Path, *command: str) -> subprocess.CompletedProcess:
+    """Runs a program of the venv; the dependencies come from the packages of this test."""
+    packages = {pathlib.Path(p.__path__[0]).parent for p in (np, ml_dtypes, absl)}
+    return subprocess.run(
+        [venv / "bin" / command[0], *command[1:]],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        cwd=venv,
+        env={"PATH": str(venv / "bin"), "PYTHONPATH": os.pathsep.join(map(str, packages))},
+    )
+
+
+def test_console_script_runs_a_case(venv):
+    done = in_venv(venv, "ascend-attention", "run", "--case", CASE, "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["ok"] is True
+    assert result["case"] == CASE
+    assert 0 < result["max_error"] <= result["tolerance"]
+
+
+def test_doctor_finds_everything_inside_the_venv(venv):
+    done = in_venv(venv, "python", "-m", "ascend_attention", "doctor", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    facts = json.loads(done.stdout.splitlines()[-1])["facts"]
+    assert str(venv) in facts["ascend-attention"]
+    assert str(venv) in facts["ACL library"]
+
+
+def test_wheel_has_the_parts_and_only_those():
+    names = zipfile.ZipFile(WHEEL).namelist()
+    for part in (
+        "ascend_attention/decode.py",
+        "ascend_attention/_core.pyi",
+        "ascend_attention/py.typed",
+        "ascend_attention_reference/__init__.py",
+        "ascend_attention/kernels/vnpu/decode_f16.so",
+        "ascend_attention/kernels/vnpu/decode_bf16.so",
+        "ascend_attention/kernels/vnpu/combine_f16.so",
+        "ascend_attention/kernels/vnpu/combine_bf16.so",
+        "ascend_attention/vnpu/lib/libascendcl.so",
+        "ascend_attention/vnpu/lib/libvnpu.so",
+    ):
+        assert part in names
+    assert any(name.startswith("ascend_attention/_core.") and ".so" in name for name in names)
+    tops = {name.split("/")[0] for name in names}
+    assert tops == {"ascend_attention", "ascend_attention_reference", dist_info(names)}
+    assert not [name for name in names if "test" in name]
+
+
+def dist_info(names: list[str]) -> str:
+    (info,) = {name.split("/")[0] for name in names if ".dist-info/" in name}
+    return info
+
+
+def test_package_in_the_venv_is_the_one_that_runs(venv):
+    done = in_venv(venv, "python", "-c", "import ascend_attention as a; print(a.__file__)")
+    assert done.stdout.startswith(str(venv)), done.stdout + done.stderr
