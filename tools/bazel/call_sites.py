@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Adds the section .vnpu.calls to a kernel library: return address -> kernel source lines.
 
-The virtual NPU reads it to say which line of a kernel issued an instruction, with no debugger at run
-time. One text line per call to an imported function, sorted by address:
+The virtual NPU reads it to say which line of a kernel issued an instruction, with no debugger at
+run time. One text line per call to an imported function, sorted by address:
 
     <return address, hex>\\t<function>@<file>:<line>;<function>@<file>:<line>;...
 
@@ -66,7 +66,9 @@ def parse_frames(text: str) -> dict[int, list[str]]:
             raise ValueError("unexpected output of addr2line after " + line)
         path, number = location.groups()
         if path != "??":
-            current.append(f"{short_name(line)}@{os.path.normpath(path)}:{number.replace('?', '0')}")
+            current.append(
+                f"{short_name(line)}@{os.path.normpath(path)}:{number.replace('?', '0')}"
+            )
     return frames
 
 

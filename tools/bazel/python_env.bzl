@@ -76,7 +76,7 @@ VERSIONS = {versions}
 def _find_interpreter(rctx):
     named = rctx.os.environ.get("ASCEND_ATTENTION_PYTHON", "")
     if named:
-        found = rctx.path(named) if "/" in named else rctx.which(named)
+        found = rctx.path(named) if named.startswith("/") else rctx.which(named)
         if not found or not found.exists:
             fail("ASCEND_ATTENTION_PYTHON=%s is no program; unset it or name a Python >= 3.10." % named)
         return found
@@ -97,8 +97,10 @@ def _python_env_impl(rctx):
         fail("%s cannot run python_probe.py: %s" % (interpreter, probe.stderr))
     env = json.decode(probe.stdout)
     if "error" in env:
-        remedy = "run ./bazelw (it makes .venv) or `%s -m pip install -r requirements.lock`"
-        fail("%s: %s; %s" % (interpreter, env["error"], remedy % interpreter))
+        remedy = "run ./bazelw (it fills .venv)"
+        if rctx.os.environ.get("ASCEND_ATTENTION_PYTHON"):
+            remedy = "unset ASCEND_ATTENTION_PYTHON or run `%s -m pip install -r requirements.lock`" % interpreter
+        fail("%s: %s; %s" % (interpreter, env["error"], remedy))
 
     # The shebang has a length limit in the kernel and cannot hold spaces.
     shebang = "#!%s" % interpreter

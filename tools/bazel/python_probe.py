@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Describes the running interpreter as one JSON object, for python_env.bzl.
 
-Usage: python python_probe.py LOCK_FILE [NAME...]: with names, only these packages must match the lock.
+Usage: python python_probe.py [--check] LOCK_FILE [NAME...]: with names, only these packages must
+match the lock. With --check (bazelw), prints only what is wrong, and exits with 1 if anything is.
 Runs on any Python 3, so that a too old one gets a message and not a traceback.
 """
 
-import importlib.metadata
-import importlib.util
 import json
 import os
 import re
@@ -37,7 +36,9 @@ def locked_versions(text):
 
 
 def mismatches(versions):
-    """Returns one phrase per package that is missing or has another version."""
+    """Returns one phrase per package that is missing or has another version; at most four."""
+    import importlib.metadata  # not in the Pythons that describe() refuses
+
     found = []
     for name, version in sorted(versions.items()):
         try:
@@ -46,6 +47,8 @@ def mismatches(versions):
             installed = "missing"
         if installed != version:
             found.append("%s is %s (lock: %s)" % (name, installed, version))
+    if len(found) > 3:
+        found[3:] = ["%d more" % (len(found) - 3)]
     return found
 
 
@@ -60,6 +63,8 @@ def describe(lock_path, only):
     wrong = mismatches(versions)
     if wrong:
         return {"error": "; ".join(wrong)}
+    import importlib.util
+
     include = sysconfig.get_paths()["include"]
     if not os.path.exists(os.path.join(include, "Python.h")):
         return {"error": "Python.h is not in %s (Debian: apt-get install python3-dev)" % include}
@@ -78,5 +83,17 @@ def describe(lock_path, only):
     }
 
 
+def main(argv):
+    check = argv[:1] == ["--check"]
+    lock, *only = argv[1:] if check else argv
+    env = describe(lock, only)
+    if not check:
+        print(json.dumps(env))
+    elif "error" in env:
+        print(env["error"])
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    print(json.dumps(describe(sys.argv[1], sys.argv[2:])))
+    sys.exit(main(sys.argv[1:]))

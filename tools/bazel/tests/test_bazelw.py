@@ -171,9 +171,25 @@ def test_failed_environment_is_one_line_and_is_tried_again(machine):
     assert machine.logged() == ["pip", "pip"]
 
 
-def test_own_interpreter_needs_no_environment(machine):
-    assert machine.run("test", ASCEND_ATTENTION_PYTHON="/usr/bin/python3").returncode == 0
+@pytest.mark.parametrize("name", ["my-python", "../bin/my-python"])
+def test_named_interpreter_replaces_the_environment(machine, name):
+    machine.program("my-python", _PYTHON)
+    machine.program("bazel-4", '#!/bin/sh\necho "$ASCEND_ATTENTION_PYTHON"\n')
+    result = machine.run("test", ASCEND_ATTENTION_PYTHON=name)
+    assert pathlib.Path(result.stdout.strip()).resolve() == (machine.bin / "my-python").resolve()
+    assert result.stdout.startswith("/")
     assert not (machine.workspace / ".venv").exists()
+
+
+def test_unfit_named_interpreter_is_one_line_with_what_it_lacks(machine):
+    machine.program("my-python", "#!/bin/sh\necho numpy is missing\nexit 1\n")
+    result = machine.run("test", ASCEND_ATTENTION_PYTHON="my-python")
+    _assert_one_line(result, "numpy is missing", "-m pip install -r", "requirements.lock")
+
+
+def test_named_interpreter_that_is_not_there_is_told(machine):
+    result = machine.run("test", ASCEND_ATTENTION_PYTHON="/no/python")
+    _assert_one_line(result, "ASCEND_ATTENTION_PYTHON=/no/python", "unset it")
 
 
 def test_missing_python_is_one_line(machine):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands that build kernels for Atlas A2 are exactly these.
 
-Source: compile_ascendc.py of ascend-boost-comm and the toolchain of hw-native-sys/simpler, both run on
-Ascend 910B. A change here is a change of what runs on hardware.
+Source: compile_ascendc.py of ascend-boost-comm and the toolchain of hw-native-sys/simpler, both run
+on Ascend 910B. A change here is a change of what runs on hardware.
 """
 
 import pathlib
@@ -19,7 +19,8 @@ _COMPILE = (
     " -mllvm -cce-aicore-addr-transform"
     " -mllvm -cce-aicore-dcci-insert-for-scalar=false"
     " -Dprobe={symbol} -DTILING_KEY_VAR={key}"
-    " -I. -IBIN -DPROBE_DEFINE=1 tools/bazel/tests/probe.cce -o BIN/tools/bazel/tests/_objs/{object}"
+    " -I. -IBIN -DPROBE_DEFINE=1 tools/bazel/tests/probe.cce"
+    " -o BIN/tools/bazel/tests/_objs/{object}"
 )
 _LINK = (
     "external/cann_toolkit/ld.lld -m aicorelinux -Ttext=0 {objects} -static"
