@@ -49,6 +49,7 @@ def _build_bisheng(ctx, tools, headers):
             outputs = [obj],
             mnemonic = "CceCompile",
             progress_message = "Compiling %s for %s" % (ctx.file.src.short_path, core),
+            use_default_shell_env = True,
         )
         objects.append(obj)
     binary = ctx.actions.declare_file(ctx.label.name + ".o")
@@ -60,6 +61,7 @@ def _build_bisheng(ctx, tools, headers):
         outputs = [binary],
         mnemonic = "CceLink",
         progress_message = "Linking kernel %s" % binary.short_path,
+        use_default_shell_env = True,
     )
     return binary
 
