@@ -210,7 +210,12 @@ class DecodeAttention:
         return self._results(out, return_lse)
 
     def _check_inputs(
-        self, query: Array, key_cache: Array, value_cache: Array, block_table: Array, out: object
+        self,
+        query: Array,
+        key_cache: Array,
+        value_cache: Array,
+        block_table: Array,
+        out: Array | None,
     ) -> None:
         query_shape = self._shape_of(_QUERY_AXES)
         cache_shape = self._shape_of(_CACHE_AXES)

@@ -171,7 +171,8 @@ def view(plan: _core.DecodePlan, context_lens: np.ndarray) -> DecodePlan:
 
 def read_header(blob: bytes) -> np.void:
     """Returns the header at the start of a plan."""
-    return np.frombuffer(blob, PLAN_HEADER, count=1)[0]
+    header: np.void = np.frombuffer(blob, PLAN_HEADER, count=1)[0]
+    return header
 
 
 def read_array(blob: bytes, dtype: np.dtype, begin: int, count: int) -> np.ndarray:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import shlex
 import time
+from typing import TypedDict
 
 import numpy as np
 from ascend_attention_reference import DecodeCase, DecodeInputs
@@ -30,8 +31,21 @@ class Decoded:
     repeatable: bool  # every run gave the same bytes
 
 
-def shape_arguments(case: DecodeCase, num_kv_blocks: int) -> dict[str, int | str]:
-    """Returns the arguments of DecodeAttention (and _core.DecodeShape) that describe `case`."""
+class ShapeArguments(TypedDict):
+    """Arguments that DecodeAttention and _core.DecodeShape share."""
+
+    batch: int
+    num_heads: int
+    num_kv_heads: int
+    head_dim: int
+    kv_block_size: int
+    num_kv_blocks: int
+    max_kv_blocks: int
+    dtype: str
+
+
+def shape_arguments(case: DecodeCase, num_kv_blocks: int) -> ShapeArguments:
+    """Returns the arguments that describe `case`."""
     return {
         "batch": case.batch,
         "num_heads": case.num_heads,
@@ -68,7 +82,7 @@ def decode(case: DecodeCase, inputs: DecodeInputs, *, device: int, repeat: int) 
         plan = op.plan(inputs.context_lens)
         _, lse = op.run(query, keys, values, table, out=out, return_lse=True)
         seconds.append(time.perf_counter() - begin)
-        results.append((out.numpy(), lse))
+        results.append((out.numpy(), np.asarray(lse)))
     first_out, first_lse = results[0]
     return Decoded(
         device=op.device_name,

@@ -82,6 +82,6 @@ def _kernel_fact(dtype: str, device: int) -> Fact:
         out = paged_attention(query, cache, cache, np.zeros((1, 1), np.int32), [1], device=device)
     except LIBRARY_ERRORS as error:
         return Fact(name, str(error), ok=False)
-    if not np.array_equal(out, cache[:1, 0]):
+    if not np.array_equal(np.asarray(out), cache[:1, 0]):
         return Fact(name, "loaded, but one token decodes to a wrong result", ok=False)
     return Fact(name, "decode and combine loaded, one token decoded right")

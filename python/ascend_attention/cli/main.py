@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import ascend_attention_reference as reference
 from absl import app, logging
@@ -17,6 +17,9 @@ from absl.flags import argparse_flags
 
 from ascend_attention.cli import doctor, plan, run
 from ascend_attention.cli.case_problem import LIBRARY_ERRORS
+
+Commands = argparse._SubParsersAction
+Handler = Callable[[argparse.Namespace], int]
 
 _EXAMPLE_CASE = "decode:b4:h32:kv8:d128:bs128:ctx1,127,128,4096:f16:seed7"
 
@@ -27,8 +30,9 @@ def run_main() -> None:
 
 
 def _dispatch(args: argparse.Namespace) -> int:
+    handler: Handler = args.handler
     try:
-        return args.command(args)
+        return handler(args)
     except LIBRARY_ERRORS as error:  # one line for people; the traceback with --verbosity=1
         logging.debug("traceback", exc_info=True)
         print(f"ascend-attention: {type(error).__name__}: {error}", file=sys.stderr)
@@ -48,21 +52,25 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(argv[1:])
 
 
-def _add_command(commands, name: str, function, text: str):
-    parser = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
-    parser.set_defaults(command=function)
+def _add_command(
+    commands: Commands, name: str, handler: Handler, text: str
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=text, allow_abbrev=False
+    )
+    parser.set_defaults(handler=handler)
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     return parser
 
 
-def _add_doctor(commands) -> None:
+def _add_doctor(commands: Commands) -> None:
     parser = _add_command(
         commands, "doctor", doctor.run, "Say which device, libraries and kernels are there."
     )
     parser.add_argument("--device", type=int, default=0, help="index of the device")
 
 
-def _add_run(commands) -> None:
+def _add_run(commands: Commands) -> None:
     parser = _add_command(
         commands, "run", run.run, "Decode one case and compare with the float64 reference."
     )
@@ -71,7 +79,7 @@ def _add_run(commands) -> None:
     parser.add_argument("--device", type=int, default=0, help="index of the device")
 
 
-def _add_plan(commands) -> None:
+def _add_plan(commands: Commands) -> None:
     parser = _add_command(
         commands, "plan", plan.run, "Show how a case is spread over the cores; needs no device."
     )
@@ -80,7 +88,7 @@ def _add_plan(commands) -> None:
     parser.add_argument("--soc", default=plan.DEFAULT_SOC, metavar="NAME", help="chip to plan for")
 
 
-def _add_case(parser) -> None:
+def _add_case(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--case", type=_case, required=True, metavar="CASE", help=f"such as {_EXAMPLE_CASE}"
     )
@@ -92,7 +100,7 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _case(text: str):
+def _case(text: str) -> reference.DecodeCase:
     try:
         return reference.parse_case(text)
     except ValueError as error:
