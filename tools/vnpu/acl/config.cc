@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// Environment to configuration.
+#include "tools/vnpu/acl/config.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <string>
+
+namespace vnpu_acl {
+namespace {
+
+constexpr uint64_t kMiB = uint64_t{1} << 20;
+constexpr uint64_t kGiB = uint64_t{1} << 30;
+
+struct Soc {
+  const char* name;
+  uint32_t num_cores;
+  uint64_t hbm_bytes;
+  uint64_t l2_bytes;
+};
+
+// Cores, HBM and L2 as in CANN's platform configuration of each part.
+constexpr Soc kSocs[] = {
+    {"Ascend910B1", 24, 64 * kGiB, 192 * kMiB},  {"Ascend910B2", 24, 64 * kGiB, 192 * kMiB},
+    {"Ascend910B2C", 24, 64 * kGiB, 192 * kMiB}, {"Ascend910B3", 20, 64 * kGiB, 192 * kMiB},
+    {"Ascend910B4", 20, 32 * kGiB, 96 * kMiB},
+};
+
+Result ReadSoc(vnpu::DeviceConfig* device) {
+  const char* name = std::getenv("ASCEND_ATTENTION_VNPU_SOC");
+  if (name == nullptr) name = kSocs[0].name;
+  std::string known;
+  for (const Soc& soc : kSocs) {
+    if (std::string(name) == soc.name) {
+      device->soc_name = soc.name;
+      device->num_cores = soc.num_cores;
+      device->hbm_bytes = soc.hbm_bytes;
+      device->l2_bytes = soc.l2_bytes;
+      return {};
+    }
+    known += (known.empty() ? "" : ", ") + std::string(soc.name);
+  }
+  return Error(ACL_ERROR_RT_DEV_SETUP_ERROR, "environment variable ASCEND_ATTENTION_VNPU_SOC = '",
+               name, "': expected one of ", known);
+}
+
+// Leaves *value alone if the variable is not set.
+template <typename Int>
+Result ReadInteger(const char* variable, uint64_t min, uint64_t max, Int* value) {
+  const char* text = std::getenv(variable);
+  if (text == nullptr) return {};
+  char* end = nullptr;
+  errno = 0;
+  const unsigned long long parsed = std::strtoull(text, &end, 10);
+  const bool is_number = text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0;
+  if (!is_number || parsed < min || parsed > max) {
+    return Error(ACL_ERROR_RT_DEV_SETUP_ERROR, "environment variable ", variable, " = '", text,
+                 "': expected an integer from ", min, " to ", max);
+  }
+  *value = static_cast<Int>(parsed);
+  return {};
+}
+
+}  // namespace
+
+Result ReadConfig(Config* config) {
+  vnpu::DeviceConfig& device = config->device;
+  Result result = ReadSoc(&device);
+  if (result.ok()) {
+    result = ReadInteger("ASCEND_ATTENTION_VNPU_CORES", 1, 128, &device.num_cores);
+  }
+  if (result.ok()) {
+    result = ReadInteger("ASCEND_ATTENTION_VNPU_HBM_BYTES", kMiB, 1024 * kGiB, &device.hbm_bytes);
+  }
+  if (result.ok()) {
+    result = ReadInteger("ASCEND_ATTENTION_VNPU_THREADS", 0, 1024, &device.host_threads);
+  }
+  if (result.ok()) {
+    result = ReadInteger("ASCEND_ATTENTION_VNPU_DEVICES", 1, kMaxDevices, &config->num_devices);
+  }
+  return result;
+}
+
+}  // namespace vnpu_acl
