@@ -42,14 +42,14 @@ _NUMBERS: dict[str, tuple[str, int, int]] = {
 _DTYPES = ("f16", "bf16")
 _MAX_CORES = 256
 
-# Flags in canonical order, each with the flags it excludes.
+# Flags in canonical order, each with the later flags that it excludes.
 _FLAGS: dict[str, tuple[str, ...]] = {
     "fulltable": (),
     "shared": (),
     "outliers": ("bigscores",),
     "onehot": (),
     "sharp": ("bigscores",),
-    "bigscores": ("outliers", "sharp"),
+    "bigscores": (),
 }
 
 

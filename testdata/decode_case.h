@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// The case grammar in C++, for tests and benchmarks: one line names a decode
+// problem. The twin of ascend_attention_reference/case.py, which documents it;
+// both read cases/grammar_errors.txt and cases/decode_ci.txt in their tests.
+//
+// Next: testdata/decode_inputs.h - the arrays of a case.
+#ifndef ASCEND_ATTENTION_TESTDATA_DECODE_CASE_H_
+#define ASCEND_ATTENTION_TESTDATA_DECODE_CASE_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace ascend_attention::testdata {
+
+struct DecodeCase {
+  int64_t batch = 0;
+  int64_t num_heads = 0;
+  int64_t num_kv_heads = 0;
+  int64_t head_dim = 0;
+  int64_t kv_block_size = 0;
+  std::vector<int32_t> context_lens;  // [batch]
+  bool bfloat16 = false;              // else float16
+  uint32_t seed = 0;
+  int64_t num_cores = 0;  // 0: not said
+  bool fulltable = false;
+  bool shared = false;
+  bool outliers = false;
+  bool onehot = false;
+  bool sharp = false;
+  bool bigscores = false;
+
+  std::string error;  // empty if the line was understood
+
+  bool ok() const { return error.empty(); }
+  int64_t max_context() const;
+  int64_t max_kv_blocks() const;  // columns of the block table
+  float softmax_scale() const;    // 1 / sqrt(head_dim)
+  std::string ToString() const;   // the canonical line
+};
+
+// On error, `error` names the field, its value and what is allowed.
+DecodeCase ParseCase(const std::string& line);
+
+// The cases of a list: one per line, `#` starts a comment. Empty if the file
+// cannot be opened; a line with an error is a case with an error.
+std::vector<DecodeCase> ReadCaseFile(const std::string& path);
+
+}  // namespace ascend_attention::testdata
+
+#endif  // ASCEND_ATTENTION_TESTDATA_DECODE_CASE_H_

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "testdata/decode_case.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace ascend_attention::testdata {
+namespace {
+
+constexpr char kGrammarErrors[] = "testdata/cases/grammar_errors.txt";
+constexpr char kCases[] = "testdata/cases/decode_ci.txt";
+
+// (line, message)
+std::vector<std::pair<std::string, std::string>> ReadGrammarErrors() {
+  std::vector<std::pair<std::string, std::string>> errors;
+  std::ifstream file(kGrammarErrors);
+  for (std::string line; std::getline(file, line);) {
+    const size_t arrow = line.find(" => ");
+    if (line[0] == '#' || arrow == std::string::npos) continue;
+    errors.emplace_back(line.substr(0, arrow), line.substr(arrow + 4));
+  }
+  return errors;
+}
+
+TEST(DecodeCase, ReadsEveryField) {
+  const DecodeCase c =
+      ParseCase("decode:b2:h8:kv4:d64:bs32:ctx7,300:bf16:cores20:shared:onehot:seed9");
+  ASSERT_TRUE(c.ok()) << c.error;
+  EXPECT_EQ(c.batch, 2);
+  EXPECT_EQ(c.num_heads, 8);
+  EXPECT_EQ(c.num_kv_heads, 4);
+  EXPECT_EQ(c.head_dim, 64);
+  EXPECT_EQ(c.kv_block_size, 32);
+  EXPECT_EQ(c.context_lens, (std::vector<int32_t>{7, 300}));
+  EXPECT_TRUE(c.bfloat16);
+  EXPECT_EQ(c.num_cores, 20);
+  EXPECT_TRUE(c.shared && c.onehot);
+  EXPECT_FALSE(c.fulltable || c.outliers || c.sharp || c.bigscores);
+  EXPECT_EQ(c.seed, 9u);
+  EXPECT_EQ(c.max_context(), 300);
+  EXPECT_EQ(c.max_kv_blocks(), 11);  // ten used, one spare
+  EXPECT_EQ(c.softmax_scale(), 0.125f);
+}
+
+TEST(DecodeCase, PrintsTheCanonicalLine) {
+  EXPECT_EQ(
+      ParseCase(" decode:b2:h8:kv4:d64:bs32:ctx7,7:f16:onehot:cores1:shared:seed0\n").ToString(),
+      "decode:b2:h8:kv4:d64:bs32:ctx7:f16:cores1:shared:onehot:seed0");
+}
+
+TEST(DecodeCase, EveryListedCaseIsCanonical) {
+  std::ifstream file(kCases);
+  int count = 0;
+  for (std::string line; std::getline(file, line);) {
+    if (line.empty() || line[0] == '#') continue;
+    const DecodeCase c = ParseCase(line);
+    EXPECT_TRUE(c.ok()) << c.error;
+    EXPECT_EQ(c.ToString(), line);
+    ++count;
+  }
+  EXPECT_GE(count, 30);
+  EXPECT_EQ(ReadCaseFile(kCases).size(), static_cast<size_t>(count));
+}
+
+TEST(DecodeCase, RefusesWithThePythonMessages) {
+  const auto errors = ReadGrammarErrors();
+  EXPECT_GE(errors.size(), 25u);
+  for (const auto& [line, message] : errors) EXPECT_EQ(ParseCase(line).error, message) << line;
+}
+
+}  // namespace
+}  // namespace ascend_attention::testdata
