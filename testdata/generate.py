@@ -2,11 +2,11 @@
 """Writes the goldens of cases/decode_ci.txt, or checks that they are what it would write.
 
     ./bazelw run //testdata:generate              write
-    ./bazelw run //testdata:generate -- --check   compare bytes; exit code 1 and a list if they differ
+    ./bazelw run //testdata:generate -- --check   compare bytes; lists what differs, exit code 1
 
 Per case: golden/<name>/{case.txt, out.npy, lse.npy, bounds.npy}. Inputs are not stored; their CRCs
-are, in golden/input_crcs.txt, for the C++ twin of the generator. golden/manifest.json has the sha256
-of every file. A golden whose case is gone is reported and left for you to delete.
+are, in golden/input_crcs.txt, for the C++ twin of the generator. golden/manifest.json has the
+sha256 of every file. A golden whose case is gone is reported and left for you to delete.
 
 Next: ascend_attention_reference/tolerance.py - what bounds.npy holds.
 """
@@ -41,7 +41,7 @@ _CRC_HEADER = """\
 
 def npy_bytes(array: ArrayLike) -> bytes:
     """A .npy file (version 1.0) of float32 in C order; the same bytes with every numpy."""
-    data = np.ascontiguousarray(array, dtype="<f4")
+    data = np.asarray(array, dtype="<f4", order="C")
     shape = "".join(f"{size}, " for size in data.shape).rstrip()
     header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({shape}), }}"
     # The format wants the data on a multiple of 64: 10 bytes before the header, a newline after it.

@@ -5,40 +5,49 @@ Follows the decode and combine kernels' arithmetic, not their schedule: float32 
 softmax over tiles, probabilities rounded to the dtype, row sums of the rounded ones, float32
 accumulators, parts of a split sequence merged by their lse, `out` rounded to the dtype. The
 mutations are the defects that the tolerance must not let through. For tests only; not in the wheel.
+
+Next: test_tolerance.py - who passes and who must not.
 """
 
 import dataclasses
 import itertools
 
 import numpy as np
+from ascend_attention_reference import DecodeInputs
 from numpy.typing import NDArray
 
-from ascend_attention_reference import DecodeInputs
-
 Float32 = NDArray[np.float32]
+Int64 = NDArray[np.int64]
 
 
 @dataclasses.dataclass(frozen=True)
 class Mutation:
-    """One defect. Token edits say which token's key or value is read in place of each token's own.
+    """One defect.
 
     Attributes:
-      keys: [tokens] indices into the sequence's tokens, or None.
+      table: kv block ids of the sequence, in place of its row of the block table.
+      keys: [tokens] positions whose key is read in place of each token's own.
       values: like keys.
       drop_last: the last token is not read.
       keep_out: the accumulator is not rescaled when the running maximum rises.
       keep_sum: nor is the row sum.
       lse_base_2: lse is a base-2 logarithm.
+      interleaved_heads: query head h uses kv head h % num_kv_heads.
       plain_mean: parts of a split sequence are averaged, not weighted by their lse.
     """
 
-    keys: NDArray[np.int64] | None = None
-    values: NDArray[np.int64] | None = None
+    table: Int64 | None = None
+    keys: Int64 | None = None
+    values: Int64 | None = None
     drop_last: bool = False
     keep_out: bool = False
     keep_sum: bool = False
     lse_base_2: bool = False
+    interleaved_heads: bool = False
     plain_mean: bool = False
+
+
+NONE = Mutation()
 
 
 def decode_sequence(
@@ -46,29 +55,27 @@ def decode_sequence(
     seq: int,
     tile: int,
     cuts: tuple[int, ...] = (),
-    mutation: Mutation = Mutation(),
+    mutation: Mutation = NONE,
 ) -> tuple[NDArray, Float32]:
-    """out [num_heads, head_dim] in the dtype and lse [num_heads] of one sequence that is not empty.
+    """One sequence as a kernel would decode it.
 
     Args:
       tile: tokens per softmax step.
-      cuts: token positions where the sequence is split into parts.
+      cuts: positions where the sequence is split into parts.
+
+    Returns:
+      out [num_heads, head_dim] in the dtype and lse [num_heads].
     """
     length = int(inputs.context_lens[seq]) - mutation.drop_last
-    num_heads, head_dim = inputs.query.shape[1:]
-    keys, values = (_tokens(inputs, c, seq) for c in (inputs.key_cache, inputs.value_cache))
-    if mutation.keys is not None:
-        keys = keys[mutation.keys]
-    if mutation.values is not None:
-        values = values[mutation.values]
-    bounds = [0, *(c for c in cuts if 0 < c < length), length]
-    out = np.zeros((num_heads, head_dim), inputs.query.dtype)
+    num_heads = inputs.query.shape[1]
+    out = np.zeros(inputs.query.shape[1:], inputs.query.dtype)
     lse = np.full(num_heads, -np.inf, np.float32)
-    if length == 0:
+    if length <= 0:
         return out, lse
-    group = num_heads // keys.shape[1]
+    keys, values = _tokens(inputs, seq, mutation)
+    bounds = [0, *sorted({cut for cut in cuts if 0 < cut < length}), length]
     for kv_head in range(keys.shape[1]):
-        heads = slice(kv_head * group, (kv_head + 1) * group)
+        heads = _heads(num_heads, keys.shape[1], kv_head, mutation)
         query = inputs.query[seq, heads].astype(np.float32)
         parts = [
             _part(inputs, query, keys[a:b, kv_head], values[a:b, kv_head], tile, mutation)
@@ -81,11 +88,89 @@ def decode_sequence(
     return out, lse
 
 
-def _tokens(inputs: DecodeInputs, cache: NDArray, seq: int) -> Float32:
-    """[tokens, num_kv_heads, head_dim]"""
+def mutations(inputs: DecodeInputs, seq: int, tile: int) -> dict[str, Mutation]:
+    """The defects that can show in a sequence, by name.
+
+    Left out is what changes nothing: keys or values of another kv block where all blocks are the
+    same one, a missing rescale where all tokens fit a tile, another head order where there is one.
+    """
     length = int(inputs.context_lens[seq])
-    ids = inputs.block_table[seq, : -(-length // cache.shape[1])]
-    return cache[ids].reshape(-1, *cache.shape[2:])[:length].astype(np.float32)
+    num_heads, num_kv_heads = inputs.query.shape[1], inputs.key_cache.shape[2]
+    if length == 0:
+        return {}
+    found = {
+        "dropped_last_token": Mutation(drop_last=True),
+        "lse_in_base_2": Mutation(lse_base_2=True),
+        **_wrong_tables(inputs, seq),
+        **_wrong_blocks(inputs, seq),
+    }
+    if length > tile:
+        found["out_not_rescaled"] = Mutation(keep_out=True)
+        found["sum_not_rescaled"] = Mutation(keep_sum=True)
+    if 1 < num_kv_heads < num_heads:
+        found["interleaved_heads"] = Mutation(interleaved_heads=True)
+    return found
+
+
+def _row(inputs: DecodeInputs, seq: int) -> Int64:
+    """Kv block ids of a sequence."""
+    used = -(-int(inputs.context_lens[seq]) // inputs.key_cache.shape[1])
+    return inputs.block_table[seq, :used].astype(np.int64)
+
+
+def _wrong_tables(inputs: DecodeInputs, seq: int) -> dict[str, Mutation]:
+    row = _row(inputs, seq)
+    middle = len(row) // 2
+    # The next block of the pool that is another one; NaN if it is a spare block.
+    wrong = row.copy()
+    wrong[middle] = (row[middle] + 1) % len(inputs.key_cache)
+    found = {"wrong_page": Mutation(table=wrong)}
+    in_order = np.arange(len(row)) % len(inputs.key_cache)
+    if not np.array_equal(in_order, row):
+        found["ignored_block_table"] = Mutation(table=in_order)
+    return found
+
+
+def _wrong_blocks(inputs: DecodeInputs, seq: int) -> dict[str, Mutation]:
+    """One kv block's keys or values are those of its predecessor, or of each other."""
+    row = _row(inputs, seq)
+    length, size = int(inputs.context_lens[seq]), inputs.key_cache.shape[1]
+    changes = np.flatnonzero(row[1:] != row[:-1]) + 1
+    if not len(changes):
+        return {}
+    begin = int(changes[len(changes) // 2]) * size
+    count = min(size, length - begin)
+    stale, swapped = np.arange(length), np.arange(length)
+    stale[begin : begin + count] -= size
+    swapped[begin : begin + count] -= size
+    swapped[begin - size : begin - size + count] += size
+    return {
+        "stale_keys": Mutation(keys=stale),
+        "stale_values": Mutation(values=stale),
+        "swapped_keys": Mutation(keys=swapped),
+        "swapped_values": Mutation(values=swapped),
+    }
+
+
+def _tokens(inputs: DecodeInputs, seq: int, mutation: Mutation) -> tuple[Float32, Float32]:
+    """Keys and values, each [tokens, num_kv_heads, head_dim]."""
+    length = int(inputs.context_lens[seq]) - mutation.drop_last
+    row = _row(inputs, seq) if mutation.table is None else mutation.table
+    both = []
+    for cache, edit in (
+        (inputs.key_cache, mutation.keys),
+        (inputs.value_cache, mutation.values),
+    ):
+        tokens = cache[row].reshape(-1, *cache.shape[2:]).astype(np.float32)
+        both.append((tokens if edit is None else tokens[edit])[:length])
+    return both[0], both[1]
+
+
+def _heads(num_heads: int, num_kv_heads: int, kv_head: int, mutation: Mutation) -> slice:
+    if mutation.interleaved_heads:
+        return slice(kv_head, num_heads, num_kv_heads)
+    group = num_heads // num_kv_heads
+    return slice(kv_head * group, (kv_head + 1) * group)
 
 
 def _part(
@@ -106,10 +191,10 @@ def _part(
         new_max = np.maximum(row_max, scores.max(axis=1, keepdims=True))
         probs = np.exp(scores - new_max).astype(inputs.query.dtype).astype(np.float32)
         rescale = np.exp(row_max - new_max)
-        row_sum = (row_sum if mutation.keep_sum else row_sum * rescale) + probs.sum(
-            axis=1, keepdims=True
-        )
-        acc = (acc if mutation.keep_out else acc * rescale) + probs @ values[begin : begin + tile]
+        kept_sum = row_sum if mutation.keep_sum else row_sum * rescale
+        kept_acc = acc if mutation.keep_out else acc * rescale
+        row_sum = kept_sum + probs.sum(axis=1, keepdims=True)
+        acc = kept_acc + probs @ values[begin : begin + tile]
         row_max = new_max
     return acc / row_sum, (row_max + np.log(row_sum))[:, 0]
 
@@ -120,8 +205,7 @@ def _merge(parts: list[tuple[Float32, Float32]], mutation: Mutation) -> tuple[Fl
     if len(parts) == 1:
         return outs[0], lses[0]
     top = lses.max(axis=0)
-    weights = np.exp(lses - top)
-    lse = top + np.log(weights.sum(axis=0))
+    lse = top + np.log(np.exp(lses - top).sum(axis=0))
     weights = np.exp(lses - lse)
     if mutation.plain_mean:
         weights = np.full_like(weights, 1 / len(parts))

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The case grammar: one spelling per problem, errors that say what to write instead."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from ascend_attention_reference import DecodeCase, format_case, parse_case, read_cases
+from hypothesis import given
+from hypothesis import strategies as st
+
+_CASES = Path(__file__).parent / "cases"
+
+
+def _lines(name: str) -> list[str]:
+    lines = (_CASES / name).read_text().splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+@st.composite
+def _decode_cases(draw: st.DrawFn) -> DecodeCase:
+    batch = draw(st.integers(1, 5))
+    big = draw(st.booleans())
+    return DecodeCase(
+        batch=batch,
+        num_heads=draw(st.integers(1, 1024)),
+        num_kv_heads=draw(st.integers(1, 1024)),
+        head_dim=draw(st.integers(1, 1024)),
+        kv_block_size=draw(st.integers(1, 65536)),
+        context_lens=tuple(draw(st.lists(st.integers(0, 1 << 24), min_size=batch, max_size=batch))),
+        dtype=draw(st.sampled_from(["f16", "bf16"])),
+        seed=draw(st.integers(0, (1 << 32) - 1)),
+        num_cores=draw(st.none() | st.integers(1, 256)),
+        fulltable=draw(st.booleans()),
+        shared=draw(st.booleans()),
+        outliers=draw(st.booleans()) and not big,
+        onehot=draw(st.booleans()),
+        sharp=draw(st.booleans()) and not big,
+        bigscores=big,
+    )
+
+
+@given(_decode_cases())
+def test_a_formatted_case_parses_to_itself(case: DecodeCase):
+    assert parse_case(format_case(case)) == case
+    assert str(case) == format_case(case)
+
+
+def test_every_field_is_read():
+    case = parse_case("decode:b2:h8:kv4:d64:bs32:ctx7,300:bf16:cores20:shared:onehot:seed9")
+    assert case == DecodeCase(
+        batch=2,
+        num_heads=8,
+        num_kv_heads=4,
+        head_dim=64,
+        kv_block_size=32,
+        context_lens=(7, 300),
+        dtype="bf16",
+        seed=9,
+        num_cores=20,
+        shared=True,
+        onehot=True,
+    )
+    assert case.q_per_kv == 2
+    assert case.max_context == 300
+    assert case.max_kv_blocks == 11  # ten used, one spare
+    assert dataclasses.replace(case, fulltable=True).max_kv_blocks == 10
+    assert case.softmax_scale == 0.125
+
+
+def test_equal_lengths_and_option_order_have_one_spelling():
+    line = " decode:b2:h8:kv4:d64:bs32:ctx7,7:f16:onehot:cores1:shared:seed0\n"
+    canonical = "decode:b2:h8:kv4:d64:bs32:ctx7:f16:cores1:shared:onehot:seed0"
+    assert str(parse_case(line)) == canonical
+
+
+def test_the_scale_is_a_float32():
+    case = parse_case("decode:b1:h1:kv1:d128:bs16:ctx1:f16:seed1")
+    assert case.softmax_scale == 0.088388346135616302490234375  # float32 nearest to 128 ** -0.5
+
+
+def test_heads_that_do_not_divide_name_both():
+    case = parse_case("decode:b1:h30:kv8:d128:bs16:ctx1:f16:seed1")
+    with pytest.raises(ValueError, match=r"num_heads = 30.*num_kv_heads = 8"):
+        _ = case.q_per_kv
+
+
+@pytest.mark.parametrize("line", _lines("grammar_errors.txt"))
+def test_an_error_names_field_value_and_what_is_allowed(line: str):
+    text, _, message = line.partition(" => ")
+    with pytest.raises(ValueError) as error:
+        parse_case(text)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize("line", _lines("decode_ci.txt"))
+def test_listed_cases_are_canonical(line: str):
+    assert str(parse_case(line)) == line
+
+
+def test_listed_cases_are_distinct_and_have_distinct_names():
+    cases = read_cases((_CASES / "decode_ci.txt").read_text())
+    assert len(cases) == len({case.name for case in cases}) >= 30
+
+
+@pytest.mark.parametrize("line", _lines("refused.txt"))
+def test_refused_cases_are_well_formed(line: str):
+    text, kind, argument = line.split(" ")
+    case = parse_case(text)
+    assert str(case) == text
+    assert kind in ("INVALID_ARGUMENT", "UNIMPLEMENTED")
+    assert hasattr(case, argument)
+
+
+def test_listed_cases_cover_the_boundaries():
+    cases = read_cases((_CASES / "decode_ci.txt").read_text())
+    assert {case.head_dim for case in cases} == {64, 128}
+    assert {case.kv_block_size for case in cases} == {16, 32, 48, 64, 128, 256}
+    assert {case.q_per_kv for case in cases} == {1, 2, 3, 4, 5, 7, 8, 12, 16}
+    assert {case.dtype for case in cases} == {"f16", "bf16"}
+    assert {1, 7, 20, 24, 25} <= {case.num_cores for case in cases}
+    # Length relative to the page, for every page size.
+    for size in (16, 32, 48, 64, 128, 256):
+        lengths = {n for case in cases if case.kv_block_size == size for n in case.context_lens}
+        assert {1, size - 1, size, size + 1} <= lengths, size
+    empty = [tuple(n == 0 for n in case.context_lens) for case in cases]
+    assert (True, True, True) in empty
+    assert any(rows[0] and not all(rows) for rows in empty)
+    assert any(rows[-1] and not all(rows) for rows in empty)
+    assert any(any(rows[1:-1]) and not rows[0] and not rows[-1] for rows in empty)
+    assert any(
+        max(case.context_lens) >= 20 * sorted(case.context_lens)[-2]
+        for case in cases
+        if case.batch > 1
+    )
