@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "tiling/abi/split_walk.h"
+#include "tiling/abi/split_decision.h"
 #include "tiling/decode_layout.h"
 #include "tiling/tile_size.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Compiled without any standard C++ header: proof that the device-safe headers
 // need none.
-#include "tiling/abi/split_walk.h"
+#include "tiling/abi/split_decision.h"
 
 namespace ascend_attention {
 

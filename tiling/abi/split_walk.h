@@ -11,11 +11,9 @@
 //                       (+ partial_cost if its segment is cut)
 //   cost of a core    = sum of its items <= budget, the same for all cores
 //
-// WalkSegments spends one budget; DecideSplit finds the smallest budget (to 1/128)
-// with which the cores come to the end of the batch, and whether cutting pays.
 // Cost is counted in bytes of KV at one core's share of the bandwidth.
 //
-// Next: tiling/decode_planner.cc - prices, and the arrays the walk writes.
+// Next: tiling/abi/split_decision.h - which budget, and whether cutting pays.
 #ifndef ASCEND_ATTENTION_TILING_ABI_SPLIT_WALK_H_
 #define ASCEND_ATTENTION_TILING_ABI_SPLIT_WALK_H_
 
@@ -35,13 +33,6 @@ struct SplitParams {
   uint64_t partial_cost;     // writing and merging the partial result of one kv head
   uint64_t core_start_cost;  // one more core
   uint64_t combine_cost;     // one more kernel, if anything is cut
-};
-
-// One pass over the lengths.
-struct LengthTotals {
-  uint64_t granules;      // over all sequences
-  uint64_t max_granules;  // longest sequence
-  uint32_t num_empty;     // sequences of length 0
 };
 
 // How a batch is to be walked.
@@ -95,19 +86,6 @@ AA_HOST_DEVICE uint64_t MaxItems(const SplitParams& params) {
   return uint64_t{params.batch} * NumGroups(params) + params.num_cores - 1;
 }
 
-// `Lengths` is a pointer to int32_t in whatever memory the lengths are.
-template <typename Lengths>
-AA_HOST_DEVICE LengthTotals SumLengths(Lengths context_lens, uint32_t batch) {
-  LengthTotals totals = {0, 0, 0};
-  for (uint32_t sequence = 0; sequence < batch; ++sequence) {
-    const uint64_t granules = split_walk::Granules(static_cast<uint32_t>(context_lens[sequence]));
-    totals.granules += granules;
-    totals.max_granules = split_walk::Max(totals.max_granules, granules);
-    totals.num_empty += granules == 0;
-  }
-  return totals;
-}
-
 // Takes nothing down: for walks that only try a budget.
 struct CountOnly {
   AA_HOST_DEVICE void AddItem(uint32_t, const WorkItem&) {}
@@ -158,10 +136,18 @@ class SegmentWalk {
       : params_(params), decision_(decision), context_lens_(context_lens), sink_(sink) {}
 
   AA_HOST_DEVICE WalkResult Run() {
+    const uint32_t heads = params_.kv_heads_per_group;
+    const uint32_t last_heads = params_.num_kv_heads % heads;  // of a smaller last group, or 0
+    const Price price = PriceOf(heads);
+    const Price last_price = PriceOf(last_heads);
     for (uint32_t sequence = 0; sequence < params_.batch; ++sequence) {
       const uint32_t tokens = static_cast<uint32_t>(context_lens_[sequence]);
-      for (uint32_t head = 0; head < params_.num_kv_heads; head += params_.kv_heads_per_group) {
-        Place(sequence, head, tokens);
+      uint32_t head = 0;
+      for (; head + heads <= params_.num_kv_heads; head += heads) {
+        Place(WorkItem{sequence, sequence, 1, head, heads, 0, tokens, kNoPartial}, price);
+      }
+      if (last_heads != 0) {
+        Place(WorkItem{sequence, sequence, 1, head, last_heads, 0, tokens, kNoPartial}, last_price);
       }
     }
     if (num_items_ != first_item_) FinishCore();
@@ -169,83 +155,81 @@ class SegmentWalk {
   }
 
  private:
-  // Where the segment in hand stands.
-  struct Segment {
-    WorkItem item;  // token_begin: first token without a core
-    uint64_t granule_cost;
-    uint64_t partial_cost;
-    uint64_t granules;  // without a core
-    uint32_t tokens;
-    uint32_t first_partial;
+  // Of one kv-head group.
+  struct Price {
+    uint64_t granule;
+    uint64_t part;  // an item of a cut segment, beside its granules
   };
 
-  AA_HOST_DEVICE void Place(uint32_t sequence, uint32_t head, uint32_t tokens) {
-    const uint32_t heads = static_cast<uint32_t>(
-        split_walk::Min(params_.kv_heads_per_group, params_.num_kv_heads - head));
-    Segment segment;
-    segment.item = WorkItem{sequence, sequence, 1, head, heads, 0, tokens, kNoPartial};
-    segment.granule_cost = params_.granule_cost * heads;
-    segment.partial_cost = params_.partial_cost * heads;
-    segment.granules = split_walk::Granules(tokens);
-    segment.tokens = tokens;
-    segment.first_partial = num_partials_;
-    while (!PlaceWhole(segment)) PlacePart(segment);
+  AA_HOST_DEVICE Price PriceOf(uint32_t heads) const {
+    return Price{params_.granule_cost * heads, params_.item_cost + params_.partial_cost * heads};
   }
 
-  // Puts the rest of the segment on this core if it fits, or anywhere if there
-  // is no core left to be found.
-  AA_HOST_DEVICE bool PlaceWhole(Segment& segment) {
-    const bool is_cut = segment.item.token_begin != 0;
-    uint64_t cost = segment.granules * segment.granule_cost;
-    cost += segment.tokens == 0 ? params_.empty_item_cost : params_.item_cost;
-    if (is_cut) cost += segment.partial_cost;
+  // `segment`: the item of a whole segment.
+  AA_HOST_DEVICE void Place(const WorkItem& segment, const Price& price) {
+    const uint64_t granules = split_walk::Granules(segment.token_end);
+    const uint64_t fixed = granules == 0 ? params_.empty_item_cost : params_.item_cost;
+    const uint64_t cost = fixed + granules * price.granule;
+    if (Fits(cost)) {
+      AddItem(segment, cost);
+    } else {
+      PlaceOverCores(segment, price, granules, cost);
+    }
+  }
+
+  // Fills cores with parts of the segment until what is left fits one: all of
+  // it, if no part has found room.
+  AA_HOST_DEVICE void PlaceOverCores(WorkItem rest, const Price& price, uint64_t granules,
+                                     uint64_t whole_cost) {
+    const uint32_t tokens = rest.token_end;
+    const uint32_t first_partial = num_partials_;
+    uint64_t cost = whole_cost;
+    while (core_ != decision_.num_cores && !Fits(cost)) {
+      const uint64_t part_granules = GranulesThatFit(price);
+      if (part_granules != 0) {
+        rest.token_end = rest.token_begin + static_cast<uint32_t>(part_granules) * kTokenGranule;
+        rest.partial = num_partials_++;
+        AddItem(rest, price.part + part_granules * price.granule);
+        rest.token_begin = rest.token_end;
+        granules -= part_granules;
+        cost = price.part + granules * price.granule;
+      }
+      FinishCore();
+    }
     if (core_ == decision_.num_cores) {
       leftover_ += cost;
-      return true;
+      return;
     }
-    if (used_ + cost > decision_.budget) return false;
-    segment.item.token_end = segment.tokens;
-    AddItem(segment, is_cut, cost);
-    if (is_cut) AddSplit(segment);
-    return true;
+    rest.token_end = tokens;
+    const bool is_cut = num_partials_ != first_partial;
+    if (is_cut) rest.partial = num_partials_++;
+    AddItem(rest, cost);
+    if (is_cut) AddSplit(rest, first_partial);
   }
 
-  // Fills this core with the beginning of the segment, unless that would be a
-  // sliver, and goes to the next core.
-  AA_HOST_DEVICE void PlacePart(Segment& segment) {
-    const uint64_t overhead = params_.item_cost + segment.partial_cost;
-    if (decision_.may_cut && used_ + overhead < decision_.budget) {
-      const uint64_t room = decision_.budget - used_ - overhead;
-      // A cut adds an item and a partial; a part that carries less than half of
-      // that is a sliver. A core without items takes what it can.
-      if (used_ == 0 || room > overhead / 2) {
-        // Fewer than the segment has left, or PlaceWhole would have taken it.
-        const uint64_t granules = room / segment.granule_cost;
-        if (granules != 0) AddPart(segment, granules, overhead);
-      }
-    }
-    FinishCore();
+  AA_HOST_DEVICE bool Fits(uint64_t cost) const {
+    return core_ != decision_.num_cores && used_ + cost <= decision_.budget;
   }
 
-  AA_HOST_DEVICE void AddPart(Segment& segment, uint64_t granules, uint64_t overhead) {
-    segment.item.token_end =
-        segment.item.token_begin + static_cast<uint32_t>(granules) * kTokenGranule;
-    AddItem(segment, true, overhead + granules * segment.granule_cost);
-    segment.item.token_begin = segment.item.token_end;
-    segment.granules -= granules;
+  // How much of a segment that does not fit as a whole this core should take.
+  AA_HOST_DEVICE uint64_t GranulesThatFit(const Price& price) const {
+    if (!decision_.may_cut || used_ + price.part >= decision_.budget) return 0;
+    const uint64_t room = decision_.budget - used_ - price.part;
+    // A cut adds an item and a partial; a part that carries less than half of
+    // that is a sliver. A core without items takes what it can.
+    const bool is_sliver = used_ != 0 && room <= price.part / 2;
+    return is_sliver ? 0 : room / price.granule;
   }
 
-  AA_HOST_DEVICE void AddItem(Segment& segment, bool is_cut, uint64_t cost) {
-    segment.item.partial = is_cut ? num_partials_++ : kNoPartial;
-    sink_.AddItem(num_items_++, segment.item);
+  AA_HOST_DEVICE void AddItem(const WorkItem& item, uint64_t cost) {
+    sink_.AddItem(num_items_++, item);
     used_ += cost;
   }
 
-  AA_HOST_DEVICE void AddSplit(const Segment& segment) {
-    const WorkItem& item = segment.item;
+  AA_HOST_DEVICE void AddSplit(const WorkItem& item, uint32_t first_partial) {
     sink_.AddSplit(num_splits_++,
                    SplitRange{item.query_row, item.q_len, item.kv_head_begin, item.kv_head_count,
-                              segment.first_partial, num_partials_ - segment.first_partial});
+                              first_partial, num_partials_ - first_partial});
   }
 
   AA_HOST_DEVICE void FinishCore() {
@@ -274,127 +258,6 @@ template <typename Lengths, typename Sink>
 AA_HOST_DEVICE WalkResult WalkSegments(const SplitParams& params, const SplitDecision& decision,
                                        Lengths context_lens, Sink& sink) {
   return SegmentWalk<Lengths, Sink>(params, decision, context_lens, sink).Run();
-}
-
-// Cost of the batch before anything is cut.
-AA_HOST_DEVICE uint64_t TotalCost(const SplitParams& params, const LengthTotals& totals) {
-  const uint64_t groups = NumGroups(params);
-  return (params.batch - totals.num_empty) * groups * params.item_cost +
-         totals.num_empty * groups * params.empty_item_cost +
-         totals.granules * params.num_kv_heads * params.granule_cost;
-}
-
-// No plan can bring the busiest of `cores` cores below this: all cost, spread
-// evenly. With fewer segments than cores, every further core costs a cut: one
-// more item, one more partial, and one partial for the first cut.
-AA_HOST_DEVICE uint64_t EvenShare(const SplitParams& params, const LengthTotals& totals,
-                                  uint64_t cores) {
-  const uint64_t segments = uint64_t{params.batch} * NumGroups(params);
-  uint64_t cost = TotalCost(params, totals);
-  if (cores > segments) {
-    const uint64_t cuts = cores - segments;
-    cost += cuts * params.item_cost;
-    cost += (cuts + 1) * params.partial_cost * params.kv_heads_per_group;
-  }
-  return split_walk::CeilDivide(cost, cores);
-}
-
-// No core can do with less: an even share; without cuts the longest segment;
-// with cuts one granule of a cut segment.
-AA_HOST_DEVICE uint64_t LeastBudget(const SplitParams& params, const LengthTotals& totals,
-                                    uint64_t cores, bool may_cut) {
-  const uint64_t heads = params.kv_heads_per_group;
-  uint64_t least = params.item_cost;
-  if (may_cut) {
-    least += heads * (params.granule_cost + params.partial_cost);
-  } else {
-    least += heads * params.granule_cost * totals.max_granules;
-  }
-  least = split_walk::Max(least, params.empty_item_cost);
-  return split_walk::Max(least, EvenShare(params, totals, cores));
-}
-
-// The number of cores with the least estimated time: more cores share the
-// work, but each has to be started. The budget is the least one.
-AA_HOST_DEVICE SplitDecision BestCores(const SplitParams& params, const LengthTotals& totals,
-                                       bool may_cut) {
-  uint64_t limit = params.num_cores;
-  if (!may_cut) limit = split_walk::Min(limit, uint64_t{params.batch} * NumGroups(params));
-  SplitDecision best = {0, 0, may_cut};
-  uint64_t best_cost = ~uint64_t{0};
-  for (uint32_t cores = 1; cores <= limit; ++cores) {
-    const uint64_t budget = LeastBudget(params, totals, cores, may_cut);
-    const uint64_t cost = budget + cores * params.core_start_cost;
-    if (cost < best_cost) {
-      best_cost = cost;
-      best.budget = budget;
-      best.num_cores = cores;
-    }
-  }
-  return best;
-}
-
-// What a core is likely to need beyond the least budget: cuts fall on granules,
-// and if there is at least one segment per core, each core ends with a cut.
-AA_HOST_DEVICE uint64_t LikelyExcess(const SplitParams& params, const SplitDecision& decision) {
-  if (!decision.may_cut) return 0;
-  const uint64_t heads = params.kv_heads_per_group;
-  uint64_t excess = heads * params.granule_cost / 2;
-  if (uint64_t{params.batch} * NumGroups(params) >= decision.num_cores) {
-    excess += params.item_cost + 2 * heads * params.partial_cost;
-  }
-  return excess;
-}
-
-// Budgets this close (1/128) are as good as equal.
-AA_HOST_DEVICE uint64_t BudgetStep(uint64_t budget) { return budget / 128 + 1; }
-
-// Raises the least budget of `decision` until the batch fits, then halves what
-// was raised too much. False if the budget would pass `limit`.
-template <typename Lengths>
-AA_HOST_DEVICE bool FindBudget(const SplitParams& params, Lengths context_lens, uint64_t limit,
-                               SplitDecision& decision) {
-  CountOnly sink;
-  uint64_t too_small = decision.budget - 1;
-  decision.budget = split_walk::Min(limit, decision.budget + LikelyExcess(params, decision));
-  for (;;) {
-    const uint64_t leftover = WalkSegments(params, decision, context_lens, sink).leftover;
-    if (leftover == 0) break;
-    if (decision.budget == limit) return false;
-    too_small = decision.budget;
-    // What found no core is shared out.
-    const uint64_t raise = split_walk::Max(split_walk::CeilDivide(leftover, decision.num_cores),
-                                           BudgetStep(decision.budget));
-    decision.budget = split_walk::Min(limit, decision.budget + raise);
-  }
-  uint64_t enough = decision.budget;
-  while (enough - too_small > BudgetStep(enough)) {
-    decision.budget = too_small + (enough - too_small) / 2;
-    if (WalkSegments(params, decision, context_lens, sink).leftover == 0) {
-      enough = decision.budget;
-    } else {
-      too_small = decision.budget;
-    }
-  }
-  decision.budget = enough;
-  return true;
-}
-
-// Whole segments if that takes no longer than cutting and combining, else cuts.
-template <typename Lengths>
-AA_HOST_DEVICE SplitDecision DecideSplit(const SplitParams& params, const LengthTotals& totals,
-                                         Lengths context_lens) {
-  SplitDecision cut = BestCores(params, totals, true);
-  SplitDecision whole = BestCores(params, totals, false);
-  const uint64_t cut_cost =
-      cut.budget + cut.num_cores * params.core_start_cost + params.combine_cost;
-  const uint64_t whole_start = whole.num_cores * params.core_start_cost;
-  if (whole.budget + whole_start <= cut_cost &&
-      FindBudget(params, context_lens, cut_cost - whole_start, whole)) {
-    return whole;
-  }
-  FindBudget(params, context_lens, ~uint64_t{0}, cut);
-  return cut;
 }
 
 }  // namespace ascend_attention

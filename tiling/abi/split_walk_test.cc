@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The walk by itself: it must compile as device code does, and a device store
 // must give the bytes that a host store gives.
-#include "tiling/abi/split_walk.h"
-
 #include <cstdint>
 #include <cstring>
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "tiling/abi/split_decision.h"
 
 namespace ascend_attention {
 namespace {

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tiling/platform.h"
+
+#include <string>
+
+#include "gtest/gtest.h"
+
+namespace ascend_attention {
+namespace {
+
+TEST(Platform, KnowsTheUsualCoreCounts) {
+  EXPECT_EQ(PlatformFor("Ascend910B1")->num_cores, 24);
+  EXPECT_EQ(PlatformFor("Ascend910B3")->num_cores, 20);
+  EXPECT_EQ(PlatformFor("Ascend910_9392")->num_cores, 24);
+}
+
+TEST(Platform, KeepsTheCoreCountThatTheRuntimeReports) {
+  const Platform platform = *PlatformFor("Ascend910_9391", 25);
+  EXPECT_EQ(platform.num_cores, 25);
+  EXPECT_EQ(platform.soc_name, "Ascend910_9391");
+}
+
+TEST(Platform, RefusesAnUnknownPartAndNamesTheKnownOnes) {
+  const Status status = PlatformFor("Ascend310P3").status();
+  EXPECT_EQ(status.code(), StatusCode::kUnimplemented);
+  for (const std::string& name : KnownSocNames()) {
+    EXPECT_NE(status.message().find(name), std::string::npos) << name;
+  }
+  EXPECT_EQ(PlatformFor("Ascend910B1", -1).status().code(), StatusCode::kInvalidArgument);
+}
+
+TEST(Platform, EveryRowHasPrices) {
+  for (const std::string& name : KnownSocNames()) {
+    const PlanCosts costs = PlatformFor(name)->costs;
+    EXPECT_GT(costs.hbm_bytes_per_us, 0u) << name;
+    EXPECT_GT(costs.core_bytes_per_us, 0u) << name;
+    EXPECT_GT(costs.item_fixed_ns, costs.empty_item_ns) << name;
+    EXPECT_GT(costs.combine_launch_ns, 0u) << name;
+  }
+}
+
+}  // namespace
+}  // namespace ascend_attention
