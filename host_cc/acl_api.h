@@ -20,32 +20,32 @@ namespace ascend_attention {
 
 // The functions that must exist. rtGetC2cCtrlAddr stands in for
 // aclrtGetHardwareSyncAddr on CANN before 8.5.
-#define ASCEND_ATTENTION_ACL_FUNCTIONS(X)                                                   \
-  X(aclInit)                                                                                \
-  X(aclGetRecentErrMsg)                                                                     \
-  X(aclGetDeviceCapability)                                                                 \
-  X(aclrtGetSocName)                                                                        \
-  X(aclrtGetDeviceCount)                                                                    \
-  X(aclrtSetDevice)                                                                         \
-  X(aclrtGetDevice)                                                                         \
-  X(aclrtMalloc)                                                                            \
-  X(aclrtFree)                                                                              \
-  X(aclrtMallocHost)                                                                        \
-  X(aclrtFreeHost)                                                                          \
-  X(aclrtMemcpy)                                                                            \
-  X(aclrtMemcpyAsync)                                                                       \
-  X(aclrtMemset)                                                                            \
-  X(aclrtCreateStream)                                                                      \
-  X(aclrtDestroyStream)                                                                     \
-  X(aclrtSynchronizeStream)                                                                 \
-  X(aclrtStreamWaitEvent)                                                                   \
-  X(aclrtCreateEventExWithFlag)                                                             \
-  X(aclrtDestroyEvent)                                                                      \
-  X(aclrtRecordEvent)                                                                       \
-  X(aclrtQueryEventStatus)                                                                  \
-  X(aclrtSynchronizeEvent)                                                                  \
-  X(aclrtBinaryLoadFromData)                                                                \
-  X(aclrtBinaryGetFunction)                                                                 \
+#define ASCEND_ATTENTION_ACL_FUNCTIONS(X) \
+  X(aclInit)                              \
+  X(aclGetRecentErrMsg)                   \
+  X(aclGetDeviceCapability)               \
+  X(aclrtGetSocName)                      \
+  X(aclrtGetDeviceCount)                  \
+  X(aclrtSetDevice)                       \
+  X(aclrtGetDevice)                       \
+  X(aclrtMalloc)                          \
+  X(aclrtFree)                            \
+  X(aclrtMallocHost)                      \
+  X(aclrtFreeHost)                        \
+  X(aclrtMemcpy)                          \
+  X(aclrtMemcpyAsync)                     \
+  X(aclrtMemset)                          \
+  X(aclrtCreateStream)                    \
+  X(aclrtDestroyStream)                   \
+  X(aclrtSynchronizeStream)               \
+  X(aclrtStreamWaitEvent)                 \
+  X(aclrtCreateEventExWithFlag)           \
+  X(aclrtDestroyEvent)                    \
+  X(aclrtRecordEvent)                     \
+  X(aclrtQueryEventStatus)                \
+  X(aclrtSynchronizeEvent)                \
+  X(aclrtBinaryLoadFromData)              \
+  X(aclrtBinaryGetFunction)               \
   X(aclrtLaunchKernelWithHostArgs)
 
 struct AclApi {

@@ -32,9 +32,9 @@ TEST(ResolveAclApi, FindsEverySymbol) {
 }
 
 TEST(ResolveAclApi, NamesTheMissingSymbolTheLibraryAndItsVersion) {
-#define EXPECT_NAMED(name)                                                                      \
-  EXPECT_EQ(ResolveAclApi(AllBut(#name), "/opt/libascendcl.so").status().ToString(),            \
-            "FAILED_PRECONDITION: /opt/libascendcl.so (CANN of unknown version) has no " #name  \
+#define EXPECT_NAMED(name)                                                                     \
+  EXPECT_EQ(ResolveAclApi(AllBut(#name), "/opt/libascendcl.so").status().ToString(),           \
+            "FAILED_PRECONDITION: /opt/libascendcl.so (CANN of unknown version) has no " #name \
             ": CANN 8.5.0 or later is needed");
   ASCEND_ATTENTION_ACL_FUNCTIONS(EXPECT_NAMED)
 #undef EXPECT_NAMED
@@ -71,8 +71,8 @@ TEST(AclFailure, NamesCallCodeAndDetail) {
   void* address = nullptr;
   fake.FailNext("aclrtMalloc", 207001, "HBM is full");
   const AclApi& acl = *fake.api();
-  const Status status =
-      acl.Check(acl.aclrtMalloc(&address, 4096, ACL_MEM_MALLOC_HUGE_FIRST), "aclrtMalloc(", 4096, ")");
+  const Status status = acl.Check(acl.aclrtMalloc(&address, 4096, ACL_MEM_MALLOC_HUGE_FIRST),
+                                  "aclrtMalloc(", 4096, ")");
   EXPECT_EQ(status.ToString(),
             "RESOURCE_EXHAUSTED: aclrtMalloc(4096) failed: 207001 (out of memory): HBM is full");
 }

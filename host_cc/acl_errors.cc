@@ -77,7 +77,8 @@ const char* AclErrorName(int error) { return RowOf(error).name; }
 
 Status AclApi::Failure(int error, const std::string& call) const {
   const AclErrorRow& row = RowOf(error);
-  const Status status = status_internal::Make(row.code, call, " failed: ", error, " (", row.name, ")");
+  const Status status =
+      status_internal::Make(row.code, call, " failed: ", error, " (", row.name, ")");
   const char* detail = aclGetRecentErrMsg == nullptr ? nullptr : aclGetRecentErrMsg();
   if (detail == nullptr || *detail == '\0') return status;
   return Status(row.code, status.message() + ": " + detail);

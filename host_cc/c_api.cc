@@ -120,8 +120,8 @@ size_t ascend_attention_decode_workspace_bytes(const AscendAttentionDecode* deco
 }
 
 int ascend_attention_decode_plan(const AscendAttentionDecode* decode, const int32_t* context_lens,
-                                 size_t batch, void* workspace, size_t workspace_size,
-                                 void* stream, AscendAttentionPlan** plan) {
+                                 size_t batch, void* workspace, size_t workspace_size, void* stream,
+                                 AscendAttentionPlan** plan) {
   if (decode == nullptr) return Report(NullArgument("decode"));
   if (plan == nullptr) return Report(NullArgument("plan"));
   return Return(decode->decode.Plan(context_lens, batch, workspace, workspace_size, stream), plan);

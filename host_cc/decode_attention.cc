@@ -93,10 +93,10 @@ Status Upload(PreparedPlan::Impl& prepared, size_t workspace_size) {
   UploadSlot& slot = prepared.upload;
   std::memcpy(slot.data, prepared.plan.bytes().data(), plan_size);
   std::memset(slot.data + plan_size, 0, size - plan_size);
-  AA_RETURN_IF_ERROR(acl.Check(
-      acl.aclrtMemcpyAsync(prepared.workspace, workspace_size, slot.data, size,
-                           ACL_MEMCPY_HOST_TO_DEVICE, prepared.stream),
-      "aclrtMemcpyAsync(plan, ", size, ")"));
+  AA_RETURN_IF_ERROR(
+      acl.Check(acl.aclrtMemcpyAsync(prepared.workspace, workspace_size, slot.data, size,
+                                     ACL_MEMCPY_HOST_TO_DEVICE, prepared.stream),
+                "aclrtMemcpyAsync(plan, ", size, ")"));
   slot.in_flight = true;
   const Status recorded =
       acl.Check(acl.aclrtRecordEvent(slot.event, prepared.stream), "aclrtRecordEvent(plan)");
@@ -150,10 +150,9 @@ void VerbosePlan(const PreparedPlan::Impl& prepared, double host_us) {
           "batch,num_heads,num_kv_heads,head_dim,kv_block_size,dtype,num_cores,used_cores,"
           "num_items,num_splits,num_partials,workspace_bytes,balance,host_us",
           header.batch, header.num_heads, header.num_kv_heads, header.head_dim,
-          header.kv_block_size, header.dtype == DType::kBFloat16 ? "bf16" : "f16",
-          header.num_cores, prepared.decode_blocks, header.num_items, header.num_splits,
-          header.num_partials, prepared.op->workspace_bytes, prepared.plan.prediction().balance(),
-          host_us);
+          header.kv_block_size, header.dtype == DType::kBFloat16 ? "bf16" : "f16", header.num_cores,
+          prepared.decode_blocks, header.num_items, header.num_splits, header.num_partials,
+          prepared.op->workspace_bytes, prepared.plan.prediction().balance(), host_us);
 }
 
 void VerboseRun(const PreparedPlan::Impl& prepared, const DecodeTensors& tensors, void* stream,

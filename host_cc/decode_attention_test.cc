@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the operator asks of the runtime: uploads, launches, and what it does
 // when a call fails.
-#include "host_cc/include/ascend_attention/decode.h"
-
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -12,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "host_cc/include/ascend_attention/decode.h"
 #include "host_cc/include/ascend_attention/device_buffer.h"
 #include "host_cc/launch.h"
 #include "host_cc/runtime_impl.h"
@@ -267,9 +266,9 @@ TEST_F(Decode, ReportsALoadFailureByFileAndFunction) {
   shape.dtype = DType::kBFloat16;
   fake_.FailNext("aclrtBinaryLoadFromData", 107000, "not an ELF");
   const Status load = DecodeAttention::Create(runtime_, shape, 1.0f).status();
-  EXPECT_NE(load.message().find(
-                "/vnpu/decode_bf16.so) failed: 107000 (invalid parameter): not an ELF"),
-            std::string::npos)
+  EXPECT_NE(
+      load.message().find("/vnpu/decode_bf16.so) failed: 107000 (invalid parameter): not an ELF"),
+      std::string::npos)
       << load.message();
   fake_.FailNext("aclrtBinaryGetFunction", 507027);
   const Status get = DecodeAttention::Create(runtime_, shape, 1.0f).status();

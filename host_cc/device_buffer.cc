@@ -52,9 +52,8 @@ Status DeviceBuffer::Download(void* to, size_t bytes, size_t offset) const {
   const Runtime::Impl& impl = runtime_->impl();
   const CurrentDevice current(*impl.acl, impl.device);
   AA_RETURN_IF_ERROR(current.status());
-  const int error =
-      impl.acl->aclrtMemcpy(to, bytes, static_cast<const uint8_t*>(data_) + offset, bytes,
-                            ACL_MEMCPY_DEVICE_TO_HOST);
+  const int error = impl.acl->aclrtMemcpy(to, bytes, static_cast<const uint8_t*>(data_) + offset,
+                                          bytes, ACL_MEMCPY_DEVICE_TO_HOST);
   return impl.acl->Check(error, "aclrtMemcpy(", bytes, " bytes to host)");
 }
 

@@ -65,7 +65,8 @@ StatusOr<Kernel> KernelLibrary::Get(const std::string& name) {
 StatusOr<std::string> KernelLibrary::FindFile(const std::string& name) const {
   const std::string suffix = acl_->is_virtual ? ".so" : ".o";
   const std::string installed = (acl_->is_virtual ? "vnpu/" : "a2/") + name + suffix;
-  const std::string build = std::string("./bazelw build ") + (acl_->is_virtual ? "" : "--config=a2 ") +
+  const std::string build = std::string("./bazelw build ") +
+                            (acl_->is_virtual ? "" : "--config=a2 ") +
                             "//ascend_kernels/... makes it";
   std::string folder = kernel_dir_;
   if (folder.empty()) folder = Environment("ASCEND_ATTENTION_KERNEL_DIR");
@@ -73,7 +74,8 @@ StatusOr<std::string> KernelLibrary::FindFile(const std::string& name) const {
     const std::string file = FindShipped({"kernels/" + installed, PathInTree(name, suffix)});
     if (!file.empty()) return file;
     const std::vector<std::string>& roots = ShippedRoots();
-    return FailedPrecondition("kernel binary kernels/", installed, " not found beside this library (",
+    return FailedPrecondition("kernel binary kernels/", installed,
+                              " not found beside this library (",
                               roots.empty() ? "unknown folder" : roots.front(), "); ", build);
   }
   const std::string file = folder + "/" + installed;

@@ -23,8 +23,9 @@ Status InitializeAcl(const AclApi& acl) {
 // A machine with the CANN libraries but without an NPU gets to here.
 Status WithHint(const AclApi& acl, const Status& status) {
   if (status.ok() || acl.is_virtual) return status;
-  return Status(status.code(), status.message() + "; library " + acl.library + " (" + acl.version +
-                                   "). To run without an NPU set ASCEND_ATTENTION_ACL_LIBRARY=vnpu");
+  return Status(status.code(),
+                status.message() + "; library " + acl.library + " (" + acl.version +
+                    "). To run without an NPU set ASCEND_ATTENTION_ACL_LIBRARY=vnpu");
 }
 
 Status CheckDeviceIndex(const AclApi& acl, int device) {
@@ -42,9 +43,9 @@ StatusOr<Platform> ReadPlatform(const AclApi& acl, int device, int num_cores) {
   if (soc_name == nullptr) return FailedPrecondition("aclrtGetSocName gives no name");
   int64_t cores = num_cores;
   if (cores == 0) {
-    AA_RETURN_IF_ERROR(acl.Check(
-        acl.aclGetDeviceCapability(static_cast<uint32_t>(device), ACL_DEVICE_INFO_AI_CORE_NUM, &cores),
-        "aclGetDeviceCapability(", device, ", AI_CORE_NUM)"));
+    AA_RETURN_IF_ERROR(acl.Check(acl.aclGetDeviceCapability(static_cast<uint32_t>(device),
+                                                            ACL_DEVICE_INFO_AI_CORE_NUM, &cores),
+                                 "aclGetDeviceCapability(", device, ", AI_CORE_NUM)"));
   }
   if (cores <= 0) return FailedPrecondition(soc_name, " reports ", cores, " cores");
   return PlatformFor(soc_name, static_cast<int>(cores));
@@ -58,7 +59,8 @@ bool MayHaveErrorRecord(int error) {
 
 Status TextOf(const ErrorRecord& record) {
   switch (static_cast<ErrorCode>(record.code)) {
-    case ErrorCode::kNone: return OkStatus();
+    case ErrorCode::kNone:
+      return OkStatus();
     case ErrorCode::kKvBlockOutOfRange:
       return OutOfRange("block_table[", record.row, "][", record.index, "] = ", record.value,
                         " is outside [0, ", record.limit, ")");
@@ -76,11 +78,10 @@ Status ReadErrorRecords(const PreparedPlan::Impl& plan) {
   const DecodePlanHeader& header = plan.plan.header();
   std::vector<ErrorRecord> records(header.num_cores);
   const size_t size = records.size() * sizeof(ErrorRecord);
-  const auto* from =
-      static_cast<const uint8_t*>(plan.workspace) + header.error_records.begin.bytes;
-  AA_RETURN_IF_ERROR(acl.Check(
-      acl.aclrtMemcpy(records.data(), size, from, size, ACL_MEMCPY_DEVICE_TO_HOST),
-      "aclrtMemcpy(error records)"));
+  const auto* from = static_cast<const uint8_t*>(plan.workspace) + header.error_records.begin.bytes;
+  AA_RETURN_IF_ERROR(
+      acl.Check(acl.aclrtMemcpy(records.data(), size, from, size, ACL_MEMCPY_DEVICE_TO_HOST),
+                "aclrtMemcpy(error records)"));
   for (const ErrorRecord& record : records) AA_RETURN_IF_ERROR(TextOf(record));
   return OkStatus();
 }

@@ -177,7 +177,8 @@ class Synchronize : public testing::Test {
     record.index = 17;
     record.value = 99999;
     record.limit = 512;
-    const uint64_t offset = plan_->plan().header().error_records.begin.bytes + core * sizeof(record);
+    const uint64_t offset =
+        plan_->plan().header().error_records.begin.bytes + core * sizeof(record);
     ASSERT_TRUE(workspace_.Upload(&record, sizeof(record), offset).ok());
   }
 
@@ -218,8 +219,9 @@ TEST_F(Synchronize, NamesAPlanThatTheKernelDoesNotKnow) {
 }
 
 TEST_F(Synchronize, KeepsTheDeviceTextOfOtherFailures) {
-  EXPECT_EQ(Fail(507015, stream_).ToString(),
-            "INTERNAL: aclrtSynchronizeStream() failed: 507015 (AI Core exception): core 5 stopped");
+  EXPECT_EQ(
+      Fail(507015, stream_).ToString(),
+      "INTERNAL: aclrtSynchronizeStream() failed: 507015 (AI Core exception): core 5 stopped");
   WriteRecord(5, ErrorCode::kKvBlockOutOfRange);
   EXPECT_EQ(Fail(107003, stream_).code(), StatusCode::kInvalidArgument);  // no device error
 }
@@ -239,8 +241,9 @@ TEST_F(Synchronize, DoesNotReadTheWorkspaceOfAPlanThatEnded) {
 TEST_F(Synchronize, SurvivesADeviceThatCannotBeRead) {
   WriteRecord(5, ErrorCode::kKvBlockOutOfRange);
   fake_.FailNext("aclrtMemcpy", 507899);
-  EXPECT_EQ(Fail(507015, stream_).ToString(),
-            "INTERNAL: aclrtSynchronizeStream() failed: 507015 (AI Core exception): core 5 stopped");
+  EXPECT_EQ(
+      Fail(507015, stream_).ToString(),
+      "INTERNAL: aclrtSynchronizeStream() failed: 507015 (AI Core exception): core 5 stopped");
 }
 
 // ---- DeviceBuffer, Stream -----------------------------------------------------

@@ -27,8 +27,7 @@ bool IsIdle(const AclApi& acl, const UploadSlot& slot) {
 void UploadPool::Clear() {
   const std::lock_guard<std::mutex> lock(mutex_);
   for (const UploadSlot& slot : slots_) {
-    const bool done =
-        IsIdle(*acl_, slot) || acl_->aclrtSynchronizeEvent(slot.event) == ACL_SUCCESS;
+    const bool done = IsIdle(*acl_, slot) || acl_->aclrtSynchronizeEvent(slot.event) == ACL_SUCCESS;
     acl_->aclrtDestroyEvent(slot.event);
     if (done) acl_->aclrtFreeHost(slot.data);
   }

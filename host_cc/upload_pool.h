@@ -20,9 +20,9 @@ namespace ascend_attention {
 
 struct UploadSlot {
   uint8_t* data = nullptr;
-  size_t capacity = 0;       // bytes
+  size_t capacity = 0;  // bytes
   aclrtEvent event = nullptr;
-  bool in_flight = false;    // `event` was recorded behind a copy from `data`
+  bool in_flight = false;  // `event` was recorded behind a copy from `data`
 };
 
 // Thread-safe. The device must be current on the calling thread.

@@ -174,10 +174,9 @@ TEST_F(DecodeInput, WorkspaceNullOrMisaligned) {
   const std::string needed = std::to_string(op_->workspace_bytes());
   EXPECT_EQ(op_->Plan({1}, nullptr, workspace_.size(), stream).status().ToString(),
             "INVALID_ARGUMENT: workspace is null; " + needed + " bytes needed");
-  EXPECT_EQ(op_->Plan({1}, reinterpret_cast<void*>(0x10100), size_t{1} << 40, stream)
-                .status()
-                .ToString(),
-            "INVALID_ARGUMENT: workspace = 0x10100 is not a multiple of 512 bytes");
+  EXPECT_EQ(
+      op_->Plan({1}, reinterpret_cast<void*>(0x10100), size_t{1} << 40, stream).status().ToString(),
+      "INVALID_ARGUMENT: workspace = 0x10100 is not a multiple of 512 bytes");
   ExpectNothingHappened();
 }
 

@@ -116,7 +116,9 @@ struct FakeFunctions {
     return fake->Enter("aclrtDestroyStream");
   }
   static int SynchronizeStream(aclrtStream) { return fake->Enter("aclrtSynchronizeStream"); }
-  static int StreamWaitEvent(aclrtStream, aclrtEvent) { return fake->Enter("aclrtStreamWaitEvent"); }
+  static int StreamWaitEvent(aclrtStream, aclrtEvent) {
+    return fake->Enter("aclrtStreamWaitEvent");
+  }
 
   static int CreateEvent(aclrtEvent* event, uint32_t) {
     if (const int error = fake->Enter("aclrtCreateEventExWithFlag")) return error;

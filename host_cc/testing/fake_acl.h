@@ -56,8 +56,8 @@ class FakeAcl {
   std::string soc_name = "Ascend910B1";
   uint32_t device_count = 1;
   int64_t num_cores = 24;
-  int host_blocks = 0;   // aclrtMallocHost minus aclrtFreeHost
-  int events = 0;        // created minus destroyed
+  int host_blocks = 0;  // aclrtMallocHost minus aclrtFreeHost
+  int events = 0;       // created minus destroyed
   int device_blocks = 0;
   int streams = 0;
   std::set<std::string> loaded_kernels;

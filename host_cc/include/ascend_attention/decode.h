@@ -51,8 +51,8 @@ class Runtime {
   ~Runtime();
 
   const Platform& platform() const;
-  bool is_virtual() const;           // true on the virtual NPU
-  std::string description() const;   // "Ascend910B1 (virtual NPU), 24 cores"
+  bool is_virtual() const;          // true on the virtual NPU
+  std::string description() const;  // "Ascend910B1 (virtual NPU), 24 cores"
   int device() const;
   const std::string& acl_library() const;  // file of the ACL library in use
   const std::string& acl_version() const;  // "CANN 8.5.0", "virtual NPU, ABI 1"

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// The C API, used from C (testing/c_api_client.c), on the virtual NPU.
+#include "host_cc/include/ascend_attention/c_api.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "host_cc/examples/tiny_problem.h"
+#include "host_cc/include/ascend_attention/device_buffer.h"
+#include "host_cc/include/ascend_attention/stream.h"
+#include "host_cc/testing/c_api_client.h"
+
+namespace ascend_attention {
+namespace {
+
+class CApi : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto opened = Runtime::Open({});
+    ASSERT_TRUE(opened.ok()) << opened.status().ToString();
+    runtime_ = *opened;
+    stream_.emplace(*Stream::Create(runtime_));
+    query_ = OnDevice(problem_.query);
+    key_ = OnDevice(problem_.key_cache);
+    value_ = OnDevice(problem_.value_cache);
+    table_ = OnDevice(problem_.block_table);
+    out_ = *DeviceBuffer::Allocate(runtime_, query_.size());
+    ASSERT_TRUE(out_.Fill(0xff).ok());
+    workspace_ = *DeviceBuffer::Allocate(runtime_, size_t{64} << 20);
+    client_.shape.batch = 3;
+    client_.shape.num_heads = tiny_problem::kHeads;
+    client_.shape.num_kv_heads = tiny_problem::kKvHeads;
+    client_.shape.head_dim = tiny_problem::kHeadDim;
+    client_.shape.kv_block_size = tiny_problem::kKvBlockSize;
+    client_.shape.num_kv_blocks = tiny_problem::kNumKvBlocks;
+    client_.shape.max_kv_blocks = tiny_problem::kMaxKvBlocks;
+    client_.shape.dtype = ASCEND_ATTENTION_FLOAT16;
+    client_.softmax_scale = tiny_problem::kSoftmaxScale;
+    client_.context_lens = problem_.context_lens.data();
+    client_.batch = problem_.context_lens.size();
+    client_.workspace = workspace_.data();
+    client_.workspace_size = workspace_.size();
+    client_.tensors.query = query_.data();
+    client_.tensors.key_cache = key_.data();
+    client_.tensors.value_cache = value_.data();
+    client_.tensors.block_table = static_cast<const int32_t*>(table_.data());
+    client_.tensors.out = out_.data();
+    client_.stream = stream_->handle();
+  }
+
+  template <typename T>
+  DeviceBuffer OnDevice(const std::vector<T>& values) {
+    DeviceBuffer buffer = *DeviceBuffer::Allocate(runtime_, values.size() * sizeof(T));
+    EXPECT_TRUE(buffer.Upload(values.data(), buffer.size()).ok());
+    return buffer;
+  }
+
+  const tiny_problem::Problem problem_;
+  std::shared_ptr<Runtime> runtime_;
+  std::optional<Stream> stream_;
+  DeviceBuffer query_, key_, value_, table_, out_, workspace_;
+  CClientProblem client_ = {};
+};
+
+TEST_F(CApi, DecodesFromC) {
+  ASSERT_EQ(DecodeFromC(&client_), ASCEND_ATTENTION_OK) << ascend_attention_last_error();
+  std::vector<uint16_t> out(problem_.query.size());
+  ASSERT_TRUE(out_.Download(out.data(), out_.size()).ok());
+  EXPECT_LE(problem_.MaxError(out), 1e-3);
+}
+
+TEST_F(CApi, GivesStatusAndTextOfErrors) {
+  client_.shape.head_dim = 80;
+  EXPECT_EQ(DecodeFromC(&client_), ASCEND_ATTENTION_UNIMPLEMENTED);
+  EXPECT_STREQ(ascend_attention_last_error(),
+               "head_dim = 80 has no kernel; nearest supported: 64, 128");
+  client_.shape.head_dim = tiny_problem::kHeadDim;
+  client_.workspace_size = 512;
+  EXPECT_EQ(DecodeFromC(&client_), ASCEND_ATTENTION_RESOURCE_EXHAUSTED);
+  EXPECT_EQ(std::string(ascend_attention_last_error()).rfind("workspace of 512 bytes is", 0), 0u);
+}
+
+TEST_F(CApi, KeepsTheErrorTextPerThread) {
+  EXPECT_EQ(ascend_attention_runtime_open(nullptr, nullptr), ASCEND_ATTENTION_INVALID_ARGUMENT);
+  EXPECT_STREQ(ascend_attention_last_error(), "runtime is NULL");
+  std::thread([] { EXPECT_STREQ(ascend_attention_last_error(), ""); }).join();
+}
+
+TEST_F(CApi, NamesNullArguments) {
+  AscendAttentionRuntime* runtime = nullptr;
+  ASSERT_EQ(ascend_attention_runtime_open(nullptr, &runtime), ASCEND_ATTENTION_OK);
+  EXPECT_EQ(ascend_attention_runtime_description(runtime), runtime_->description());
+  AscendAttentionDecode* decode = nullptr;
+  const auto expect_null = [](int status, const char* name) {
+    EXPECT_EQ(status, ASCEND_ATTENTION_INVALID_ARGUMENT);
+    EXPECT_EQ(ascend_attention_last_error(), std::string(name) + " is NULL");
+  };
+  expect_null(ascend_attention_decode_create(nullptr, &client_.shape, 1, &decode), "runtime");
+  expect_null(ascend_attention_decode_create(runtime, nullptr, 1, &decode), "shape");
+  expect_null(ascend_attention_decode_create(runtime, &client_.shape, 1, nullptr), "decode");
+  expect_null(ascend_attention_runtime_synchronize(nullptr, nullptr), "runtime");
+  ASSERT_EQ(ascend_attention_decode_create(runtime, &client_.shape, 1, &decode),
+            ASCEND_ATTENTION_OK);
+  expect_null(ascend_attention_decode_plan(decode, nullptr, 0, nullptr, 0, nullptr, nullptr),
+              "plan");
+  expect_null(ascend_attention_decode_run(decode, nullptr, &client_.tensors, nullptr), "plan");
+  expect_null(ascend_attention_decode_run(nullptr, nullptr, nullptr, nullptr), "decode");
+  EXPECT_GT(ascend_attention_decode_workspace_bytes(decode), 0u);
+  EXPECT_EQ(ascend_attention_decode_workspace_bytes(nullptr), 0u);
+  // In any order: the operator keeps the runtime.
+  ascend_attention_runtime_close(runtime);
+  ascend_attention_decode_destroy(decode);
+  ascend_attention_plan_destroy(nullptr);
+}
+
+}  // namespace
+}  // namespace ascend_attention

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "host_cc/testing/c_api_client.h"
+
+static int PlanAndRun(AscendAttentionRuntime* runtime, const AscendAttentionDecode* decode,
+                      const CClientProblem* problem) {
+  AscendAttentionPlan* plan = NULL;
+  int status = ascend_attention_decode_plan(decode, problem->context_lens, problem->batch,
+                                            problem->workspace, problem->workspace_size,
+                                            problem->stream, &plan);
+  if (status != ASCEND_ATTENTION_OK) return status;
+  status = ascend_attention_decode_run(decode, plan, &problem->tensors, problem->stream);
+  if (status == ASCEND_ATTENTION_OK) {
+    status = ascend_attention_runtime_synchronize(runtime, problem->stream);
+  }
+  ascend_attention_plan_destroy(plan);
+  return status;
+}
+
+int DecodeFromC(const CClientProblem* problem) {
+  AscendAttentionRuntime* runtime = NULL;
+  AscendAttentionDecode* decode = NULL;
+  int status = ascend_attention_runtime_open(NULL, &runtime);
+  if (status != ASCEND_ATTENTION_OK) return status;
+  status =
+      ascend_attention_decode_create(runtime, &problem->shape, problem->softmax_scale, &decode);
+  if (status == ASCEND_ATTENTION_OK) status = PlanAndRun(runtime, decode, problem);
+  ascend_attention_decode_destroy(decode);
+  ascend_attention_runtime_close(runtime);
+  return status;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A user of the C API that is compiled as C; driven by c_api_test.cc. */
+#ifndef ASCEND_ATTENTION_HOST_CC_TESTING_C_API_CLIENT_H_
+#define ASCEND_ATTENTION_HOST_CC_TESTING_C_API_CLIENT_H_
+
+#include "host_cc/include/ascend_attention/c_api.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct CClientProblem {
+  AscendAttentionDecodeShape shape;
+  float softmax_scale;
+  const int32_t* context_lens;
+  size_t batch;
+  void* workspace;
+  size_t workspace_size;
+  AscendAttentionDecodeTensors tensors;
+  void* stream;
+} CClientProblem;
+
+/* Opens, plans, runs, waits and closes. On a failure returns its status; the
+ * text is in ascend_attention_last_error(). */
+int DecodeFromC(const CClientProblem* problem);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* ASCEND_ATTENTION_HOST_CC_TESTING_C_API_CLIENT_H_ */

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host_cc/testing/case_on_device.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <iostream>
+#include <utility>
+
+namespace ascend_attention {
+namespace {
+
+constexpr uint8_t kNanByte = 0xff;  // every format reads 0xff.. as NaN
+constexpr size_t kGuardBytes = 512;
+
+[[noreturn]] void Die(const std::string& what) {
+  std::cerr << what << std::endl;
+  std::abort();
+}
+
+template <typename T>
+T OrDie(StatusOr<T> value) {
+  if (!value.ok()) Die(value.status().ToString());
+  return *std::move(value);
+}
+
+void OrDie(const Status& status) {
+  if (!status.ok()) Die(status.ToString());
+}
+
+testdata::DecodeCase ParseOrDie(const std::string& line) {
+  testdata::DecodeCase problem = testdata::ParseCase(line);
+  if (!problem.ok()) Die(line + ": " + problem.error);
+  return problem;
+}
+
+DecodeAttention MakeOperator(const std::shared_ptr<Runtime>& runtime,
+                             const testdata::DecodeCase& problem,
+                             const testdata::DecodeInputs& inputs) {
+  DecodeShape shape;
+  shape.batch = problem.batch;
+  shape.num_heads = problem.num_heads;
+  shape.num_kv_heads = problem.num_kv_heads;
+  shape.head_dim = problem.head_dim;
+  shape.kv_block_size = problem.kv_block_size;
+  shape.num_kv_blocks = inputs.num_kv_blocks;
+  shape.max_kv_blocks = problem.max_kv_blocks();
+  shape.dtype = problem.bfloat16 ? DType::kBFloat16 : DType::kFloat16;
+  return OrDie(DecodeAttention::Create(runtime, shape, inputs.softmax_scale,
+                                       static_cast<int>(problem.num_cores)));
+}
+
+DeviceBuffer NanBuffer(const std::shared_ptr<Runtime>& runtime, size_t bytes) {
+  DeviceBuffer buffer = OrDie(DeviceBuffer::Allocate(runtime, bytes));
+  OrDie(buffer.Fill(kNanByte));
+  return buffer;
+}
+
+template <typename T>
+DeviceBuffer OnDevice(const std::shared_ptr<Runtime>& runtime, const std::vector<T>& values) {
+  DeviceBuffer buffer = OrDie(DeviceBuffer::Allocate(runtime, values.size() * sizeof(T)));
+  OrDie(buffer.Upload(values.data(), buffer.size()));
+  return buffer;
+}
+
+bool TailIs(const DeviceBuffer& buffer, size_t begin, uint8_t value) {
+  std::vector<uint8_t> tail(buffer.size() - begin);
+  OrDie(buffer.Download(tail.data(), tail.size(), begin));
+  return std::all_of(tail.begin(), tail.end(), [=](uint8_t byte) { return byte == value; });
+}
+
+}  // namespace
+
+CaseOnDevice::CaseOnDevice(std::shared_ptr<Runtime> runtime, const std::string& case_line)
+    : problem(ParseOrDie(case_line)),
+      inputs(testdata::MakeInputs(problem)),
+      op(MakeOperator(runtime, problem, inputs)),
+      query(OnDevice(runtime, inputs.query)),
+      key_cache(OnDevice(runtime, inputs.key_cache)),
+      value_cache(OnDevice(runtime, inputs.value_cache)),
+      block_table(OnDevice(runtime, inputs.block_table)),
+      out(NanBuffer(runtime, out_bytes() + kGuardBytes)),
+      lse(NanBuffer(runtime, lse_bytes() + kGuardBytes)),
+      // Exactly what is asked for: the device knows its end.
+      workspace(NanBuffer(runtime, op.workspace_bytes())),
+      runtime_(std::move(runtime)) {}
+
+size_t CaseOnDevice::lse_bytes() const {
+  return static_cast<size_t>(problem.batch * problem.num_heads) * sizeof(float);
+}
+
+DecodeTensors CaseOnDevice::tensors() const {
+  DecodeTensors tensors;
+  tensors.query = query.data();
+  tensors.key_cache = key_cache.data();
+  tensors.value_cache = value_cache.data();
+  tensors.block_table = static_cast<const int32_t*>(block_table.data());
+  tensors.out = out.data();
+  tensors.lse = static_cast<float*>(lse.data());
+  return tensors;
+}
+
+Status CaseOnDevice::Decode(void* stream) {
+  AA_ASSIGN_OR_RETURN(const PreparedPlan plan, Plan(stream));
+  AA_RETURN_IF_ERROR(Run(plan, stream));
+  return runtime_->Synchronize(stream);
+}
+
+std::vector<uint16_t> CaseOnDevice::OutBits() const {
+  std::vector<uint16_t> bits(inputs.query.size());
+  OrDie(out.Download(bits.data(), out_bytes()));
+  return bits;
+}
+
+std::vector<float> CaseOnDevice::Out() const {
+  std::vector<float> values;
+  for (const uint16_t bits : OutBits()) values.push_back(testdata::ToFloat(bits, problem.bfloat16));
+  return values;
+}
+
+std::vector<float> CaseOnDevice::Lse() const {
+  std::vector<float> values(lse_bytes() / sizeof(float));
+  OrDie(lse.Download(values.data(), lse_bytes()));
+  return values;
+}
+
+bool CaseOnDevice::GuardsAreIntact() const {
+  return TailIs(out, out_bytes(), kNanByte) && TailIs(lse, lse_bytes(), kNanByte);
+}
+
+void CaseOnDevice::FillOutputs(uint8_t value) {
+  std::vector<uint8_t> bytes(out_bytes(), value);
+  OrDie(out.Upload(bytes.data(), bytes.size()));
+  OrDie(lse.Upload(bytes.data(), std::min(bytes.size(), lse_bytes())));
+}
+
+}  // namespace ascend_attention
