@@ -21,6 +21,10 @@ constexpr uint32_t kVectorLanes = 64;  // float32 lanes of one vector repeat
 constexpr uint32_t kMaxTileTokens = 512;
 constexpr uint32_t kChunksPerTile = 4;
 
+// A load is one instruction per kv block, and a pipe queues 32 instructions: two
+// chunks ahead of the matrix work, of at most eight blocks of 16 tokens each.
+constexpr uint32_t kMaxChunkTokens = 128;
+
 // Local memories of the A2 (CANN platform files), and the parts that the decode
 // kernel gives to each purpose.
 constexpr uint32_t kHalfL0aBytes = 32 * 1024;
@@ -48,11 +52,11 @@ uint32_t MaxHeadsBySlot(uint32_t head_dim) {
 }
 
 // Most tokens of a load: one kv head of it must fit half of L0B, all kv heads
-// of it one L1 slot.
+// of it one L1 slot, its instructions the pipe's queue.
 uint32_t MaxChunkTokens(uint32_t head_dim, uint32_t kv_heads) {
   const uint32_t by_l0b = kHalfL0bBytes / (head_dim * kElemBytes);
   const uint32_t by_slot = kL1SlotBytes / (kv_heads * head_dim * kElemBytes);
-  return RoundDown(std::min(by_l0b, by_slot), kTokenGranule);
+  return RoundDown(std::min({by_l0b, by_slot, kMaxChunkTokens}), kTokenGranule);
 }
 
 // Most tokens of a tile: scores in half of L0C and P in half of L0A for all

@@ -38,6 +38,7 @@ void ExpectFits(const DecodeShape& shape, const TileSize& tiles) {
   EXPECT_LE(chunk * heads * head_dim * 2, 64 * kKiB) << "a chunk in an L1 slot";
   EXPECT_LE(tile, 4 * chunk) << "V chunks of a tile in the ring";
   EXPECT_LE(chunk, tile);
+  EXPECT_LE(2 * chunk / 16, 16u) << "two chunks of 16-token kv blocks in a pipe's queue";
   EXPECT_EQ(tile % 64, 0u);
   EXPECT_GE(tile, 64u);
   EXPECT_LE(tile, 512u);
@@ -97,6 +98,7 @@ TEST(TileSize, TakesLongTilesForOneKvHead) {
   const TileSize tiles = *ChooseTiles(Shape(1, 16, 128));
   EXPECT_EQ(tiles.kv_tile_tokens, 512u);
   EXPECT_EQ(tiles.kv_chunk_tokens, 128u);
+  EXPECT_EQ(ChooseTiles(Shape(1, 16, 64))->kv_chunk_tokens, 128u);
 }
 
 // More query heads per kv head than a 16-row unit holds cost kv heads.
