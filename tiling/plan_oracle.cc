@@ -115,11 +115,13 @@ std::string FindCoverageError(const DecodePlan& plan, const std::vector<int32_t>
   return "";
 }
 
-std::string FindPartialError(const DecodePlan& plan) {
-  const DecodePlanHeader& header = plan.header();
+namespace {
+
+// Cores own neighbouring, disjoint ranges of items.
+std::string FindCoreError(const DecodePlan& plan) {
   std::vector<Interval> cores;
   uint64_t owned = 0;
-  for (uint32_t core = 0; core < header.num_cores; ++core) {
+  for (uint32_t core = 0; core < plan.header().num_cores; ++core) {
     const CoreItems& range = plan.core_items()[core];
     if (range.item_count == 0) continue;
     cores.push_back(Interval{range.first_item, uint64_t{range.first_item} + range.item_count,
@@ -128,36 +130,55 @@ std::string FindPartialError(const DecodePlan& plan) {
   }
   const std::string overlap = FindOverlap(cores, /*no_gaps=*/true);
   if (!overlap.empty()) return overlap;
-  if (owned != header.num_items) return "cores do not own all items";
+  return owned == plan.header().num_items ? "" : "cores do not own all items";
+}
 
-  // (query row, first kv head) -> (token_begin, partial), of split segments.
-  std::map<std::pair<uint32_t, uint32_t>, std::vector<std::pair<uint32_t, uint32_t>>> parts;
-  for (uint32_t i = 0; i < header.num_items; ++i) {
+// Parts of a segment: (token_begin, partial).
+using Parts = std::vector<std::pair<uint32_t, uint32_t>>;
+
+// By (query row, first kv head).
+std::map<std::pair<uint32_t, uint32_t>, Parts> PartsOfSplitSegments(const DecodePlan& plan) {
+  std::map<std::pair<uint32_t, uint32_t>, Parts> parts;
+  for (uint32_t i = 0; i < plan.header().num_items; ++i) {
     const WorkItem& item = plan.items()[i];
     if (item.partial == kNoPartial) continue;
     parts[{item.query_row, item.kv_head_begin}].push_back({item.token_begin, item.partial});
   }
+  for (auto& [segment, in_token_order] : parts) {
+    std::sort(in_token_order.begin(), in_token_order.end());
+  }
+  return parts;
+}
+
+bool Describes(const SplitRange& split, const Parts& parts) {
+  if (parts.size() != split.num_partials || split.num_partials < 2) return false;
+  for (uint32_t k = 0; k < split.num_partials; ++k) {
+    if (parts[k].second != split.first_partial + k) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::string FindPartialError(const DecodePlan& plan) {
+  const DecodePlanHeader& header = plan.header();
+  const std::string core_error = FindCoreError(plan);
+  if (!core_error.empty()) return core_error;
+  const auto parts = PartsOfSplitSegments(plan);
   if (parts.size() != header.num_splits) return "number of splits";
   std::vector<Interval> slots;
+  uint64_t used = 0;
   for (uint32_t i = 0; i < header.num_splits; ++i) {
     const SplitRange& split = plan.splits()[i];
-    auto found = parts.find({split.query_row, split.kv_head_begin});
     const std::string name = "split " + std::to_string(i);
+    const auto found = parts.find({split.query_row, split.kv_head_begin});
     if (found == parts.end()) return name + ": nothing is split there";
-    auto& in_token_order = found->second;
-    std::sort(in_token_order.begin(), in_token_order.end());
-    if (in_token_order.size() != split.num_partials || split.num_partials < 2) {
-      return name + ": number of partials";
-    }
-    for (uint32_t k = 0; k < split.num_partials; ++k) {
-      if (in_token_order[k].second != split.first_partial + k) return name + ": slot order";
-    }
+    if (!Describes(split, found->second)) return name + ": not the slots of its parts";
     slots.push_back(Interval{split.first_partial, split.first_partial + split.num_partials, name});
+    used += split.num_partials;
   }
   const std::string slot_error = FindOverlap(slots, /*no_gaps=*/true);
   if (!slot_error.empty()) return slot_error;
-  uint64_t used = 0;
-  for (const Interval& slot : slots) used += slot.end - slot.begin;
   return used == header.num_partials ? "" : "num_partials";
 }
 

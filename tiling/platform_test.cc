@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The SKU table: core counts, prices, refusals.
 #include "tiling/platform.h"
 
 #include <string>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Status and StatusOr: messages, codes, the macros.
 #include "tiling/status.h"
 
 #include <memory>

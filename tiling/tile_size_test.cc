@@ -38,7 +38,7 @@ void ExpectFits(const DecodeShape& shape, const TileSize& tiles) {
   EXPECT_LE(chunk * heads * head_dim * 2, 64 * kKiB) << "a chunk in an L1 slot";
   EXPECT_LE(tile, 4 * chunk) << "V chunks of a tile in the ring";
   EXPECT_LE(chunk, tile);
-  EXPECT_LE(2 * chunk / 16, 16u) << "two chunks of 16-token kv blocks in a pipe's queue";
+  EXPECT_LE(chunk / 16, 8u) << "load instructions of a chunk of 16-token kv blocks";
   EXPECT_EQ(tile % 64, 0u);
   EXPECT_GE(tile, 64u);
   EXPECT_LE(tile, 512u);

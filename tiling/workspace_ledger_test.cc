@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Offsets of booked regions, and sizes that must not wrap.
 #include "tiling/workspace_ledger.h"
 
 #include <cstdint>

@@ -8,6 +8,9 @@
 //   DecodePlanHeader | CoreItems[num_cores] | WorkItem[num_items] |
 //   SplitRange[num_splits]                       (each array 64-byte aligned)
 //
+// Arrays and regions are booked for the most that any lengths of this batch can
+// need, so no offset depends on the lengths; the counts say what is used.
+//
 // Structs are plain data with natural alignment and no padding holes; the
 // layout is pinned by decode_plan_test.cc and mirrored in Python. Device-safe.
 //
