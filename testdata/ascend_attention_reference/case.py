@@ -214,6 +214,7 @@ def _parse_lengths(part: str, batch: int) -> tuple[int, ...]:
 def _parse_options(parts: list[str]) -> dict[str, int | bool]:
     options: dict[str, int | bool] = {}
     for part in parts:
+        value: int | bool
         if part in _FLAGS:
             name, value = part, True
         elif part.startswith("cores"):

@@ -18,6 +18,7 @@ Next: attention.py - the result these arrays must give. testdata/decode_inputs.h
 
 import dataclasses
 import math
+from collections.abc import Callable
 
 import ml_dtypes
 import numpy as np
@@ -207,7 +208,12 @@ def _make_block_table(case: DecodeCase) -> tuple[NDArray[np.int32], _Pages]:
     return block_table, _Pages(used, count)
 
 
-def _make_cache(case: DecodeCase, block_table: NDArray[np.int32], pages: _Pages, make) -> NDArray:
+def _make_cache(
+    case: DecodeCase,
+    block_table: NDArray[np.int32],
+    pages: _Pages,
+    make: Callable[[int, int, int], NDArray],
+) -> NDArray:
     """Spreads make(unit, first, count) over the kv blocks; all other bytes are NaN."""
     dtype = numpy_dtype(case)
     block_size = case.kv_block_size
