@@ -253,6 +253,12 @@ def test_a_wrong_shape_is_no_comparison(small: tuple[DecodeInputs, Expected]):
         check(expected.out, expected.lse[:, :3], expected)
 
 
+def test_bits_are_no_numbers(small: tuple[DecodeInputs, Expected]):
+    _, expected = small
+    with pytest.raises(ValueError, match="out has dtype uint16: allowed are float dtypes"):
+        check(np.zeros(expected.out.shape, np.uint16), expected.lse, expected)
+
+
 def test_a_block_that_repeats_widens_the_bound_as_its_error_repeats():
     inputs = make_inputs(parse_case("decode:b1:h2:kv1:d64:bs16:ctx64:f16:seed1"))
     once = inputs.block_table.copy()

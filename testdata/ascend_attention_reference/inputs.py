@@ -115,6 +115,7 @@ class _Tables:
         bits = 3 if case.bigscores else _GRID_BITS[case.dtype]
         self.unit = ((np.arange(1 << 16) >> (16 - bits)) * 2 + 1 - (1 << bits)) / (1 << bits)
         self.big_key = _big_key(case.head_dim)
+        self.by_scale: dict[float, NDArray] = {}
 
     def queries(self, seq: int) -> NDArray:
         """[num_heads, head_dim]"""
@@ -166,7 +167,9 @@ class _Tables:
         return rng.lanes16(self.case.seed, stream, unit, first * row, count * row).reshape(shape)
 
     def _pick(self, lanes: NDArray[np.uint16], scale: float) -> NDArray:
-        return np.take((self.unit * scale).astype(self.dtype), lanes)
+        if scale not in self.by_scale:
+            self.by_scale[scale] = (self.unit * scale).astype(self.dtype)
+        return self.by_scale[scale].take(lanes)
 
 
 def _big_key(head_dim: int) -> float:

@@ -171,7 +171,7 @@ def check(out: ArrayLike, lse: ArrayLike | None, expected: Expected | DecodeInpu
       expected: of expect(); inputs, to have it computed here.
 
     Raises:
-      ValueError: a shape is not the reference's.
+      ValueError: a shape is not the reference's, or a dtype is no float (such as bfloat16's bits).
     """
     if isinstance(expected, DecodeInputs):
         expected = expect(expected)
@@ -231,7 +231,10 @@ def _round_up(bound: Float64) -> Float64:
 
 def _abs_error(name: str, got: ArrayLike, want: Float64) -> Float64:
     """|got - want|: 0 for equal infinities, inf where only one is finite or got is NaN."""
-    values = to_float64(np.asarray(got))
+    array = np.asarray(got)
+    if array.dtype.kind not in "fV":  # numpy calls bfloat16 a void
+        raise ValueError(f"{name} has dtype {array.dtype}: allowed are float dtypes")
+    values = to_float64(array)
     if values.shape != want.shape:
         raise ValueError(f"{name} has shape {values.shape}: allowed is {want.shape}")
     with np.errstate(invalid="ignore"):
