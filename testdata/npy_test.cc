@@ -3,8 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
 namespace ascend_attention::testdata {
 namespace {
 
@@ -19,8 +17,7 @@ std::string File(const std::string& header, const std::string& data) {
 }
 
 std::string WriteTemp(const std::string& name, const std::string& bytes) {
-  const char* folder = std::getenv("TEST_TMPDIR");
-  const std::string path = std::string(folder ? folder : "/tmp") + "/" + name;
+  const std::string path = testing::TempDir() + name;
   std::ofstream(path, std::ios::binary) << bytes;
   return path;
 }
