@@ -37,8 +37,15 @@ enum VnpuType {
   VNPU_T_f16_to_f32,  // vmla, vaxpy: f32 += f16 * f16
 };
 
+// Calls must stay apart: their return addresses are source lines.
+#if defined(__clang__)
+#define VNPU_NOMERGE __attribute__((nomerge))
+#else
+#define VNPU_NOMERGE
+#endif
+
 extern "C" {
-int64_t vnpu_issue(uint32_t insn, uint32_t type, const int64_t* args);
+VNPU_NOMERGE int64_t vnpu_issue(uint32_t insn, uint32_t type, const int64_t* args);
 // Marks a kernel whose results depend on the order of cores (floating-point
 // atomics): a module that imports it runs on one host thread.
 void vnpu_uses_atomics(void);

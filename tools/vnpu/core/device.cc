@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/vnpu/core/device.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <cstring>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "tools/vnpu/core/global_memory.h"
+#include "tools/vnpu/core/host_signals.h"
+#include "tools/vnpu/core/kernel_module.h"
+#include "tools/vnpu/core/launch.h"
+#include "tools/vnpu/core/observer.h"
+
+namespace vnpu {
+namespace {
+
+// Host threads that run kernels; kept between launches.
+class ThreadPool {
+ public:
+  ~ThreadPool() {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      quit_ = true;
+    }
+    wake_.notify_all();
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+  // Runs launch->Work() on `count` threads and returns when all have.
+  void Run(Launch* launch, uint32_t count) {
+    launch->set_threads(count);
+    while (threads_.size() < count) {
+      const uint32_t index = static_cast<uint32_t>(threads_.size());
+      threads_.emplace_back([this, index] { Loop(index); });
+    }
+    std::unique_lock<std::mutex> lock(mutex_);
+    launch_ = launch;
+    count_ = count;
+    running_ = count;
+    ++generation_;
+    wake_.notify_all();
+    done_.wait(lock, [&] { return running_ == 0; });
+  }
+
+ private:
+  void Loop(uint32_t index) {
+    SignalStack stack;
+    SetCurrentCore(nullptr);  // the handler must not be the first to touch it
+    uint64_t seen = 0;
+    std::unique_lock<std::mutex> lock(mutex_);
+    while (true) {
+      wake_.wait(lock, [&] { return quit_ || generation_ != seen; });
+      if (quit_) return;
+      seen = generation_;
+      if (index >= count_) continue;
+      Launch* launch = launch_;
+      lock.unlock();
+      launch->Work();
+      lock.lock();
+      if (--running_ == 0) done_.notify_all();
+    }
+  }
+
+  std::vector<std::thread> threads_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::condition_variable done_;
+  Launch* launch_ = nullptr;
+  uint32_t count_ = 0;
+  uint32_t running_ = 0;
+  uint64_t generation_ = 0;
+  bool quit_ = false;
+};
+
+}  // namespace
+
+class Device::Impl {
+ public:
+  explicit Impl(const DeviceConfig& config) : config(config), gm(config.hbm_bytes) {
+    if (this->config.host_threads == 0) {
+      this->config.host_threads = std::max(1u, std::thread::hardware_concurrency());
+    }
+  }
+
+  uint32_t ThreadsFor(const Kernel& kernel, uint32_t num_blocks) const {
+    // Floating-point atomics depend on the order of cores: keep one order.
+    if (kernel.uses_atomics) return 1;
+    for (const Observer* observer : observers) {
+      if (!observer->thread_safe()) return 1;
+    }
+    return std::min(config.host_threads, num_blocks);
+  }
+
+  DeviceConfig config;
+  GlobalMemory gm;
+  std::vector<Observer*> observers;
+  std::mutex launch_mutex;
+  BlockPool blocks;
+  ThreadPool threads;
+};
+
+Device::Device(const DeviceConfig& config) : impl_(std::make_unique<Impl>(config)) {}
+Device::~Device() = default;
+
+const DeviceConfig& Device::config() const { return impl_->config; }
+
+void* Device::Allocate(uint64_t bytes) {
+  Allocation allocation;
+  void* address = impl_->gm.Allocate(bytes, &allocation);
+  if (address != nullptr) {
+    for (Observer* observer : impl_->observers) {
+      observer->OnAllocate(address, allocation.bytes, allocation.id);
+    }
+  }
+  return address;
+}
+
+bool Device::Free(void* address) {
+  Allocation allocation;
+  if (!impl_->gm.Free(address, &allocation)) return false;
+  for (Observer* observer : impl_->observers) {
+    observer->OnFree(address, allocation.bytes, allocation.id);
+  }
+  return true;
+}
+
+uint64_t Device::free_bytes() const { return impl_->gm.free_bytes(); }
+
+bool Device::Contains(const void* address, uint64_t bytes) const {
+  Allocation allocation;
+  const auto begin = reinterpret_cast<uint64_t>(address);
+  return impl_->gm.Find(begin, &allocation) && bytes <= allocation.end() - begin;
+}
+
+void Device::AddObserver(Observer* observer) {
+  std::lock_guard<std::mutex> lock(impl_->launch_mutex);
+  impl_->observers.push_back(observer);
+}
+
+void Device::RemoveObserver(Observer* observer) {
+  std::lock_guard<std::mutex> lock(impl_->launch_mutex);
+  auto& all = impl_->observers;
+  all.erase(std::remove(all.begin(), all.end(), observer), all.end());
+}
+
+LaunchResult Device::Launch(const Kernel& kernel, uint32_t num_blocks, const void* args,
+                            size_t args_size) {
+  LaunchResult result;
+  if (num_blocks == 0 || args_size < kernel.argument_bytes) {
+    result.fault = FaultKind::kException;
+    result.text = "bad launch: kernel " + kernel.name + " with " + std::to_string(num_blocks) +
+                  " blocks and " + std::to_string(args_size) + " argument bytes; it needs at " +
+                  "least 1 block and " + std::to_string(kernel.argument_bytes) + " bytes\n";
+    return result;
+  }
+  std::lock_guard<std::mutex> lock(impl_->launch_mutex);
+  InstallSignalHandlers();
+  const std::vector<Observer*>& observers = impl_->observers;
+  vnpu::Launch launch(impl_->config, kernel, num_blocks, args, impl_->gm, observers,
+                      &impl_->blocks);
+  const LaunchInfo info{kernel.name.c_str(), num_blocks, launch.has_aic(),
+                        launch.aivs_per_block()};
+  for (Observer* observer : observers) observer->OnLaunchBegin(info);
+  impl_->threads.Run(&launch, impl_->ThreadsFor(kernel, num_blocks));
+  result = launch.Result();
+  for (Observer* observer : observers) observer->OnLaunchEnd(result);
+  return result;
+}
+
+}  // namespace vnpu

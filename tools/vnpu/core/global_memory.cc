@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/vnpu/core/global_memory.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cinttypes>
+#include <cstdio>
+
+namespace vnpu {
+namespace {
+
+constexpr uint64_t kAlignment = 512;
+constexpr uint64_t kHugePageThreshold = uint64_t{8} << 20;
+constexpr size_t kFreedKept = 64;
+
+uint64_t RoundUp(uint64_t value, uint64_t unit) { return (value + unit - 1) / unit * unit; }
+
+std::string Format(const Allocation& a, const char* state, uint64_t address) {
+  char text[160];
+  if (address >= a.begin && address < a.end()) {
+    std::snprintf(text, sizeof(text), "%sallocation #%" PRIu64 " (%" PRIu64 " bytes) + %" PRIu64,
+                  state, a.id, a.bytes, address - a.begin);
+  } else if (address >= a.end()) {
+    std::snprintf(text, sizeof(text),
+                  "%" PRIu64 " bytes past the end of %sallocation #%" PRIu64 " (%" PRIu64 " bytes)",
+                  address - a.end(), state, a.id, a.bytes);
+  } else {
+    std::snprintf(text, sizeof(text),
+                  "%" PRIu64 " bytes before %sallocation #%" PRIu64 " (%" PRIu64 " bytes)",
+                  a.begin - address, state, a.id, a.bytes);
+  }
+  return text;
+}
+
+}  // namespace
+
+GlobalMemory::GlobalMemory(uint64_t capacity_bytes) : capacity_(capacity_bytes) {}
+
+GlobalMemory::~GlobalMemory() {
+  for (const auto& [begin, entry] : live_) munmap(entry.mapping, entry.mapping_bytes);
+}
+
+void* GlobalMemory::Allocate(uint64_t bytes, Allocation* allocation) {
+  const uint64_t page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  std::unique_lock<std::shared_mutex> lock(mutex_);
+  const uint64_t charged = RoundUp(bytes, kAlignment);
+  if (bytes == 0 || bytes > capacity_ || charged > capacity_ - used_) return nullptr;
+  const uint64_t body = RoundUp(charged, page);
+  const uint64_t total = body + 2 * page;
+  void* mapping = mmap(nullptr, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (mapping == MAP_FAILED) return nullptr;
+  uint8_t* usable = static_cast<uint8_t*>(mapping) + page;
+  if (mprotect(usable, body, PROT_READ | PROT_WRITE) != 0) {
+    munmap(mapping, total);
+    return nullptr;
+  }
+  if (body >= kHugePageThreshold) madvise(usable, body, MADV_HUGEPAGE);
+  const uint64_t begin = reinterpret_cast<uint64_t>(usable) + body - charged;
+  *allocation = Allocation{begin, bytes, next_id_++};
+  live_[begin] = Entry{*allocation, mapping, total};
+  used_ += charged;
+  return reinterpret_cast<void*>(begin);
+}
+
+bool GlobalMemory::Free(void* address, Allocation* allocation) {
+  std::unique_lock<std::shared_mutex> lock(mutex_);
+  const auto it = live_.find(reinterpret_cast<uint64_t>(address));
+  if (it == live_.end()) return false;
+  *allocation = it->second.allocation;
+  munmap(it->second.mapping, it->second.mapping_bytes);
+  used_ -= RoundUp(allocation->bytes, kAlignment);
+  live_.erase(it);
+  freed_.push_back(*allocation);
+  if (freed_.size() > kFreedKept) freed_.pop_front();
+  generation_.fetch_add(1, std::memory_order_release);
+  return true;
+}
+
+uint64_t GlobalMemory::free_bytes() const {
+  std::shared_lock<std::shared_mutex> lock(mutex_);
+  return capacity_ - used_;
+}
+
+bool GlobalMemory::Find(uint64_t address, Allocation* allocation) const {
+  std::shared_lock<std::shared_mutex> lock(mutex_);
+  auto it = live_.upper_bound(address);
+  if (it == live_.begin()) return false;
+  --it;
+  if (address >= it->second.allocation.end()) return false;
+  *allocation = it->second.allocation;
+  return true;
+}
+
+std::string GlobalMemory::Describe(uint64_t address) const {
+  std::shared_lock<std::shared_mutex> lock(mutex_);
+  auto after = live_.upper_bound(address);
+  const Allocation* below = nullptr;
+  if (after != live_.begin()) below = &std::prev(after)->second.allocation;
+  if (below != nullptr && address < below->end()) return Format(*below, "", address);
+  for (auto it = freed_.rbegin(); it != freed_.rend(); ++it) {
+    if (address >= it->begin && address < it->end()) return Format(*it, "freed ", address);
+  }
+  char text[64];
+  std::snprintf(text, sizeof(text), "0x%" PRIx64, address);
+  // Farther than this, the nearest allocation explains nothing.
+  constexpr uint64_t kNear = uint64_t{1} << 20;
+  if (below != nullptr && address - below->end() < kNear) {
+    return Format(*below, "", address);
+  }
+  if (after != live_.end() && after->first - address < kNear) {
+    return Format(after->second.allocation, "", address);
+  }
+  return std::string("unallocated address ") + text;
+}
+
+}  // namespace vnpu

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Global memory: registered allocations of host memory, reserved lazily, each
+// with an inaccessible page on either side. Thread-safe.
+#ifndef VNPU_CORE_GLOBAL_MEMORY_H_
+#define VNPU_CORE_GLOBAL_MEMORY_H_
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+
+namespace vnpu {
+
+struct Allocation {
+  uint64_t begin = 0;
+  uint64_t bytes = 0;
+  uint64_t id = 0;  // counts allocations of the device from 0
+  uint64_t end() const { return begin + bytes; }
+};
+
+class GlobalMemory {
+ public:
+  explicit GlobalMemory(uint64_t capacity_bytes);
+  ~GlobalMemory();
+  GlobalMemory(const GlobalMemory&) = delete;
+  GlobalMemory& operator=(const GlobalMemory&) = delete;
+
+  // 512-byte aligned; the end of the allocation, rounded up to 512, touches the
+  // guard page, so that a scalar read past it faults. Null if it does not fit.
+  void* Allocate(uint64_t bytes, Allocation* allocation);
+  bool Free(void* address, Allocation* allocation);
+  uint64_t free_bytes() const;
+
+  // The live allocation that holds `address`.
+  bool Find(uint64_t address, Allocation* allocation) const;
+  // Changes with every Free, so that a cached Allocation can be trusted.
+  uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
+  // "allocation #2 (4096 bytes) + 512", or where the nearest one is.
+  std::string Describe(uint64_t address) const;
+
+ private:
+  struct Entry {
+    Allocation allocation;
+    void* mapping;
+    uint64_t mapping_bytes;
+  };
+  mutable std::shared_mutex mutex_;
+  std::map<uint64_t, Entry> live_;
+  std::deque<Allocation> freed_;  // the latest, for reports
+  const uint64_t capacity_;
+  uint64_t used_ = 0;
+  uint64_t next_id_ = 0;
+  std::atomic<uint64_t> generation_{0};
+};
+
+}  // namespace vnpu
+
+#endif  // VNPU_CORE_GLOBAL_MEMORY_H_

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/vnpu/core/launch.h"
+
+#include <algorithm>
+#include <thread>
+
+namespace vnpu {
+namespace {
+
+// Rounds in which the cores of a thread only polled before it starts another
+// block: what they poll for may be written by one that has not started.
+constexpr int kPollsBeforeNextBlock = 64;
+// The same after another core has failed: nobody will write it any more.
+constexpr int kPollsAfterFailure = 10000;
+
+}  // namespace
+
+std::unique_ptr<Block> BlockPool::Take() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (free_.empty()) return std::make_unique<Block>();
+  std::unique_ptr<Block> block = std::move(free_.back());
+  free_.pop_back();
+  return block;
+}
+
+void BlockPool::Return(std::unique_ptr<Block> block) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  free_.push_back(std::move(block));
+}
+
+Launch::Launch(const DeviceConfig& config, const Kernel& kernel, uint32_t num_blocks,
+               const void* args, const GlobalMemory& gm, const std::vector<Observer*>& observers,
+               BlockPool* pool)
+    : config_(config),
+      kernel_(kernel),
+      num_blocks_(num_blocks),
+      args_(args),
+      gm_(gm),
+      observers_(observers),
+      pool_(pool),
+      has_aic_(kernel.aic != nullptr),
+      aivs_(kernel.mixed ? 2 : kernel.aiv != nullptr ? 1 : 0) {
+  const uint32_t cores[2] = {num_blocks * aivs_, has_aic_ ? num_blocks : 0};
+  for (int kind = 0; kind < 2; ++kind) {
+    for (unsigned flag = 0; flag < kCrossCoreFlags; ++flag) {
+      barriers_done_[kind][flag] = 0;
+      missing_[kind][flag] = cores[kind];
+    }
+  }
+}
+
+std::string Launch::Arrive(bool is_aic, uint32_t core_index, int flag) {
+  const uint32_t limit = config_.num_cores * (is_aic || kernel_.mixed ? 1 : 2);
+  if (num_blocks_ > limit) {
+    return "barrier cannot complete: mode 0 waits for all " + std::to_string(num_blocks_) +
+           " blocks of the launch, but only " + std::to_string(limit) + " run at a time";
+  }
+  std::lock_guard<std::mutex> lock(mutex_);
+  std::vector<uint32_t>& arrived = arrivals_[is_aic][flag];
+  if (arrived.empty()) arrived.resize(missing_[is_aic][flag]);
+  uint32_t& missing = missing_[is_aic][flag];
+  if (arrived[core_index]++ > 0) {
+    if (arrived[core_index] > kCrossCoreCounterMax) {
+      return "counter overflow: cross-core flag " + std::to_string(flag) +
+             ": this core has arrived at 16 barriers that other cores have not reached";
+    }
+    return "";
+  }
+  if (--missing > 0) return "";
+  for (uint32_t& count : arrived) {
+    if (--count == 0) ++missing;
+  }
+  barriers_done_[is_aic][flag].fetch_add(1, std::memory_order_release);
+  ++epoch_;
+  barrier_completed_.notify_all();
+  return "";
+}
+
+bool Launch::StartNext(std::vector<std::unique_ptr<Block>>* active) {
+  const uint32_t index = next_block_.fetch_add(1);
+  if (index >= num_blocks_) return false;
+  std::unique_ptr<Block> block = pool_->Take();
+  block->Begin(this, index, has_aic_, aivs_);
+  active->push_back(std::move(block));
+  return true;
+}
+
+// Cross-core flags of a block whose cores have all finished.
+void Launch::CheckCrossCore(Block* block) {
+  for (Core* core : block->cores()) {
+    for (unsigned flag = 0; flag < kCrossCoreFlags; ++flag) {
+      const int left = core->CounterValue(flag);
+      if (left == 0) continue;
+      core->AddFault(FaultKind::kException,
+                     "leftover cross-core flag: counter " + std::to_string(flag) + " of " +
+                         RoleName(core->role()) + " is " + std::to_string(left) +
+                         " at the end of the kernel; the next kernel would not wait",
+                     nullptr);
+    }
+  }
+  for (unsigned flag = 0; flag < kCrossCoreFlags; ++flag) {
+    for (int mode = 1; mode <= 2; ++mode) {
+      const Block::Pair& pair = (mode == 1 ? block->mode1 : block->mode2)[flag];
+      for (int i = 0; i < 2; ++i) {
+        if (pair.arrived[i] == 0) continue;
+        block->aiv(i)->AddFault(
+            FaultKind::kException,
+            "leftover cross-core flag: AIV" + std::to_string(i) + " has set flag " +
+                std::to_string(flag) + " in mode " + std::to_string(mode) + " " +
+                std::to_string(pair.arrived[i]) + " times more often than AIV" +
+                std::to_string(1 - i),
+            nullptr);
+      }
+    }
+  }
+}
+
+void Launch::Retire(std::unique_ptr<Block> block) {
+  bool failed = false;
+  for (Core* core : block->cores()) failed |= !core->faults().empty();
+  if (block->finished() && !failed) CheckCrossCore(block.get());
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    for (Core* core : block->cores()) {
+      for (const FaultReport& report : core->faults()) {
+        found_.push_back(Found{block->index(), core->role(), report});
+      }
+      const std::string wait = core->DescribeWait();
+      if (!wait.empty()) blocked_.push_back(Blocked{block->index(), core->role(), wait});
+    }
+    if (!found_.empty()) failed_ = true;
+  }
+  pool_->Return(std::move(block));
+}
+
+uint64_t Launch::Epoch() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return epoch_;
+}
+
+bool Launch::WaitForBarrier(uint64_t seen_epoch) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  ++idle_;
+  if (epoch_ == seen_epoch && idle_ == threads_) {
+    stopped_ = true;
+    barrier_completed_.notify_all();
+  }
+  barrier_completed_.wait(lock, [&] { return stopped_ || epoch_ != seen_epoch; });
+  --idle_;
+  return !stopped_;
+}
+
+void Launch::Work() {
+  std::vector<std::unique_ptr<Block>> active;
+  int polls = 0;
+  while (true) {
+    const uint64_t epoch = Epoch();
+    bool moved = false;
+    bool polling = false;
+    for (auto& block : active) {
+      const Block::Progress progress = block->Run();
+      moved |= progress == Block::Progress::kMoved;
+      polling |= progress == Block::Progress::kYielded;
+      for (Core* core : block->cores()) {
+        if (!core->faults().empty()) failed_ = true;
+      }
+      if (block->finished()) Retire(std::move(block));
+    }
+    active.erase(std::remove(active.begin(), active.end(), nullptr), active.end());
+    if (moved) {
+      polls = 0;
+      continue;
+    }
+    if (polling && ++polls < kPollsBeforeNextBlock) continue;
+    if (StartNext(&active)) continue;
+    if (active.empty()) break;
+    if (polling) {
+      if (failed() && polls > kPollsAfterFailure) break;
+      std::this_thread::yield();
+    } else if (!WaitForBarrier(epoch)) {
+      break;
+    }
+  }
+  for (auto& block : active) Retire(std::move(block));
+  std::lock_guard<std::mutex> lock(mutex_);
+  --threads_;
+  // The others may now all be idle.
+  if (idle_ == threads_) {
+    stopped_ = true;
+    barrier_completed_.notify_all();
+  }
+}
+
+LaunchResult Launch::Result() {
+  LaunchResult result;
+  if (!found_.empty()) {
+    const auto lowest = std::min_element(
+        found_.begin(), found_.end(), [](const Found& a, const Found& b) {
+          return a.block != b.block ? a.block < b.block : a.role < b.role;
+        });
+    result.fault = lowest->report.kind;
+    result.text = lowest->report.text;
+  } else if (!blocked_.empty()) {
+    result = DeadlockResult();
+  }
+  return result;
+}
+
+LaunchResult Launch::DeadlockResult() const {
+  std::vector<Blocked> blocked = blocked_;
+  std::sort(blocked.begin(), blocked.end(), [](const Blocked& a, const Blocked& b) {
+    return a.block != b.block ? a.block < b.block : a.role < b.role;
+  });
+  const uint32_t cores = num_blocks_ * ((has_aic_ ? 1 : 0) + aivs_);
+  LaunchResult result;
+  result.fault = FaultKind::kDeadlock;
+  result.text = "deadlock: " + std::to_string(blocked.size()) + " of " + std::to_string(cores) +
+                " cores wait and no core can go on\n  kernel " + kernel_.name + ", " +
+                std::to_string(num_blocks_) + " blocks\n";
+  // Cores that have arrived at a barrier of which others know nothing.
+  for (int kind = 0; kind < 2; ++kind) {
+    for (unsigned flag = 0; flag < kCrossCoreFlags; ++flag) {
+      const auto& arrived = arrivals_[kind][flag];
+      const uint32_t missing = missing_[kind][flag];
+      if (arrived.empty() || missing == arrived.size()) continue;
+      result.text += "barrier of all " + std::string(kind == 1 ? "AICs" : "AIVs") +
+                     " on cross-core flag " + std::to_string(flag) + ": " +
+                     std::to_string(arrived.size() - missing) + " of " +
+                     std::to_string(arrived.size()) + " have arrived; missing:";
+      int named = 0;
+      for (size_t i = 0; i < arrived.size() && named < 8; ++i) {
+        if (arrived[i] != 0) continue;
+        const size_t per_block = kind == 1 ? 1 : aivs_;
+        result.text += " block " + std::to_string(i / per_block) +
+                       (kind == 1 ? " AIC" : " AIV" + std::to_string(i % per_block)) + ",";
+        ++named;
+      }
+      result.text.pop_back();
+      result.text += missing > 8 ? ", ...\n" : "\n";
+    }
+  }
+  for (const Blocked& core : blocked) {
+    result.text += "block " + std::to_string(core.block) + " " + RoleName(core.role) + "\n" +
+                   core.text;
+  }
+  return result;
+}
+
+}  // namespace vnpu

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+// Flags, barriers and cross-core flags. A flag is one bit per (setting pipe,
+// waiting pipe, event); a cross-core flag is a 4-bit counter per core.
+//
+//   mode  called on   who must arrive        whose counter rises by one
+//   0     AIC / AIV   every core of the kind  every core of the kind
+//   1     AIV         both AIVs of the block  both AIVs of the block
+//   2     AIC         the AIC                 both AIVs of the block
+//   2     AIV         both AIVs of the block  the AIC
+#include <cstring>
+
+#include "tools/vnpu/core/block.h"
+#include "tools/vnpu/core/core.h"
+#include "tools/vnpu/core/exec.h"
+#include "tools/vnpu/core/launch.h"
+#include "tools/vnpu/isa/insns/handlers.h"
+
+namespace vnpu {
+
+void Core::SetFlag(const Instruction& in) {
+  const int src = static_cast<int>(in.args[0]);
+  const int dst = static_cast<int>(in.args[1]);
+  const int event = static_cast<int>(in.args[2]);
+  uint8_t& flags = flags_[src][dst];
+  if ((flags >> event & 1) != 0) {
+    std::string first =
+        launch_->kernel().calls->Describe(flag_site_[src][dst][event]);
+    first.pop_back();
+    Fail(FaultKind::kException, &in,
+         "flag set twice: " + std::string(PipeName(static_cast<Pipe>(src))) + "->" +
+             PipeName(static_cast<Pipe>(dst)) + " EVENT_ID" + std::to_string(event) +
+             " is one bit, and " + PipeName(static_cast<Pipe>(dst)) +
+             " has not waited since it was set here\n" + first);
+  }
+  flags |= static_cast<uint8_t>(1u << event);
+  flag_site_[src][dst][event] = in.return_address;
+  Signal(in, SyncEvent{SyncKind::kFlag, static_cast<Pipe>(src), static_cast<Pipe>(dst),
+                       static_cast<uint8_t>(event), 0});
+  if (!queues_[dst].empty()) woken_ |= 1u << dst;
+}
+
+bool Core::TryWait(const Instruction& in) {
+  const int src = static_cast<int>(in.args[0]);
+  const int dst = static_cast<int>(in.args[1]);
+  const int event = static_cast<int>(in.args[2]);
+  uint8_t& flags = flags_[src][dst];
+  if ((flags >> event & 1) == 0) return false;
+  flags &= static_cast<uint8_t>(~(1u << event));
+  if (observed_) {
+    const SyncEvent waited{SyncKind::kFlag, static_cast<Pipe>(src), static_cast<Pipe>(dst),
+                           static_cast<uint8_t>(event), 0};
+    for (Observer* observer : launch_->observers()) observer->OnWait(id(), in, waited);
+  }
+  return true;
+}
+
+int Core::CounterValue(int flag) const {
+  return counters_[flag] + static_cast<int>(launch_->BarriersDone(is_aic(), flag) -
+                                            barriers_taken_[flag]);
+}
+
+bool Core::RaiseCounter(int flag) {
+  if (CounterValue(flag) >= static_cast<int>(kCrossCoreCounterMax)) return false;
+  ++counters_[flag];
+  return true;
+}
+
+void Core::CrossCoreSet(const Instruction& in) {
+  const auto config = static_cast<uint64_t>(in.args[1]);
+  const int mode = static_cast<int>(config >> 4 & 3);
+  const int flag = static_cast<int>(config >> 8 & 15);
+  const std::string name = "cross-core flag " + std::to_string(flag);
+  const auto fail = [&](const std::string& headline) {
+    Fail(FaultKind::kException, &in, headline);
+  };
+  if (in.pipe == Pipe::kS) fail("bad argument: ffts_cross_core_sync cannot be queued on pipe S");
+  if ((config & ~uint64_t{0xf31}) != 0 || (config & 1) == 0 || mode == 3) {
+    fail("bad argument: ffts_cross_core_sync config " + std::to_string(config) +
+         " is not 1 | mode << 4 | flag << 8 with mode 0..2, flag 0..15");
+  }
+  Signal(in, SyncEvent{SyncKind::kCrossCore, in.pipe, in.pipe, static_cast<uint8_t>(flag),
+                       static_cast<uint8_t>(mode)});
+  if (mode == 0) {
+    const uint32_t per_block = is_aic() ? 1 : launch_->aivs_per_block();
+    const uint32_t index = block_idx_ * per_block + (role_ == CoreRole::kAiv1 ? 1 : 0);
+    const std::string error = launch_->Arrive(is_aic(), index, flag);
+    if (!error.empty()) fail(error);
+    return;
+  }
+  const auto raise = [&](Core* core) {
+    if (core->RaiseCounter(flag)) return;
+    fail("counter overflow: " + name + " of " + RoleName(core->role()) + " of block " +
+         std::to_string(block_idx_) + " already has 15 sets that nobody has waited for");
+  };
+  if (mode == 2 && is_aic()) {
+    if (block_->aivs() != 2) fail("bad argument: mode 2 needs a kernel with AIC and AIV parts");
+    raise(block_->aiv(0));
+    raise(block_->aiv(1));
+    return;
+  }
+  if (is_aic() || block_->aivs() != 2 || (mode == 2 && block_->aic() == nullptr)) {
+    fail("bad argument: mode " + std::to_string(mode) + (is_aic() ? " is for AIVs only"
+                                                                  : " needs two AIVs and an AIC"));
+  }
+  Block::Pair& pair = (mode == 1 ? block_->mode1 : block_->mode2)[flag];
+  ++pair.arrived[role_ == CoreRole::kAiv1 ? 1 : 0];
+  if (pair.arrived[0] == 0 || pair.arrived[1] == 0) return;
+  --pair.arrived[0];
+  --pair.arrived[1];
+  if (mode == 2) {
+    raise(block_->aic());
+  } else {
+    raise(block_->aiv(0));
+    raise(block_->aiv(1));
+  }
+}
+
+void Core::CrossCoreWait(const Instruction& in) {
+  const int flag = static_cast<int>(in.args[0]);
+  blocked_on_ = &in;
+  while (CounterValue(flag) == 0) {
+    state_ = CoreState::kWaitsCrossCore;
+    fiber_.Suspend();
+  }
+  blocked_on_ = nullptr;
+  if (CounterValue(flag) > static_cast<int>(kCrossCoreCounterMax)) {
+    Fail(FaultKind::kException, &in,
+         "counter overflow: cross-core flag " + std::to_string(flag) + " has " +
+             std::to_string(CounterValue(flag)) + " sets that this core has not waited for");
+  }
+  if (counters_[flag] > 0) {
+    --counters_[flag];
+  } else {
+    ++barriers_taken_[flag];
+  }
+  if (!observed_) return;
+  const SyncEvent waited{SyncKind::kCrossCore, Pipe::kS, Pipe::kS, static_cast<uint8_t>(flag), 0};
+  for (Observer* observer : launch_->observers()) observer->OnWait(id(), in, waited);
+}
+
+namespace insns {
+
+void SetFlag(Exec& x) { x.core().SetFlag(x.in()); }
+void WaitFlag(Exec&) {}  // Core::Execute decides it: the only instruction that can block a pipe
+
+void PipeBarrier(Exec& x) {
+  if (x.in().pipe == Pipe::kS) {
+    x.Fail("bad argument", "PIPE_S has no barrier: the scalar unit runs in order");
+  }
+  x.core().Signal(x.in(), SyncEvent{SyncKind::kPipeBarrier, x.in().pipe, x.in().pipe, 0, 0});
+}
+
+void CrossCoreSet(Exec& x) { x.core().CrossCoreSet(x.in()); }
+void CrossCoreWait(Exec& x) { x.core().CrossCoreWait(x.in()); }
+
+void DataSyncBarrier(Exec& x) {
+  x.core().Signal(x.in(), SyncEvent{SyncKind::kDataBarrier, Pipe::kS, Pipe::kS,
+                                    static_cast<uint8_t>(x.arg(0)), 0});
+  x.core().Yield();
+}
+
+// The scalar data cache is not modelled: scalar accesses go to memory. What
+// needs a dcci on hardware is for a checker to say, from this signal.
+void DataCacheClean(Exec& x) {
+  x.core().Signal(x.in(), SyncEvent{SyncKind::kCacheClean, Pipe::kS, Pipe::kS,
+                                    static_cast<uint8_t>(x.arg(1)), 0});
+  x.core().Yield();
+}
+
+void LoadDevice(Exec& x) {
+  x.core().Yield();
+  const uint64_t bytes = x.u(2);
+  const uint8_t* from = x.Access(0, x.u(0) + x.u(1), Runs(bytes), false, 1, nullptr, 0);
+  int64_t bits = 0;
+  std::memcpy(&bits, from, bytes);
+  x.Result(bits);
+}
+
+void StoreDevice(Exec& x) {
+  const uint64_t bytes = x.u(3);
+  uint8_t* to = x.Access(1, x.u(1) + x.u(2), Runs(bytes), true, 1, nullptr, 0);
+  const int64_t bits = x.arg(0);
+  std::memcpy(to, &bits, bytes);
+  x.core().Yield();
+}
+
+}  // namespace insns
+}  // namespace vnpu

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+// L0C to GM or L1: layout NZ or row-major, relu, conversion or quantisation.
+//
+// Quantisation word (one, or one per column): bits [31:0] the scale, of which
+// the low 13 mantissa bits are ignored; [36] shift enable; [45:37] signed
+// offset; [46] signed result.
+#include <algorithm>
+#include <cstring>
+
+#include "tools/vnpu/core/exec.h"
+#include "tools/vnpu/isa/insns/gm_store.h"
+#include "tools/vnpu/isa/insns/handlers.h"
+#include "tools/vnpu/isa/insns/numeric.h"
+
+namespace vnpu {
+namespace insns {
+namespace {
+
+enum QuantMode : int64_t {
+  kNoQuant = 0,
+  kF32ToF16 = 1,
+  kVectorS32ToB8 = 2,
+  kS32ToB8 = 3,
+  kVectorS32ToF16 = 4,
+  kS32ToF16 = 5,
+  kF32ToBf16 = 16,
+  kVectorF32ToB8 = 23,
+  kF32ToB8 = 24,
+};
+
+struct QuantWord {
+  float scale;
+  int32_t offset;
+  bool is_signed;
+};
+
+QuantWord DecodeQuant(Exec& x, uint64_t word) {
+  if ((word >> 36 & 1) != 0) x.Unsupported("the shift of a quantisation word (bit 36)");
+  QuantWord q;
+  q.scale = BitsFloat(static_cast<uint32_t>(word) & 0xffffe000u);
+  q.offset = static_cast<int32_t>(word >> 37 & 0x1ff);
+  if (q.offset >= 256) q.offset -= 512;
+  q.is_signed = (word >> 46 & 1) != 0;
+  return q;
+}
+
+struct Conversion {
+  int64_t mode;
+  bool from_int;   // L0C holds s32
+  bool vector;     // a quantisation word per column
+  uint32_t bytes;  // of a result
+};
+
+Conversion ConversionOf(Exec& x) {
+  const int64_t mode = x.arg(8);
+  switch (mode) {
+    case kNoQuant:
+      return {mode, x.type() == VNPU_T_s32, false, 4};
+    case kF32ToF16:
+    case kF32ToBf16:
+      return {mode, false, false, 2};
+    case kVectorS32ToF16:
+    case kS32ToF16:
+      return {mode, true, mode == kVectorS32ToF16, 2};
+    case kVectorS32ToB8:
+    case kS32ToB8:
+      return {mode, true, mode == kVectorS32ToB8, 1};
+    case kVectorF32ToB8:
+    case kF32ToB8:
+      return {mode, false, mode == kVectorF32ToB8, 1};
+    default:
+      x.Unsupported("quantisation mode " + std::to_string(mode));
+  }
+}
+
+// The destination type of the overload and the mode must agree.
+void CheckTypes(Exec& x, const Conversion& conv) {
+  const uint32_t type = x.type();
+  bool ok = false;
+  switch (conv.mode) {
+    case kNoQuant:
+      ok = type == VNPU_T_f32 || type == VNPU_T_s32;
+      break;
+    case kF32ToBf16:
+      ok = type == VNPU_T_bf16;
+      break;
+    default:
+      ok = conv.bytes == 2 ? type == VNPU_T_f16 : type == VNPU_T_s8 || type == VNPU_T_u8;
+  }
+  if (!ok) {
+    x.Fail("bad argument", "quantisation mode " + std::to_string(conv.mode) +
+                               " does not give the element type of dst");
+  }
+}
+
+uint32_t QuantiseB8(float value, const QuantWord& q) {
+  float t = value * q.scale;
+  t = t != t ? 0.0f : std::min(std::max(t, -256.0f), 255.0f);
+  const int32_t y = static_cast<int32_t>(RoundToIntegral(t, Rounding::kNearestEven)) + q.offset;
+  const int32_t low = q.is_signed ? -128 : 0, high = q.is_signed ? 127 : 255;
+  return static_cast<uint32_t>(std::min(std::max(y, low), high)) & 0xff;
+}
+
+uint32_t Convert(Exec& x, const Conversion& conv, uint32_t bits, bool relu, const QuantWord& q) {
+  if (relu && (bits >> 31) != 0) bits = 0;
+  const float value =
+      conv.from_int ? static_cast<float>(static_cast<int32_t>(bits)) : BitsFloat(bits);
+  const bool keep = x.ctrl(kCtrlKeepInfNan);
+  switch (conv.mode) {
+    case kNoQuant:
+      return bits;
+    case kF32ToF16:
+      return keep ? FloatToHalf(value) : SaturateHalf(FloatToHalf(value));
+    case kF32ToBf16:
+      return keep ? FloatToBfloat(value) : SaturateBfloat(FloatToBfloat(value));
+    case kVectorS32ToF16:
+    case kS32ToF16:
+      return SaturateHalf(FloatToHalf(value * q.scale));
+    default:
+      return QuantiseB8(value, q);
+  }
+}
+
+struct Place {
+  uint64_t n, m, src_stride;
+  int64_t dst_stride;  // bytes
+  bool nz2nd, split;
+  uint32_t bytes;
+
+  // Byte offset of element (row, column) from dst.
+  int64_t Of(uint64_t row, uint64_t column) const {
+    const auto r = static_cast<int64_t>(row), c = static_cast<int64_t>(column);
+    if (nz2nd) return r * dst_stride + c * bytes;
+    if (bytes == 2) return c / 16 * dst_stride + r * 32 + c % 16 * 2;
+    if (bytes == 1) return c / 32 * dst_stride + r * 32 + c % 32;
+    if (split) return c / 8 * dst_stride + r * 32 + c % 8 * 4;
+    return c / 16 * dst_stride + r * 64 + c % 16 * 4;
+  }
+  // Extent of one matrix.
+  Runs Extent() const {
+    if (nz2nd) return Runs(n * bytes, Dim{m, dst_stride});
+    const uint64_t per_block = split ? 8 : bytes == 1 ? 32 : 16;
+    const uint64_t row = bytes == 4 && !split ? 64 : 32;
+    return Runs(m * row, Dim{(n + per_block - 1) / per_block, dst_stride});
+  }
+};
+
+void CheckShape(Exec& x, const Place& place) {
+  const uint64_t unit = place.split ? 8 : 16;
+  if (!place.nz2nd && place.n % unit != 0) {
+    x.Fail("bad argument", "nSize = " + std::to_string(place.n) + " must be a multiple of " +
+                               std::to_string(unit) + " without nz2nd");
+  }
+  if (place.split && place.bytes != 4) x.Fail("bad argument", "channelSplit needs 32-bit results");
+  if (place.src_stride < place.m && place.n > 16) {
+    x.Fail("bad argument", "srcStride = " + std::to_string(place.src_stride) +
+                               " is less than mSize = " + std::to_string(place.m) +
+                               ": column blocks overlap");
+  }
+  if (place.bytes == 1 && !place.nz2nd && place.n % 32 != 0) {
+    x.Unsupported("an odd number of 16-column blocks with 8-bit results");
+  }
+}
+
+}  // namespace
+
+void Fixpipe(Exec& x) {
+  const Conversion conv = ConversionOf(x);
+  CheckTypes(x, conv);
+  Place place;
+  place.n = x.u(3);
+  place.m = x.u(4);
+  place.src_stride = x.u(6);
+  place.nz2nd = x.u(11) != 0;
+  place.split = x.u(10) != 0;
+  place.bytes = conv.bytes;
+  place.dst_stride = static_cast<int64_t>(x.u(5) * (place.nz2nd ? conv.bytes : kBlockBytes));
+  if (place.n == 0 || place.m == 0) return;
+  if (x.u(9) > 1) x.Unsupported("relu mode " + std::to_string(x.arg(9)) + "; 0 and 1 are");
+  CheckShape(x, place);
+
+  uint64_t matrices = 1;
+  int64_t src_matrix = 0, dst_matrix = 0;
+  if (place.nz2nd) {
+    x.Require(Spr::kNdPara, "set_nd_para");
+    matrices = x.spr().nd_para & 0xffff;
+    src_matrix = static_cast<int64_t>(x.spr().nd_para >> 16 & 0xffff) * kL0cFractalBytes;
+    dst_matrix = static_cast<int64_t>(x.spr().nd_para >> 32 & 0xffff) * conv.bytes;
+    if (matrices == 0) return;
+  }
+  const uint8_t* parameters = nullptr;
+  QuantWord quant = {1.0f, 0, false};
+  if (conv.vector) {
+    x.Require(Spr::kFpc, "set_fpc");
+    const uint64_t at = (x.spr().fpc >> 8 & 0xff) * 128;
+    if (at + place.n * 8 > kFbBytes) x.Fail("out of bounds", "reads quantisation words past FB");
+    parameters = x.core().scratchpad(Space::kFb).data + at;
+  } else if (conv.bytes == 1 || conv.mode == kS32ToF16) {
+    x.Require(Spr::kQuantPre, "set_quant_pre");
+    quant = DecodeQuant(x, x.spr().quant_pre);
+  }
+
+  const uint64_t blocks = (place.n + 15) / 16;
+  const auto src_block = static_cast<int64_t>(place.src_stride) * 64;
+  const Runs src_runs(place.m * 64, Dim{matrices, src_matrix}, Dim{blocks, src_block});
+  const uint8_t* src = x.Read(1, src_runs, 64);
+  Runs dst_runs = place.Extent();
+  dst_runs.dims[0] = dst_runs.dims[1];
+  dst_runs.dims[1] = Dim{matrices, dst_matrix};
+  const bool to_gm = x.insn() == VNPU_INSN_copy_matrix_cc_to_gm;
+  const uint32_t dst_align = to_gm ? 1 : kBlockBytes;
+  uint8_t* dst = x.Write(0, dst_runs, dst_align);
+
+  Spr store = x.spr();
+  if (!to_gm) store.atomic_type = VNPU_T_none;
+  const bool relu = x.u(9) != 0;
+  const bool plain = conv.mode == kNoQuant && !relu && place.nz2nd;
+  uint8_t line[16 * 4];
+  for (uint64_t g = 0; g < matrices; ++g, src += src_matrix, dst += dst_matrix) {
+    for (uint64_t block = 0; block < blocks; ++block) {
+      const uint64_t columns = std::min<uint64_t>(16, place.n - block * 16);
+      QuantWord words[16];
+      for (uint64_t c = 0; c < columns && conv.vector; ++c) {
+        uint64_t word;
+        std::memcpy(&word, parameters + (block * 16 + c) * 8, sizeof(word));
+        words[c] = DecodeQuant(x, word);
+      }
+      for (uint64_t row = 0; row < place.m; ++row) {
+        const uint8_t* from = src + static_cast<int64_t>(block) * src_block + row * 64;
+        uint8_t* to = dst + place.Of(row, block * 16);
+        if (plain) {
+          StoreToGm(store, to, from, columns * 4);
+          continue;
+        }
+        for (uint64_t c = 0; c < columns; ++c) {
+          uint32_t bits;
+          std::memcpy(&bits, from + c * 4, sizeof(bits));
+          bits = Convert(x, conv, bits, relu, conv.vector ? words[c] : quant);
+          std::memcpy(line + c * conv.bytes, &bits, conv.bytes);
+        }
+        if (place.split && columns > 8) {
+          StoreToGm(store, to, line, 32);
+          StoreToGm(store, dst + place.Of(row, block * 16 + 8), line + 32, (columns - 8) * 4);
+        } else {
+          StoreToGm(store, to, line, columns * conv.bytes);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace insns
+}  // namespace vnpu
