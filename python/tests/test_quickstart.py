@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The quickstart runs, and prints what the README promises."""
 
-import os
 import re
 import subprocess
-import sys
 
 import pytest
 
@@ -12,12 +10,7 @@ import pytest
 @pytest.fixture(scope="module")
 def done() -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "python/quickstart.py"],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+        ["python/quickstart"], capture_output=True, text=True, timeout=120, check=False
     )
 
 
