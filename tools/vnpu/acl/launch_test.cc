@@ -172,9 +172,9 @@ TEST_F(LaunchTest, FaultsComeOutOfTheNextSynchroniseOnce) {
     aclError code;
     std::vector<const char*> parts;
   } kFaults[] = {
-      {beyond, 507015, {"copy_gm_to_ubuf", "acl_test.cce"}},
-      {trapping, 507016, {"trap"}},
-      {hanging, 507014, {"wait_flag"}},
+      {beyond, 507015, {"copy_gm_to_ubuf", "288 bytes", "acl_test.cce"}},
+      {trapping, 507016, {"trap", "acl_test.cce"}},
+      {hanging, 507014, {"deadlock", "EVENT_ID0", "acl_test.cce"}},
   };
   for (const auto& fault : kFaults) {
     ASSERT_ACL(LaunchTestKernel(function_, 1, stream_, fault.args));

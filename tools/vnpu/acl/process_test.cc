@@ -7,8 +7,9 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <fstream>
+#include <filesystem>
 #include <functional>
+#include <iterator>
 #include <thread>
 
 #include "tools/vnpu/acl/testing/acl_testing.h"
@@ -249,22 +250,29 @@ TEST(ExitTest, AKernelUnderWayDoesNotCrashTheExit) {
   });
 }
 
+size_t CountThreads() {
+  const std::filesystem::directory_iterator tasks("/proc/self/task");
+  return static_cast<size_t>(std::distance(begin(tasks), end(tasks)));
+}
+
 struct LateCaller {
   aclrtStream stream = nullptr;
   aclrtEvent event = nullptr;
+  size_t threads_before = 0;
   ~LateCaller() {
     if (stream == nullptr) return;
-    const aclError destroyed = aclrtDestroyStream(stream);
-    const aclError refused = aclrtRecordEvent(event, nullptr);
-    if (destroyed != ACL_SUCCESS || refused != ACL_ERROR_RT_STREAM_ABORT) _exit(3);
+    if (CountThreads() != threads_before) _exit(3);
+    if (aclrtRecordEvent(event, nullptr) != ACL_ERROR_RT_STREAM_ABORT) _exit(4);
+    if (aclrtDestroyStream(stream) != ACL_SUCCESS) _exit(5);
   }
 };
 
-// Its destructor runs after the workers have been stopped.
+// Its destructor runs after the library's own end.
 LateCaller late_caller;
 
-TEST(ExitTest, DestructorsMayStillCallAtExit) {
+TEST(ExitTest, AtExitTheWorkersAreGoneAndDestructorsMayStillCall) {
   ExpectExitsCleanly([] {
+    late_caller.threads_before = CountThreads();
     ASSERT_ACL(aclrtSetDevice(0));
     ASSERT_ACL(aclrtCreateStream(&late_caller.stream));
     ASSERT_ACL(aclrtCreateEvent(&late_caller.event));

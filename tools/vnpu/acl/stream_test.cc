@@ -100,7 +100,8 @@ TEST_F(StreamTest, DestroyFinishesTheWorkAndForceDropsIt) {
 
   Gate gate(forced);
   ASSERT_ACL(aclrtMemsetAsync(device.bytes() + 1, 1, 9, 1, forced));
-  EXPECT_ACL(aclrtDestroyStreamForce(forced));  // although its gate is shut
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));  // it stands at its gate by now
+  EXPECT_ACL(aclrtDestroyStreamForce(forced));
   EXPECT_EQ(device.Read(), (std::vector<uint8_t>{99, 0}));
 }
 
