@@ -35,8 +35,10 @@ Library Open(const std::string& name, int extra_flags, std::string* why) {
   Library library;
   library.handle = dlopen(name.c_str(), RTLD_LAZY | RTLD_LOCAL | extra_flags);
   if (library.handle == nullptr) {
-    const char* reason = dlerror();
-    if (reason != nullptr) *why += std::string("\n  ") + reason;
+    const char* error = dlerror();
+    const std::string reason = error == nullptr ? "unknown reason" : error;
+    // The loader names the file that is missing, which may be a dependency.
+    *why += "\n  " + (reason.rfind(name, 0) == 0 ? reason : name + ": " + reason);
     return library;
   }
   library.path = PathOfSymbol(dlsym(library.handle, "aclInit"));
