@@ -121,7 +121,8 @@ class Library {
     std::set<std::string> names;
     for (uint64_t offset = 0; offset < symbols_.sh_size; offset += sizeof(Elf64_Sym)) {
       const auto symbol = At<Elf64_Sym>(symbols_.sh_offset + offset);
-      if (symbol.st_shndx != SHN_UNDEF) names.insert(Name(symbol.st_name));
+      const bool visible = ELF64_ST_BIND(symbol.st_info) != STB_LOCAL;
+      if (visible && symbol.st_shndx != SHN_UNDEF) names.insert(Name(symbol.st_name));
     }
     return names;
   }

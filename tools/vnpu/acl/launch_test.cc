@@ -92,7 +92,7 @@ TEST_F(LaunchTest, PlaceHoldersPointAtDataThatTravelsWithTheLaunch) {
     Gate gate(stream_);
     ASSERT_ACL(aclrtLaunchKernelWithHostArgs(function_, 1, stream_, nullptr, &packet,
                                              sizeof(packet), &holder, 1));
-    std::memset(&packet, 0xFF, sizeof(packet));
+    packet = {};
   }
   ASSERT_ACL(aclrtSynchronizeStream(stream_));
   EXPECT_EQ(dst.Read(), content);
@@ -364,7 +364,9 @@ TEST_F(LaunchTest, TenThousandLaunchesLeaveNothingBehind) {
       std::memset(packet.data, i, sizeof(packet.data));
       ASSERT_ACL(aclrtLaunchKernelWithHostArgs(function_, 1, stream_, nullptr, &packet,
                                                sizeof(packet), &holder, 1));
-      if (i % 100 == 99) ASSERT_ACL(aclrtSynchronizeStream(stream_));
+      if (i % 100 == 99) {
+        ASSERT_ACL(aclrtSynchronizeStream(stream_));
+      }
     }
   };
   run(1000);

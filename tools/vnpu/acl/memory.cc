@@ -152,7 +152,8 @@ Result Sides(aclrtMemcpyKind kind, Side* dst, Side* src) {
 }
 
 Result PrepareCopy(Runtime& runtime, size_t dest_max, aclrtMemcpyKind kind, Copy* copy) {
-  Side dst_side, src_side;
+  Side dst_side = Side::kEither;
+  Side src_side = Side::kEither;
   Result result = Sides(kind, &dst_side, &src_side);
   if (result.ok()) result = CheckBytes("destMax", dest_max, copy->count);
   if (!result.ok() || copy->count == 0) return result;

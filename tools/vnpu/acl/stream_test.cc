@@ -177,7 +177,9 @@ TEST_F(StreamTest, ManyThreadsManyStreams) {
       for (int i = 1; i <= 100; ++i) {
         ASSERT_ACL(aclrtMemsetAsync(cell, 1, i, 1, stream));
         ASSERT_ACL(aclrtMemcpyAsync(cell + 1, 1, cell, 1, ACL_MEMCPY_DEVICE_TO_DEVICE, stream));
-        if (i % 10 == 0) ASSERT_ACL(aclrtSynchronizeStream(stream));
+        if (i % 10 == 0) {
+          ASSERT_ACL(aclrtSynchronizeStream(stream));
+        }
       }
       ASSERT_ACL(aclrtDestroyStream(stream));
       ASSERT_ACL(aclrtResetDevice(0));

@@ -55,7 +55,8 @@ class Gate {
   Gate& operator=(const Gate&) = delete;
 
   void Open() {
-    if (!open_) EXPECT_ACL(aclrtRecordEvent(event_, opener_));
+    if (open_) return;
+    EXPECT_ACL(aclrtRecordEvent(event_, opener_));
     open_ = true;
   }
   aclrtEvent event() const { return event_; }
@@ -76,7 +77,8 @@ class DeviceBuffer {
     EXPECT_ACL(aclrtMemcpy(address_, bytes_, content.data(), bytes_, ACL_MEMCPY_HOST_TO_DEVICE));
   }
   ~DeviceBuffer() {
-    if (address_ != nullptr) EXPECT_ACL(aclrtFree(address_));
+    if (address_ == nullptr) return;
+    EXPECT_ACL(aclrtFree(address_));
   }
   DeviceBuffer(const DeviceBuffer&) = delete;
   DeviceBuffer& operator=(const DeviceBuffer&) = delete;
