@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "tools/vnpu/acl/acl_abi.h"
+#include "tools/vnpu/acl/testing/abi_from_c.h"
 
 namespace {
 
@@ -41,6 +42,15 @@ TEST(LayoutTest, StructuresAreTheVendorsOnes) {
   EXPECT_EQ(offsetof(aclCANNPackageVersion, releaseVersion), 256u);
   EXPECT_EQ(offsetof(aclCANNPackageVersion, patchVersion), 320u);
   EXPECT_EQ(sizeof(aclrtMemcpyKind), 4u);
+}
+
+TEST(LayoutTest, CAndCxxAgree) {
+  const size_t kSizes[] = {sizeof(aclrtPlaceHolderInfo), sizeof(aclrtLaunchKernelAttr),
+                           sizeof(aclrtLaunchKernelCfg), sizeof(aclrtBinaryLoadOption),
+                           sizeof(aclrtPtrAttributes),   sizeof(aclCANNPackageVersion),
+                           sizeof(aclrtMemcpyKind),      sizeof(aclError)};
+  for (int i = 0; i < 8; ++i) EXPECT_EQ(AbiSizeFromC(i), kSizes[i]) << i;
+  EXPECT_EQ(AbiVersionFromC(), vnpu_abi_version());
 }
 
 // The whole of it, as in exports.lds.

@@ -3,8 +3,6 @@
 #include <unistd.h>
 
 #include <cstring>
-#include <memory>
-#include <string>
 
 #include "tools/vnpu/acl/acl_abi.h"
 #include "tools/vnpu/acl/api.h"

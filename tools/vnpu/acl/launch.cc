@@ -179,12 +179,20 @@ Result CheckAttribute(const aclrtLaunchKernelAttr& attr, size_t index) {
   }
 }
 
-Result CheckConfig(const aclrtLaunchKernelCfg* cfg) {
+Result CheckConfig(const aclrtLaunchKernelCfg* cfg, uint32_t num_blocks, uint32_t num_cores) {
   if (cfg == nullptr) return {};
   if (cfg->numAttrs > 0 && cfg->attrs == nullptr) return NullPointer("cfg->attrs");
   for (size_t i = 0; i < cfg->numAttrs; ++i) {
-    Result result = CheckAttribute(cfg->attrs[i], i);
+    const aclrtLaunchKernelAttr& attr = cfg->attrs[i];
+    Result result = CheckAttribute(attr, i);
     if (!result.ok()) return result;
+    // A kernel of vector code only has two cores for every one.
+    if (attr.id == ACL_RT_LAUNCH_KERNEL_ATTR_SCHEM_MODE && attr.value.schemMode == 1 &&
+        num_blocks > 2 * num_cores) {
+      return Error(ACL_ERROR_RT_PARAM_INVALID, "numBlocks = ", num_blocks,
+                   " with schemMode = 1: ", "all blocks must start at once, but there are ",
+                   num_cores, " cores and ", 2 * num_cores, " vector cores");
+    }
   }
   return {};
 }
@@ -291,7 +299,7 @@ Result LaunchKernel(Runtime& runtime, const LaunchRequest& request) {
   }
   if (request.args == nullptr && request.args_size > 0) return NullPointer("hostArgs");
   std::shared_ptr<Stream> stream;
-  Result result = CheckConfig(request.cfg);
+  Result result = CheckConfig(request.cfg, request.num_blocks, runtime.device_config().num_cores);
   if (result.ok()) {
     result = CheckPlaceHolders(request.holders, request.num_holders, request.args_size);
   }

@@ -131,6 +131,10 @@ TEST_F(LaunchTest, LaunchAttributesAreChecked) {
   ASSERT_ACL(launch(2));
   ASSERT_ACL(aclrtSynchronizeStream(stream_));
   EXPECT_EQ(dst.Read(), content);
+  aclrtLaunchKernelCfg at_once{attrs, 1};
+  ExpectError(aclrtLaunchKernelWithHostArgs(function_, 9, stream_, &at_once, &args, sizeof(args),
+                                            nullptr, 0),
+              107000, {"numBlocks = 9 with schemMode = 1", "4 cores and 8 vector cores"});
   attrs[0].value.schemMode = 2;
   ExpectError(launch(1), 107000, {"cfg->attrs[0].schemMode = 2"});
   attrs[0].value.schemMode = 0;
