@@ -43,12 +43,17 @@ def dtype_name(dtype: str | np.dtype | type, argument: str = "dtype") -> str:
     )
 
 
-def integers(**values: object) -> dict[str, int]:
-    """Returns the values as Python integers; the keywords name them in the error."""
+def integers(*, bits: int = 64, **values: object) -> dict[str, int]:
+    """Returns the values as Python integers of so many bits; the keywords name them in errors."""
+    limit = 1 << (bits - 1)
+    checked = {}
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, int | np.integer):
             raise TypeError(f"{name} is {value!r}; expected an integer")
-    return {name: int(value) for name, value in values.items()}  # type: ignore[call-overload]
+        if not -limit <= value < limit:
+            raise ValueError(f"{name} is {value}; allowed: integers of {bits} bits")
+        checked[name] = int(value)
+    return checked
 
 
 def check_rank(name: str, array: object, axes: Sequence[str]) -> None:
@@ -90,6 +95,12 @@ def _check_dtype(name: str, array: Array, dtype: np.dtype) -> None:
     if dtype == DTYPES["bfloat16"] and array.dtype == np.uint16:
         hint = f"; bfloat16 bits in uint16: pass {name}.view(ml_dtypes.bfloat16)"
     raise ValueError(f"{name} has dtype {array.dtype}; expected {dtype}{hint}")
+
+
+def check_device(name: str, array: object, device: int) -> None:
+    """Raises for an array in the memory of another device."""
+    if isinstance(array, DeviceArray) and array.device != device:
+        raise ValueError(f"{name} is on device {array.device}; expected device {device}")
 
 
 def check_out(out: Array, dtype: np.dtype, axes: Sequence[str], shape: Sequence[int]) -> None:
@@ -140,10 +151,13 @@ def check_block_ids(
 def softmax_scale_or_default(softmax_scale: float | None, head_dim: int) -> float:
     """Returns the scale, 1 / sqrt(head_dim) unless the caller chose one."""
     if softmax_scale is None:
-        return 1.0 / math.sqrt(head_dim) if head_dim > 0 else 1.0
-    scale = float(softmax_scale)
+        return 1.0 / math.sqrt(head_dim)
+    if not isinstance(softmax_scale, int | float | np.integer | np.floating):
+        raise TypeError(f"softmax_scale is {softmax_scale!r}; expected a number")
+    with np.errstate(over="ignore"):
+        scale = float(np.float32(softmax_scale))
     if not math.isfinite(scale):
-        raise ValueError(f"softmax_scale is {scale}; allowed: any finite number")
+        raise ValueError(f"softmax_scale is {softmax_scale}; allowed: a finite float32")
     return scale
 
 
@@ -151,7 +165,7 @@ def num_cores_or_all(num_cores: int | None) -> int:
     """Returns the number of cores to use, 0 for all of the device."""
     if num_cores is None:
         return 0
-    cores = integers(num_cores=num_cores)["num_cores"]
+    cores = integers(bits=32, num_cores=num_cores)["num_cores"]
     if cores < 1:
         raise ValueError(f"num_cores is {cores}; allowed: 1 or more, or None for all")
     return cores

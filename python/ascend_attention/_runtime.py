@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opens devices, each once, and says where the libraries of this package are."""
+"""Opens devices, each once.
+
+The C++ library finds ACL, the virtual NPU and the kernels from where `_core` lies
+(host_cc/shipped_files.h): beside it in an installed package, in the runfiles under Bazel.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +12,12 @@ import pathlib
 
 from ascend_attention import _core
 
-# In the wheel these folders are installed; in the source tree Bazel places the
-# same files beside this module (python/ascend_attention/BUILD).
 PACKAGE = pathlib.Path(__file__).parent
-KERNEL_FOLDER = PACKAGE / "kernels"
-VNPU_LIBRARY = PACKAGE / "vnpu" / "lib" / "libascendcl.so"
 
 
 @functools.cache
 def open_runtime(device: int) -> _core.Runtime:
     """Returns the runtime of `device`, opened on first use and kept."""
+    if not isinstance(device, int):
+        raise TypeError(f"device is {device!r}; expected an integer")
     return _core.open_runtime(device)
-
-
-@functools.cache
-def default_stream(device: int) -> _core.Stream:
-    """Returns the stream on which this package enqueues its work."""
-    return _core.Stream(open_runtime(device))

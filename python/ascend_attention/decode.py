@@ -34,6 +34,7 @@ Result = Array | tuple[Array, np.ndarray]
 _QUERY_AXES = ("batch", "num_heads", "head_dim")
 _CACHE_AXES = ("num_kv_blocks", "kv_block_size", "num_kv_heads", "head_dim")
 _TABLE_AXES = ("batch", "max_kv_blocks")
+_ARGUMENTS = ("query", "key_cache", "value_cache", "block_table", "out")
 _LSE_AXES = ("batch", "num_heads")
 _LSE_DTYPE = np.dtype(np.float32)
 
@@ -103,8 +104,9 @@ class DecodeAttention:
         scale = _checks.softmax_scale_or_default(softmax_scale, head_dim)
         cores = _checks.num_cores_or_all(num_cores)
         self._sizes = sizes
+        self._device = device
         self._runtime = _runtime.open_runtime(device)
-        self._stream = _runtime.default_stream(device)
+        self._stream = _core.Stream(self._runtime)
         self._op = _core.DecodeAttention(self._runtime, shape, softmax_scale=scale, num_cores=cores)
         rows = sizes["batch"] * sizes["num_heads"]
         self._workspace = self._buffer(self._op.workspace_bytes)
@@ -146,6 +148,7 @@ class DecodeAttention:
         prepared = self._op.plan(
             lens, self._workspace.address, self._workspace.size, self._stream.handle
         )
+        self._wait()
         self._prepared, self._context_lens = prepared, lens
         return planning.view(prepared.plan, lens)
 
@@ -190,23 +193,25 @@ class DecodeAttention:
         >>> cache = np.ones((1, 16, 8, 64), np.float16)
         >>> _ = op.plan([16])
         >>> op.run(np.zeros((1, 8, 64), np.float16), cache, cache,
-        ...        np.zeros((1, 1), np.int32), return_lse=True)[1][0, 0]  # log(16)
-        np.float32(2.7725887)
+        ...        np.zeros((1, 1), np.int32), return_lse=True)[1][0, 0].round(4)  # log(16)
+        np.float32(2.7726)
         """
         if self._prepared is None:
             raise RuntimeError("run() needs a plan: call plan(context_lens) first")
         self._check_inputs(query, key_cache, value_cache, block_table, out)
-        self._op.run(
-            self._prepared,
-            query=self._on_device("query", query),
-            key_cache=self._on_device("key_cache", key_cache),
-            value_cache=self._on_device("value_cache", value_cache),
-            block_table=self._on_device("block_table", block_table),
-            out=out.address if isinstance(out, DeviceArray) else self._out.address,
-            lse=self._lse.address if return_lse else 0,
-            stream=self._stream.handle,
-        )
-        self._runtime.synchronize(self._stream.handle)
+        try:
+            self._op.run(
+                self._prepared,
+                query=self._on_device("query", query),
+                key_cache=self._on_device("key_cache", key_cache),
+                value_cache=self._on_device("value_cache", value_cache),
+                block_table=self._on_device("block_table", block_table),
+                out=out.address if isinstance(out, DeviceArray) else self._out.address,
+                lse=self._lse.address if return_lse else 0,
+                stream=self._stream.handle,
+            )
+        finally:
+            self._wait()
         return self._results(out, return_lse)
 
     def _check_inputs(
@@ -227,6 +232,9 @@ class DecodeAttention:
         check("block_table", block_table, np.dtype(np.int32), _TABLE_AXES, table_shape)
         if out is not None:
             _checks.check_out(out, self._dtype, _QUERY_AXES, query_shape)
+        arguments = (query, key_cache, value_cache, block_table, out)
+        for name, array in zip(_ARGUMENTS, arguments, strict=True):
+            _checks.check_device(name, array, self._device)
         if isinstance(block_table, np.ndarray):
             _checks.check_block_ids(
                 block_table,
@@ -239,6 +247,10 @@ class DecodeAttention:
         """Returns the shape of a tensor by its axes; the batch is that of the plan."""
         sizes = {**self._sizes, "batch": len(self._context_lens)}
         return tuple(sizes[axis] for axis in axes)
+
+    def _wait(self) -> None:
+        """Waits for the device: between calls nothing is pending, so memory may be freed."""
+        self._runtime.synchronize(self._stream.handle)
 
     def _buffer(self, size: int) -> _core.DeviceBuffer:
         return _core.DeviceBuffer(self._runtime, size)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """DecodeAttention and paged_attention: what a caller may rely on beyond single results."""
 
+import concurrent.futures
+
 import ascend_attention_reference as reference
 import ml_dtypes
 import numpy as np
@@ -220,3 +222,37 @@ def test_device_array_keeps_shape_dtype_and_bytes():
     assert np.array_equal(on_device.numpy(), array.transpose(2, 0, 1))
     on_device.copy_from(np.zeros((4, 2, 3), array.dtype))
     assert (on_device.numpy() == 0).all()
+
+
+def test_an_object_may_go_right_after_its_plan(ragged):
+    """The upload of a plan must not outlive the workspace it goes to."""
+    for _ in range(50):
+        make_op(ragged).plan(ragged.context_lens)
+    out, lse = run(make_op(ragged), ragged)
+    report = reference.check(out, lse, ragged)
+    assert report.ok, str(report)
+
+
+def test_threads_with_an_object_each_do_not_disturb_each_other(ragged):
+    expected = run(make_op(ragged), ragged)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda _: run(make_op(ragged), ragged), range(8)))
+    assert all(same(expected, result) for result in results)
+
+
+def test_empty_caches_serve_empty_sequences():
+    op = DecodeAttention(
+        batch=2,
+        num_heads=4,
+        num_kv_heads=2,
+        head_dim=64,
+        kv_block_size=16,
+        num_kv_blocks=0,
+        max_kv_blocks=0,
+    )
+    op.plan([0, 0])
+    cache = np.zeros((0, 16, 2, 64), np.float16)
+    query = np.ones((2, 4, 64), np.float16)
+    out, lse = op.run(query, cache, cache, np.zeros((2, 0), np.int32), return_lse=True)
+    assert (out == 0).all()
+    assert (lse == -np.inf).all()

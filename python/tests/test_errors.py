@@ -96,7 +96,12 @@ BAD_SHAPES = [
         "bfloat16 bits in uint16: pass array.view(ml_dtypes.bfloat16)",
     ),
     ({"num_cores": 0}, ValueError, "num_cores is 0; allowed: 1 or more, or None for all"),
-    ({"softmax_scale": np.inf}, ValueError, "softmax_scale is inf; allowed: any finite number"),
+    ({"num_cores": 2**40}, ValueError, "num_cores is 1099511627776; allowed: integers of 32 bits"),
+    ({"batch": 2**70}, ValueError, f"batch is {2**70}; allowed: integers of 64 bits"),
+    ({"softmax_scale": np.inf}, ValueError, "softmax_scale is inf; allowed: a finite float32"),
+    ({"softmax_scale": 1e300}, ValueError, "softmax_scale is 1e+300; allowed: a finite float32"),
+    ({"softmax_scale": "1"}, TypeError, "softmax_scale is '1'; expected a number"),
+    ({"device": "0"}, TypeError, "device is '0'; expected an integer"),
     ({"device": 99}, ValueError, "device = 99 is outside [0, "),
 ]
 
@@ -303,7 +308,8 @@ def test_one_shot_call_is_refused_and_out_is_untouched(change, error, text):
 
 
 def test_workspace_that_is_too_small_is_refused():
-    runtime, stream = _runtime.open_runtime(0), _runtime.default_stream(0)
+    runtime = _runtime.open_runtime(0)
+    stream = _core.Stream(runtime)
     shape = _core.DecodeShape(**SHAPE, dtype="float16")
     op = _core.DecodeAttention(runtime, shape, softmax_scale=0.125)
     needed = op.workspace_bytes
