@@ -64,6 +64,11 @@ void Accumulate(Exec& x, const Fn& fn) {
   });
 }
 
+template <typename T>
+VNPU_ALWAYS_INLINE T Relu(T v) {
+  return v > 0 || v != v ? v : T{0};
+}
+
 #define VNPU_FN(expression) \
   [](auto a, auto b) __attribute__((always_inline)) { return expression; }
 #define VNPU_FN3(expression) \
@@ -79,13 +84,13 @@ void Arithmetic(Exec& x) {
     case VNPU_INSN_vmul:
       return Binary<Lane>(x, VNPU_FN(a * b));
     case VNPU_INSN_vmax:
-      return Binary<Lane>(x, VNPU_FN(a > b || a != a ? a : b));
+      return Binary<Lane>(x, VNPU_FN(a >= b || a != a ? a : b));
     case VNPU_INSN_vmin:
-      return Binary<Lane>(x, VNPU_FN(a < b || a != a ? a : b));
+      return Binary<Lane>(x, VNPU_FN(a <= b || a != a ? a : b));
     case VNPU_INSN_vaddrelu:
-      return Binary<Lane>(x, VNPU_FN(a + b > 0 ? a + b : a - a));
+      return Binary<Lane>(x, VNPU_FN(Relu(a + b)));
     case VNPU_INSN_vsubrelu:
-      return Binary<Lane>(x, VNPU_FN(a - b > 0 ? a - b : a - a));
+      return Binary<Lane>(x, VNPU_FN(Relu(a - b)));
     default:
       x.Unsupported("this element type");
   }
@@ -101,7 +106,7 @@ void FloatOnly(Exec& x) {
     case VNPU_INSN_vmadd:
       return Accumulate<Lane, Lane>(x, VNPU_FN3(a * d + b));
     case VNPU_INSN_vmaddrelu:
-      return Accumulate<Lane, Lane>(x, VNPU_FN3(a * d + b > 0 ? a * d + b : a - a));
+      return Accumulate<Lane, Lane>(x, VNPU_FN3(Relu(a * d + b)));
     default:
       return Arithmetic<Lane>(x);
   }

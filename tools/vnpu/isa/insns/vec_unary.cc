@@ -100,9 +100,9 @@ void ScalarOp(Exec& x) {
     case VNPU_INSN_vmuls:
       return Unary<Lane, Lane>(x, 3, VNPU_FN(a * s));
     case VNPU_INSN_vmaxs:
-      return Unary<Lane, Lane>(x, 3, VNPU_FN(a > s || a != a ? a : s));
+      return Unary<Lane, Lane>(x, 3, VNPU_FN(a >= s || a != a ? a : s));
     case VNPU_INSN_vmins:
-      return Unary<Lane, Lane>(x, 3, VNPU_FN(a < s || a != a ? a : s));
+      return Unary<Lane, Lane>(x, 3, VNPU_FN(a <= s || a != a ? a : s));
     case VNPU_INSN_vlrelu:
       return Unary<Lane, Lane>(x, 3, VNPU_FN(a >= 0 || a != a ? a : a * s));
     default:
