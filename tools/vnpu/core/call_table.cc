@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include "tools/vnpu/core/line_table.h"
+
 namespace vnpu {
 namespace {
 
@@ -70,14 +72,21 @@ bool CallTable::Load(const uint8_t* image, size_t size, std::string* error) {
   const Elf64_Shdr names = section(header.e_shstrndx);
   for (unsigned i = 0; i < header.e_shnum; ++i) {
     const Elf64_Shdr s = section(i);
-    constexpr char kName[] = ".vnpu.calls";
+    constexpr char kCalls[] = ".vnpu.calls", kLines[] = ".debug_line";
+    static_assert(sizeof(kCalls) == sizeof(kLines), "one bound for both names");
     const uint64_t name = names.sh_offset + s.sh_name;
-    if (name + sizeof(kName) > size || s.sh_offset > size || s.sh_size > size - s.sh_offset) continue;
-    if (std::memcmp(image + name, kName, sizeof(kName)) != 0) continue;
+    if (name + sizeof(kCalls) > size || s.sh_type == SHT_NOBITS || s.sh_offset > size ||
+        s.sh_size > size - s.sh_offset) {
+      continue;
+    }
+    const std::string bytes(reinterpret_cast<const char*>(image + s.sh_offset), s.sh_size);
     // A leading newline lets a search for "\n<offset>\t" find the first line.
-    text_.assign("\n");
-    text_.append(reinterpret_cast<const char*>(image + s.sh_offset), s.sh_size);
+    if (std::memcmp(image + name, kCalls, sizeof(kCalls)) == 0) text_ = "\n" + bytes;
+    if (std::memcmp(image + name, kLines, sizeof(kLines)) == 0 && (s.sh_flags & SHF_COMPRESSED) == 0) {
+      debug_line_ = bytes;
+    }
   }
+  image_bytes_ = size;
   return true;
 }
 
@@ -93,6 +102,16 @@ std::string CallTable::Describe(const void* return_address) const {
   const size_t begin = line + std::strlen(key);
   const size_t end = text_.find('\n', begin);
   return FormatFrames(text_.substr(begin, end == std::string::npos ? end : end - begin));
+}
+
+std::string CallTable::DescribePc(uint64_t pc) const {
+  // Code lies within the file's own size from the load address.
+  if (pc < base_ || pc - base_ >= image_bytes_) return "";
+  const std::string line = FindLine(debug_line_, pc - base_);
+  if (!line.empty()) return "  at " + line + "\n";
+  char offset[32];
+  std::snprintf(offset, sizeof(offset), "+0x%" PRIx64, pc - base_);
+  return "  at " + module_ + offset + "\n";
 }
 
 }  // namespace vnpu

@@ -20,11 +20,16 @@ class CallTable {
     base_ = base;
     module_ = module;
   }
-  // "  at Copy (file.h:12)\n     in Stage (other.h:40)\n", or module + offset.
+  // "  at file.h:12 (Copy)\n  in other.h:40 (Stage)\n", or module + offset.
   std::string Describe(const void* return_address) const;
+  // The same, innermost line only, for any instruction of the library; empty
+  // if it lies elsewhere.
+  std::string DescribePc(uint64_t pc) const;
 
  private:
   std::string text_;
+  std::string debug_line_;
+  uint64_t image_bytes_ = 0;
   std::string module_;
   uint64_t base_ = 0;
 };

@@ -200,7 +200,7 @@ int64_t Core::Issue(uint32_t insn, uint32_t type, const int64_t* args,
   Instruction in;
   in.insn = static_cast<uint16_t>(insn);
   in.type = static_cast<uint8_t>(type);
-  in.pipe = Pipe::kS;
+  in.pipe = row.pipe < Pipe::kAll ? row.pipe : Pipe::kS;
   in.sequence = sequence_++;
   in.return_address = return_address;
   in.args = args;

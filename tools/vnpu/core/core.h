@@ -100,7 +100,7 @@ class Core {
   // Who waits for what, one line and its source line; empty if finished.
   std::string DescribeWait() const;
   // A host signal hit the running fiber; called from the handler.
-  [[noreturn]] void LeaveOnSignal(int number, const void* address);
+  [[noreturn]] void LeaveOnSignal(int number, const void* address, uint64_t pc);
 
   Spr spr;
   // Results of vector instructions that the scalar unit can read.
@@ -130,6 +130,7 @@ class Core {
   [[noreturn]] void Stick(const Instruction* in);
   void ComposeSignalFault();
   std::string Context(const Instruction* in) const;
+  std::string DescribePair(int flag) const;
 
   const CoreRole role_;
   Fiber fiber_;
@@ -160,6 +161,7 @@ class Core {
   std::vector<FaultReport> faults_;
   volatile sig_atomic_t signal_number_ = 0;
   const void* signal_address_ = nullptr;
+  uint64_t signal_pc_ = 0;
   bool in_runtime_ = false;
 };
 

@@ -2,6 +2,7 @@
 // How a core puts faults and waits into words.
 #include <cstdio>
 
+#include "tools/vnpu/core/block.h"
 #include "tools/vnpu/core/core.h"
 #include "tools/vnpu/core/launch.h"
 
@@ -50,6 +51,15 @@ void Core::Stick(const Instruction* in) {
   fiber_.Leave();
 }
 
+// One AIV alone has set the flag: modes 1 and 2 need both.
+std::string Core::DescribePair(int flag) const {
+  const Block::Pair& pair = (is_aic() ? block_->mode2 : block_->mode1)[flag];
+  if (pair.arrived[0] == pair.arrived[1]) return "";
+  const int ahead = pair.arrived[0] > pair.arrived[1] ? 0 : 1;
+  return ": AIV" + std::to_string(ahead) + " has set it, AIV" + std::to_string(1 - ahead) +
+         " has not";
+}
+
 std::string Core::DescribeWait() const {
   if (state_ == CoreState::kFinished || state_ == CoreState::kFaulted) return "";
   const CallTable& calls = *launch_->kernel().calls;
@@ -61,7 +71,8 @@ std::string Core::DescribeWait() const {
     text = state_ == CoreState::kStuck ? "  has ended with blocked pipes\n" : "  runs or polls\n";
   } else if (blocked_on_->insn == VNPU_INSN_wait_flag_dev) {
     text = "  scalar unit waits in wait_flag_dev for cross-core flag " +
-           std::to_string(blocked_on_->args[0]) + ", whose counter is 0\n";
+           std::to_string(blocked_on_->args[0]) + ", whose counter is 0" +
+           DescribePair(static_cast<int>(blocked_on_->args[0])) + "\n";
   } else if (blocked_on_->insn == VNPU_INSN_wait_flag) {
     text = "  scalar unit waits for " + waiting_for(*blocked_on_);
   } else {
@@ -97,9 +108,10 @@ std::string Core::Leftovers() {
 }
 
 // In a signal handler, on another stack: only notes what happened.
-void Core::LeaveOnSignal(int number, const void* address) {
+void Core::LeaveOnSignal(int number, const void* address, uint64_t pc) {
   signal_number_ = number;
   signal_address_ = address;
+  signal_pc_ = pc;
   fiber_.Leave();
 }
 
@@ -121,6 +133,10 @@ void Core::ComposeSignalFault() {
                ": scalar code may dereference GM only";
   } else {
     headline = "out of bounds: scalar access to GM at " + launch_->gm().Describe(address);
+  }
+  if (!in_runtime_) {
+    const std::string line = launch_->kernel().calls->DescribePc(signal_pc_);
+    if (!line.empty()) headline += "\n" + line.substr(0, line.size() - 1);
   }
   if (sequence_ > 0) {
     headline += "\n  after instruction " + std::to_string(last_issued_.sequence) + ", " +

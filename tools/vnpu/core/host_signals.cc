@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <sys/mman.h>
+#include <ucontext.h>
 
 #include <cstdlib>
 #include <mutex>
@@ -17,9 +18,18 @@ constexpr size_t kStackBytes = 64 * 1024;
 
 struct sigaction previous[NSIG];
 
+uint64_t ProgramCounter(void* context) {
+  const auto* ucontext = static_cast<const ucontext_t*>(context);
+#if defined(__x86_64__)
+  return static_cast<uint64_t>(ucontext->uc_mcontext.gregs[REG_RIP]);
+#else
+  return ucontext->uc_mcontext.pc;
+#endif
+}
+
 void Handle(int number, siginfo_t* info, void* context) {
   Core* core = CurrentCore();
-  if (core != nullptr) core->LeaveOnSignal(number, info->si_addr);
+  if (core != nullptr) core->LeaveOnSignal(number, info->si_addr, ProgramCounter(context));
   const struct sigaction& before = previous[number];
   if ((before.sa_flags & SA_SIGINFO) != 0 && before.sa_sigaction != nullptr) {
     before.sa_sigaction(number, info, context);

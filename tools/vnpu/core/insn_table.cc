@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/vnpu/core/insn_table.h"
 
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <vector>
 
 #include "tools/vnpu/isa/insns/handlers.h"
+#include "tools/vnpu/isa/insns/numeric.h"
 
 namespace vnpu {
 namespace {
@@ -35,8 +37,11 @@ ArgSpec ParseArg(std::string text) {
   }
   const size_t at = text.find('@');
   if (at != std::string::npos) {
-    spec.is_address = true;
-    spec.space = SpaceOf(text.substr(at + 1));
+    const std::string kind = text.substr(at + 1);
+    spec.is_pipe = kind == "pipe";
+    spec.is_scalar = kind == "scalar";
+    spec.is_address = !spec.is_pipe && !spec.is_scalar;
+    if (spec.is_address) spec.space = SpaceOf(kind);
     text.resize(at);
   }
   spec.name = text;
@@ -100,6 +105,36 @@ const char* RoleName(CoreRole role) {
   return kNames[static_cast<unsigned>(role)];
 }
 
+namespace {
+
+// A scalar operand as a number of its type.
+std::string FormatScalar(uint32_t type, uint64_t bits) {
+  char text[40];
+  double value = 0;
+  switch (type) {
+    case VNPU_T_f16:
+    case VNPU_T_f16_to_f32:
+      value = HalfToFloat(static_cast<uint16_t>(bits));
+      break;
+    case VNPU_T_bf16:
+      value = BfloatToFloat(static_cast<uint16_t>(bits));
+      break;
+    case VNPU_T_f32:
+      value = BitsFloat(static_cast<uint32_t>(bits));
+      break;
+    case VNPU_T_s16:
+      return std::to_string(static_cast<int16_t>(bits));
+    case VNPU_T_s32:
+      return std::to_string(static_cast<int32_t>(bits));
+    default:
+      return std::to_string(bits);
+  }
+  std::snprintf(text, sizeof(text), "%.9g", value);
+  return text;
+}
+
+}  // namespace
+
 std::string FormatArgs(const Instruction& in, std::string (*describe_gm)(uint64_t, const void*),
                        const void* context) {
   const InsnRow& row = RowOf(in.insn);
@@ -113,8 +148,10 @@ std::string FormatArgs(const Instruction& in, std::string (*describe_gm)(uint64_
     } else if (spec.is_address) {
       text += std::string(SpaceName(spec.space)) + "+" +
               std::to_string(static_cast<uint64_t>(in.args[i]));
-    } else if (spec.name == "src" && row.pipe == Pipe::kArg0) {
+    } else if (spec.is_pipe && in.args[i] >= 0 && in.args[i] < 8) {
       text += PipeName(static_cast<Pipe>(in.args[i]));
+    } else if (spec.is_scalar) {
+      text += FormatScalar(in.type, static_cast<uint64_t>(in.args[i]));
     } else {
       text += std::to_string(in.args[i]);
     }

@@ -42,6 +42,8 @@ enum class Mark : uint8_t { kRun, kEx, kHw, kDoc, kInf };
 struct ArgSpec {
   std::string name;
   bool is_address = false;
+  bool is_pipe = false;
+  bool is_scalar = false;  // bits of the instruction's element type
   Space space = Space::kGm;
   bool limited = false;
   int64_t min = 0;

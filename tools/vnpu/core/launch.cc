@@ -239,9 +239,25 @@ LaunchResult Launch::DeadlockResult() const {
       result.text += missing > 8 ? ", ...\n" : "\n";
     }
   }
-  for (const Blocked& core : blocked) {
-    result.text += "block " + std::to_string(core.block) + " " + RoleName(core.role) + "\n" +
-                   core.text;
+  // Cores that wait for the same thing at the same place are one paragraph.
+  std::vector<bool> told(blocked.size(), false);
+  for (size_t i = 0; i < blocked.size(); ++i) {
+    if (told[i]) continue;
+    std::string names;
+    int more = 0;
+    for (size_t j = i; j < blocked.size(); ++j) {
+      if (told[j] || blocked[j].text != blocked[i].text) continue;
+      told[j] = true;
+      constexpr size_t kMaxNames = 80;
+      if (names.size() > kMaxNames) {
+        ++more;
+        continue;
+      }
+      names += (names.empty() ? "" : ", ") + ("block " + std::to_string(blocked[j].block)) + " " +
+               RoleName(blocked[j].role);
+    }
+    if (more > 0) names += " and " + std::to_string(more) + " more";
+    result.text += names + "\n" + blocked[i].text;
   }
   return result;
 }

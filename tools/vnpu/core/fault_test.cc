@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: Apache-2.0
+// One minimal bad kernel per fault, with the whole report as golden text. In
+// the texts, {Name} is the line of `@Name` in fault_cases.cce and {entry...} the
+// line of the entry that called it.
+#include "tools/vnpu/core/fault_cases.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <map>
+#include <regex>
+#include <string>
+
+#include "tools/vnpu/core/device.h"
+
+namespace vnpu {
+namespace {
+
+constexpr char kSource[] = "tools/vnpu/core/fault_cases.cce";
+
+// Marker lines of the kernel source.
+std::map<std::string, int> Markers() {
+  std::map<std::string, int> lines;
+  std::ifstream file(kSource);
+  std::string text;
+  for (int line = 1; std::getline(file, text); ++line) {
+    std::smatch match;
+    if (std::regex_search(text, match, std::regex("// @(\\w+)"))) lines[match[1]] = line;
+    if (text.find("  VectorCases(gm") == 0) lines["aiv"] = line;
+    if (text.find("  CubeCases(gm") == 0) lines["aic"] = line;
+  }
+  return lines;
+}
+
+// "{UbBounds}" -> the two frames of a case on an AIV, "{c:L1Bounds}" on an AIC.
+std::string Expand(std::string text) {
+  const std::map<std::string, int> lines = Markers();
+  std::smatch match;
+  while (std::regex_search(text, match, std::regex("\\{(c:)?(\\w+)\\}\n"))) {
+    const bool cube = match[1].matched;
+    const auto line = lines.find(match[2]);
+    EXPECT_NE(line, lines.end()) << match[2];
+    if (line == lines.end()) return text;
+    const std::string frames =
+        std::string("  at ") + kSource + ":" + std::to_string(line->second) +
+        (cube ? " (CubeCases)" : " (VectorCases)") + "\n  in " + kSource + ":" +
+        std::to_string(lines.at(cube ? "aic" : "aiv")) + " (fault_cases)\n";
+    text = match.prefix().str() + frames + match.suffix().str();
+  }
+  return text;
+}
+
+class FaultTest : public testing::Test {
+ protected:
+  FaultTest() {
+    std::string error;
+    module_ = KernelModule::LoadFile("tools/vnpu/core/fault_cases.so", &error);
+    EXPECT_NE(module_, nullptr) << error;
+    DeviceConfig config;
+    config.num_cores = 4;
+    config.host_threads = 2;
+    device_ = std::make_unique<Device>(config);
+    gm_ = device_->Allocate(4096);
+  }
+  LaunchResult Run(FaultCase which, uint32_t blocks = 2) {
+    const struct {
+      void* gm;
+      uint32_t which;
+    } args = {gm_, static_cast<uint32_t>(which)};
+    return device_->Launch(*module_->Find("fault_cases_0"), blocks, &args, sizeof(args));
+  }
+  void Expect(FaultCase which, FaultKind kind, const std::string& golden, uint32_t blocks = 2) {
+    const LaunchResult result = Run(which, blocks);
+    EXPECT_EQ(result.fault, kind);
+    EXPECT_EQ(result.text, Expand(golden));
+    // The machine lives on, and nothing of the fault is left in it.
+    const LaunchResult after = Run(FaultCase::kNone);
+    EXPECT_EQ(after.fault, FaultKind::kNone) << after.text;
+  }
+
+  std::shared_ptr<KernelModule> module_;
+  std::unique_ptr<Device> device_;
+  void* gm_;
+};
+
+TEST_F(FaultTest, UbWriteBeyondTheBuffer) {
+  Expect(FaultCase::kUbBounds, FaultKind::kException,
+         R"(out of bounds: copy_gm_to_ubuf writes UB [196576, 196640), which has 196608 bytes (operand dst)
+  kernel fault_cases_0, block 0 of 2, AIV0, pipe MTE2, instruction 0
+  copy_gm_to_ubuf(dst=UB+196576, src=GM[allocation #0 (4096 bytes) + 0], sid=0, nBurst=1, lenBurst=2, srcGap=0, dstGap=0)
+{UbBounds}
+)");
+}
+
+TEST_F(FaultTest, GmWriteBeyondTheAllocation) {
+  Expect(FaultCase::kGmBounds, FaultKind::kException,
+         R"(out of bounds: copy_ubuf_to_gm writes 64 bytes of GM at allocation #0 (4096 bytes) + 4064 (operand dst)
+  kernel fault_cases_0, block 0 of 2, AIV0, pipe MTE3, instruction 0
+  copy_ubuf_to_gm(dst=GM[allocation #0 (4096 bytes) + 4064], src=UB+0, sid=0, nBurst=2, lenBurst=1, srcGap=0, dstGap=0)
+{GmBounds}
+)");
+}
+
+TEST_F(FaultTest, FreedAllocation) {
+  device_->Free(gm_);
+  const LaunchResult result = Run(FaultCase::kMisaligned);
+  EXPECT_EQ(result.fault, FaultKind::kException);
+  EXPECT_EQ(result.text.substr(0, result.text.find('\n')),
+            "out of bounds: copy_gm_to_ubuf reads 32 bytes of GM at freed allocation #0 (4096 "
+            "bytes) + 0 (operand src)");
+}
+
+TEST_F(FaultTest, MisalignedOperand) {
+  Expect(FaultCase::kMisaligned, FaultKind::kException,
+         R"(misaligned: copy_gm_to_ubuf operand dst at UB+16 must be a multiple of 32 bytes
+  kernel fault_cases_0, block 0 of 2, AIV0, pipe MTE2, instruction 0
+  copy_gm_to_ubuf(dst=UB+16, src=GM[allocation #0 (4096 bytes) + 0], sid=0, nBurst=1, lenBurst=1, srcGap=0, dstGap=0)
+{Misaligned}
+)");
+}
+
+TEST_F(FaultTest, FieldWiderThanHardware) {
+  Expect(FaultCase::kField, FaultKind::kException,
+         R"(argument out of range: vadds repeat = 300, allowed 0..255
+  kernel fault_cases_0, block 0 of 2, AIV0, pipe V, instruction 1
+  vadds(dst=UB+0, src=UB+0, scalar=1, repeat=300, dstBlk=1, srcBlk=1, dstRep=8, srcRep=8)
+{Field}
+)");
+}
+
+TEST_F(FaultTest, NegativeCount) {
+  Expect(FaultCase::kNegative, FaultKind::kException,
+         R"(argument out of range: copy_gm_to_ubuf lenBurst = -1, allowed 0..65535
+  kernel fault_cases_0, block 0 of 2, AIV0, pipe MTE2, instruction 0
+  copy_gm_to_ubuf(dst=UB+0, src=GM[allocation #0 (4096 bytes) + 0], sid=0, nBurst=1, lenBurst=-1, srcGap=0, dstGap=0)
+{Negative}
+)");
+}
+
+TEST_F(FaultTest, FlagSetTwice) {
+  Expect(FaultCase::kDoubleSet, FaultKind::kException,
+         R"(flag set twice: MTE2->V EVENT_ID3 is one bit, and V has not waited since it was set here
+{DoubleSetFirst}
+  kernel fault_cases_0, block 0 of 2, AIV0, pipe MTE2, instruction 1
+  set_flag(src=MTE2, dst=V, event=3)
+{DoubleSet}
+)");
+}
+
+TEST_F(FaultTest, FlagLeftAtTheEnd) {
+  Expect(FaultCase::kLeftover, FaultKind::kException,
+         R"(leftover flags: set at the end of the kernel, they would leak into the next one
+  V->MTE3 EVENT_ID1, set here and never waited for
+{Leftover}
+  kernel fault_cases_0, block 0 of 2, AIV0
+)");
+}
+
+TEST_F(FaultTest, DeadlockOfAPipe) {
+  Expect(FaultCase::kPipeDeadlock, FaultKind::kDeadlock,
+         R"(deadlock: 4 of 6 cores wait and no core can go on
+  kernel fault_cases_0, 2 blocks
+block 0 AIV0, block 0 AIV1, block 1 AIV0, block 1 AIV1
+  scalar unit waits in pipe_barrier for the pipes below
+{PipeDeadlock}
+  pipe V waits for flag MTE2->V EVENT_ID2, which is not set
+{PipeDeadlockWait}
+)");
+}
+
+TEST_F(FaultTest, DeadlockOfTheScalarUnit) {
+  Expect(FaultCase::kScalarDeadlock, FaultKind::kDeadlock,
+         R"(deadlock: 4 of 6 cores wait and no core can go on
+  kernel fault_cases_0, 2 blocks
+block 0 AIV0, block 0 AIV1, block 1 AIV0, block 1 AIV1
+  scalar unit waits for flag V->S EVENT_ID0, which is not set
+{ScalarDeadlock}
+)");
+}
+
+TEST_F(FaultTest, BlockedPipeAtTheEnd) {
+  Expect(FaultCase::kEndDeadlock, FaultKind::kDeadlock,
+         R"(deadlock: 4 of 6 cores wait and no core can go on
+  kernel fault_cases_0, 2 blocks
+block 0 AIV0, block 0 AIV1, block 1 AIV0, block 1 AIV1
+  has ended with blocked pipes
+  pipe MTE2 waits for flag MTE3->MTE2 EVENT_ID5, which is not set
+{EndDeadlock}
+)");
+}
+
+// The instruction waited in a queue while the scalar unit went on: the report
+// names its own line and the mask it was issued with.
+TEST_F(FaultTest, QueuedInstructionNamesItsOwnLine) {
+  Expect(FaultCase::kDeferred, FaultKind::kException,
+         R"(out of bounds: vadds reads UB [196544, 196800), which has 196608 bytes (operand src)
+  kernel fault_cases_0, block 0 of 2, AIV0, pipe V, instruction 2
+  vadds(dst=UB+0, src=UB+196544, scalar=1, repeat=1, dstBlk=1, srcBlk=1, dstRep=8, srcRep=8)
+{Deferred}
+)");
+}
+
+TEST_F(FaultTest, Trap) {
+  Expect(FaultCase::kTrap, FaultKind::kTrap,
+         R"(trap: the kernel called trap()
+  kernel fault_cases_0, block 0 of 2, AIV0, pipe S, instruction 0
+  trap()
+{Trap}
+)");
+}
+
+// Scalar faults have the line of the access itself, and the last intrinsic.
+TEST_F(FaultTest, ScalarAccessBeyondTheAllocation) {
+  const int line = Markers().at("ScalarGm") + 1;
+  Expect(FaultCase::kScalarGm, FaultKind::kException,
+         R"(out of bounds: scalar access to GM at 512 bytes past the end of allocation #0 (4096 bytes)
+  at tools/vnpu/core/fault_cases.cce:)" +
+             std::to_string(line) + R"(
+  after instruction 0, pipe_barrier, issued
+{ScalarGm}
+  kernel fault_cases_0, block 0 of 2, AIV0
+)");
+}
+
+TEST_F(FaultTest, ScalarAccessToUb) {
+  const LaunchResult result = Run(FaultCase::kScalarUb);
+  EXPECT_EQ(result.fault, FaultKind::kException);
+  EXPECT_EQ(result.text.substr(0, result.text.find('\n')),
+            "scalar access to on-chip address 64: scalar code may dereference GM only");
+}
+
+// Integer division by zero does not stop an arm64 host either.
+TEST_F(FaultTest, DivisionByZero) {
+  const LaunchResult result = Run(FaultCase::kDivision);
+#if defined(__x86_64__)
+  EXPECT_EQ(result.fault, FaultKind::kException);
+  EXPECT_EQ(result.text.substr(0, 24), "integer division by zero");
+#else
+  EXPECT_EQ(result.fault, FaultKind::kNone);
+#endif
+}
+
+TEST_F(FaultTest, StackOverflow) {
+  const LaunchResult result = Run(FaultCase::kStack);
+  EXPECT_EQ(result.fault, FaultKind::kException);
+  EXPECT_EQ(result.text.substr(0, result.text.find('\n')),
+            "stack overflow: the scalar program needs more than 262144 bytes");
+}
+
+TEST_F(FaultTest, IntrinsicOfTheOtherCore) {
+  Expect(FaultCase::kWrongCore, FaultKind::kException,
+         R"(wrong core: set_nd_para runs on AIC only
+  kernel fault_cases_0, block 0 of 2, AIV0, pipe S, instruction 0
+  set_nd_para(value=1)
+{WrongCore}
+)");
+}
+
+TEST_F(FaultTest, PipeOfTheOtherCore) {
+  Expect(FaultCase::kWrongPipe, FaultKind::kException,
+         R"(bad argument: pipe_barrier names pipe MTE1, which an AIV (S, V, MTE2, MTE3) does not have
+  kernel fault_cases_0, block 0 of 2, AIV0, pipe S, instruction 0
+  pipe_barrier(pipe=MTE1)
+{WrongPipe}
+)");
+}
+
+TEST_F(FaultTest, MaskNeverSet) {
+  Expect(FaultCase::kNoMask, FaultKind::kException,
+         R"(undefined register: vadds needs set_vector_mask before it: its value at kernel start is whatever the last kernel left
+  kernel fault_cases_0, block 0 of 2, AIV0, pipe V, instruction 0
+  vadds(dst=UB+0, src=UB+0, scalar=1, repeat=1, dstBlk=1, srcBlk=1, dstRep=8, srcRep=8)
+{NoMask}
+)");
+}
+
+TEST_F(FaultTest, PadValueNeverSet) {
+  Expect(FaultCase::kNoPad, FaultKind::kException,
+         R"(undefined register: copy_gm_to_ubuf_align_b16 needs set_mov_pad_val before it: its value at kernel start is whatever the last kernel left
+  kernel fault_cases_0, block 0 of 2, AIV0, pipe MTE2, instruction 0
+  copy_gm_to_ubuf_align_b16(dst=UB+0, src=GM[allocation #0 (4096 bytes) + 0], sid=0, nBurst=1, lenBurst=30, leftPad=0, rightPad=1, srcGap=0, dstGap=0)
+{NoPad}
+)");
+}
+
+TEST_F(FaultTest, OnlyOneAivSignals) {
+  Expect(FaultCase::kOneAivSignals, FaultKind::kDeadlock,
+         R"(deadlock: 2 of 6 cores wait and no core can go on
+  kernel fault_cases_0, 2 blocks
+block 0 AIC, block 1 AIC
+  scalar unit waits in wait_flag_dev for cross-core flag 4, whose counter is 0: AIV0 has set it, AIV1 has not
+{c:OneAivSignals}
+)");
+}
+
+TEST_F(FaultTest, CounterBeyondFourBits) {
+  Expect(FaultCase::kCounterOverflow, FaultKind::kException,
+         R"(counter overflow: cross-core flag 3 of AIV0 of block 0 already has 15 sets that nobody has waited for
+  kernel fault_cases_0, block 0 of 2, AIC, pipe FIX, instruction 15
+  ffts_cross_core_sync(pipe=FIX, config=801)
+{c:CounterOverflow}
+)");
+}
+
+TEST_F(FaultTest, CounterLeftAtTheEnd) {
+  Expect(FaultCase::kCounterLeftover, FaultKind::kException,
+         R"(leftover cross-core flag: counter 3 of AIV0 is 1 at the end of the kernel; the next kernel would not wait
+  kernel fault_cases_0, block 0 of 2, AIV0
+)");
+}
+
+TEST_F(FaultTest, CoreAbsentFromTheBarrier) {
+  Expect(FaultCase::kAbsentCore, FaultKind::kDeadlock,
+         R"(deadlock: 3 of 6 cores wait and no core can go on
+  kernel fault_cases_0, 2 blocks
+barrier of all AIVs on cross-core flag 7: 3 of 4 have arrived; missing: block 1 AIV1
+block 0 AIV0, block 0 AIV1, block 1 AIV0
+  scalar unit waits in wait_flag_dev for cross-core flag 7, whose counter is 0
+{AbsentCore}
+)");
+}
+
+TEST_F(FaultTest, BarrierOfMoreBlocksThanCores) {
+  Expect(FaultCase::kTooManyBlocks, FaultKind::kException,
+         R"(barrier cannot complete: mode 0 waits for all 5 blocks of the launch, but only 4 run at a time
+  kernel fault_cases_0, block 0 of 5, AIV0, pipe MTE3, instruction 0
+  ffts_cross_core_sync(pipe=MTE3, config=1793)
+{TooManyBlocks}
+)",
+         5);
+}
+
+TEST_F(FaultTest, CrossCoreConfigWithoutMeaning) {
+  Expect(FaultCase::kBadConfig, FaultKind::kException,
+         R"(bad argument: ffts_cross_core_sync config 49 is not 1 | mode << 4 | flag << 8 with mode 0..2, flag 0..15
+  kernel fault_cases_0, block 0 of 2, AIV0, pipe MTE3, instruction 0
+  ffts_cross_core_sync(pipe=MTE3, config=49)
+{BadConfig}
+)");
+}
+
+TEST_F(FaultTest, L1WriteBeyondTheBuffer) {
+  Expect(FaultCase::kL1Bounds, FaultKind::kException,
+         R"(out of bounds: copy_gm_to_cbuf_multi_nd2nz_b16 writes L1 [523264, 524800), which has 524288 bytes (operand dst)
+  kernel fault_cases_0, block 0 of 2, AIC, pipe MTE2, instruction 0
+  copy_gm_to_cbuf_multi_nd2nz_b16(dst=L1+523264, src=GM[allocation #0 (4096 bytes) + 0], sid=0, ndNum=1, nValue=16, dValue=48, srcNdMatrixStride=0, srcDValue=48, dstNzC0Stride=16, dstNzNStride=1, dstNzMatrixStride=0)
+{c:L1Bounds}
+)");
+}
+
+TEST_F(FaultTest, L0cMisaligned) {
+  Expect(FaultCase::kL0cMisaligned, FaultKind::kException,
+         R"(misaligned: mad operand c at L0C+64 must be a multiple of 1024 bytes
+  kernel fault_cases_0, block 0 of 2, AIC, pipe M, instruction 0
+  mad(c=L0C+64, a=L0A+0, b=L0B+0, m=16, k=16, n=16, unitFlag=0, kDirectionAlign=0, cmatrixSource=0, cmatrixInitVal=1)
+{c:L0cMisaligned}
+)");
+}
+
+TEST_F(FaultTest, L0aReadBeyondTheBuffer) {
+  Expect(FaultCase::kL0aBounds, FaultKind::kException,
+         R"(out of bounds: mad reads L0A [65024, 66048), which has 65536 bytes (operand a)
+  kernel fault_cases_0, block 0 of 2, AIC, pipe M, instruction 0
+  mad(c=L0C+0, a=L0A+65024, b=L0B+0, m=32, k=16, n=16, unitFlag=0, kDirectionAlign=0, cmatrixSource=0, cmatrixInitVal=1)
+{c:L0aBounds}
+)");
+}
+
+TEST_F(FaultTest, RowPitchBeyondSixteenBits) {
+  Expect(FaultCase::kSrcStride, FaultKind::kException,
+         R"(argument out of range: copy_gm_to_cbuf_multi_nd2nz_b16 srcDValue = 65536, allowed 0..65535
+  kernel fault_cases_0, block 0 of 2, AIC, pipe MTE2, instruction 0
+  copy_gm_to_cbuf_multi_nd2nz_b16(dst=L1+0, src=GM[allocation #0 (4096 bytes) + 0], sid=0, ndNum=1, nValue=1, dValue=16, srcNdMatrixStride=0, srcDValue=65536, dstNzC0Stride=16, dstNzNStride=1, dstNzMatrixStride=0)
+{c:SrcStride}
+)");
+}
+
+TEST_F(FaultTest, TooFewArgumentBytes) {
+  const LaunchResult result = device_->Launch(*module_->Find("fault_cases_0"), 1, &gm_, 8);
+  EXPECT_EQ(result.fault, FaultKind::kException);
+  EXPECT_EQ(result.text,
+            "bad launch: kernel fault_cases_0 with 1 blocks and 8 argument bytes; it needs at least "
+            "1 block and 12 bytes\n");
+}
+
+TEST(KernelModule, RefusesWhatIsNoKernelOfThisHost) {
+  std::string error;
+  EXPECT_EQ(KernelModule::LoadBytes("not an ELF file at all, but long enough to have a header......", 64, &error), nullptr);
+  EXPECT_EQ(error, "kernel: kernel binary is no ELF file (64 bytes)");
+  // The header of a device ELF: 64-bit, machine 0x1029.
+  std::string elf(64, '\0');
+  elf.replace(0, 5, "\x7f" "ELF\x02");
+  elf[18] = 0x29;
+  elf[19] = 0x10;
+  EXPECT_EQ(KernelModule::LoadBytes(elf.data(), elf.size(), &error), nullptr);
+  EXPECT_EQ(error.substr(0, 46), "kernel: kernel binary has ELF machine 4137, th");
+  EXPECT_NE(error.find("without --config=a2"), std::string::npos);
+  EXPECT_EQ(KernelModule::LoadFile("no/such/kernel.so", &error), nullptr);
+  EXPECT_EQ(error, "no/such/kernel.so: cannot open kernel binary: No such file or directory");
+}
+
+TEST(KernelModule, BytesAndFileGiveTheSameKernel) {
+  std::ifstream file("tools/vnpu/core/fault_cases.so", std::ios::binary);
+  const std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  std::string error;
+  const auto module = KernelModule::LoadBytes(bytes.data(), bytes.size(), &error);
+  ASSERT_NE(module, nullptr) << error;
+  EXPECT_NE(module->Find("fault_cases_0"), nullptr);
+  EXPECT_EQ(module->Find("fault_cases_1"), nullptr);
+  EXPECT_EQ(module->Find("fault_cases"), nullptr);
+}
+
+}  // namespace
+}  // namespace vnpu
