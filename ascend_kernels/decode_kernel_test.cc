@@ -222,6 +222,20 @@ TEST_P(BadBlockId, StopsTheLaunchWithARecordOfRowAndColumn) {
 INSTANTIATE_TEST_SUITE_P(Ids, BadBlockId,
                          ::testing::Values(-1, 1 << 20, std::numeric_limits<int32_t>::min()));
 
+TEST(DecodeKernel, TrapsOnTilesThatDoNotFitItsBuffers) {
+  const auto traps_with = [](void (*enlarge)(DecodePlanHeader*)) {
+    Problem problem(testdata::ParseCase(kRagged));
+    DecodePlanHeader header = problem.plan().header();
+    enlarge(&header);
+    std::memcpy(problem.workspace(), &header, sizeof(header));
+    return problem.Launch().fault == vnpu::FaultKind::kTrap;
+  };
+  EXPECT_TRUE(traps_with([](DecodePlanHeader* h) { h->kv_tile_tokens = 1024; }));
+  EXPECT_TRUE(traps_with([](DecodePlanHeader* h) { h->kv_chunk_tokens = 144; }));
+  EXPECT_TRUE(traps_with([](DecodePlanHeader* h) { h->head_dim = 1024; }));
+  EXPECT_TRUE(traps_with([](DecodePlanHeader* h) { h->kv_heads_per_group = 64; }));
+}
+
 TEST(DecodeKernel, TrapsOnAPlanOfAnotherVersion) {
   Problem problem(testdata::ParseCase(kRagged));
   DecodePlanHeader header = problem.plan().header();

@@ -19,6 +19,10 @@ constexpr uint32_t kElemBytes = 2;     // float16, bfloat16
 constexpr uint32_t kScoreBytes = 4;    // float32 accumulators
 constexpr uint32_t kVectorLanes = 64;  // float32 lanes of one vector repeat
 constexpr uint32_t kMaxTileTokens = 512;
+
+// The two vector cores share a group's query rows; each keeps its rows' softmax
+// state in one repeat of float32 lanes.
+constexpr uint32_t kMaxRowsPerGroup = 2 * kVectorLanes;
 constexpr uint32_t kChunksPerTile = 4;
 
 // A load is one instruction per kv block, and a pipe queues 32 instructions: two
@@ -78,11 +82,12 @@ StatusOr<TileSize> ChooseTiles(const DecodeShape& shape) {
 
   // As many kv heads as fit, so that a load reads whole cache rows; then
   // balanced, so that no group is needlessly small.
-  const uint32_t max_heads = std::min(MaxUnits(head_dim) / row_groups, MaxHeadsBySlot(head_dim));
+  const uint32_t max_heads = std::min(
+      {MaxUnits(head_dim) / row_groups, MaxHeadsBySlot(head_dim), kMaxRowsPerGroup / q_per_kv});
   if (max_heads == 0) {
-    return Unimplemented(
-        "num_heads / num_kv_heads = ", q_per_kv, " with head_dim = ", head_dim,
-        " does not fit the matrix buffers; nearest supported: ", MaxUnits(head_dim) * kUnitRows);
+    return Unimplemented("num_heads / num_kv_heads = ", q_per_kv, " with head_dim = ", head_dim,
+                         " does not fit the buffers; nearest supported: ",
+                         std::min(MaxUnits(head_dim) * kUnitRows, kMaxRowsPerGroup));
   }
   TileSize tiles;
   tiles.num_groups = static_cast<uint32_t>(CeilDiv(kv_heads, max_heads));

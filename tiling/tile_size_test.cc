@@ -36,6 +36,7 @@ void ExpectFits(const DecodeShape& shape, const TileSize& tiles) {
   EXPECT_LE(units * 16 * tile * 2, 32 * kKiB) << "P in half of L0A";
   EXPECT_LE(chunk * head_dim * 2, 32 * kKiB) << "one kv head of a chunk in half of L0B";
   EXPECT_LE(chunk * heads * head_dim * 2, 64 * kKiB) << "a chunk in an L1 slot";
+  EXPECT_LE(heads * q_per_kv, 128u) << "softmax state of 64 rows in each vector core";
   EXPECT_LE(tile, 4 * chunk) << "V chunks of a tile in the ring";
   EXPECT_LE(chunk, tile);
   EXPECT_LE(chunk / 16, 8u) << "load instructions of a chunk of 16-token kv blocks";

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where everything of the decode kernel lives on the chip, in bytes.
 //
-// Sizes follow from four inequalities that tiling/tile_size.h keeps, with
-// units = kv_heads_per_group * ceil(q_per_kv / 16) (a unit is one kv head with
-// 16 of its query heads):
+// Sizes follow from five inequalities that tiling/tile_size.h keeps and the
+// kernel's entry checks (RequireFits), with units = kv_heads_per_group *
+// ceil(q_per_kv / 16) (a unit is one kv head with 16 of its query heads):
 //   units * head_dim       <= 1024   query and o_tile fit their halves
 //   units * kv_tile_tokens <= 1024   scores and probs fit theirs
 //   kv_chunk_tokens * kv_heads_per_group * head_dim * 2 <= 64 KiB   L1 slot
 //   kv_chunk_tokens * head_dim * 2                      <= 32 KiB   L0B slot
+//   kv_heads_per_group * q_per_kv <= 128             rows of the two vector cores
 #ifndef ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_BUFFER_MAP_H_
 #define ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_BUFFER_MAP_H_
 

@@ -35,7 +35,9 @@ class CubeDecoder {
       : args_(args),
         problem_(ReadProblem(args)),
         cursor_(args.workspace, problem_),
-        exchange_(args.workspace) {}
+        exchange_(args.workspace) {
+    RequireFits(problem_);
+  }
 
   AICORE_INLINE void Run() {
     TileWork* current = &work_[0];

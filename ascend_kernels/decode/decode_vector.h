@@ -31,7 +31,9 @@ class VectorDecoder {
       : args_(args),
         problem_(ReadProblem(args)),
         cursor_(args.workspace, problem_),
-        exchange_(args.workspace) {}
+        exchange_(args.workspace) {
+    RequireFits(problem_);
+  }
 
   AICORE_INLINE void Run() {
     UseAllLanes();
