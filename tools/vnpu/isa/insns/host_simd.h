@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Hot loops are compiled twice on x86-64: for any machine, and for one with
 // AVX2, chosen at run time. Both are the same C++ source without fused
-// multiply-add, so both give the same bits.
+// multiply-add, so both give the same bits. VNPU_HOST_SIMD=base in the
+// environment picks the first, for tests.
 #ifndef VNPU_ISA_INSNS_HOST_SIMD_H_
 #define VNPU_ISA_INSNS_HOST_SIMD_H_
+
+#include <cstdlib>
+#include <cstring>
 
 #define VNPU_ALWAYS_INLINE __attribute__((always_inline)) inline
 
@@ -19,7 +23,11 @@ namespace vnpu {
 
 #if VNPU_HAS_WIDE
 inline bool HostIsWide() {
-  static const bool wide = __builtin_cpu_supports("avx2") != 0;
+  static const bool wide = [] {
+    const char* asked = std::getenv("VNPU_HOST_SIMD");
+    return (asked == nullptr || std::strcmp(asked, "base") != 0) &&
+           __builtin_cpu_supports("avx2") != 0;
+  }();
   return wide;
 }
 #else

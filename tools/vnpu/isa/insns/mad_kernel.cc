@@ -86,9 +86,16 @@ struct FormatInt8 {
   }
 };
 
+// gcc ignores vector_size on a dependent type.
 template <typename T>
-struct VectorOf {
-  using Type = T __attribute__((vector_size(kColumns * sizeof(T))));
+struct VectorOf;
+template <>
+struct VectorOf<float> {
+  using Type = float __attribute__((vector_size(kColumns * sizeof(float))));
+};
+template <>
+struct VectorOf<uint32_t> {
+  using Type = uint32_t __attribute__((vector_size(kColumns * sizeof(uint32_t))));
 };
 
 // kRows rows of A times one panel, into kRows vectors of C.
