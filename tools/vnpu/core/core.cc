@@ -207,6 +207,7 @@ int64_t Core::Issue(uint32_t insn, uint32_t type, const int64_t* args,
   in.spr = &spr;
   last_issued_ = in;
   in_runtime_ = true;
+  if (launch_->expired()) FailTimeout(&in);
   CheckArgs(in, row);
   in.pipe = ResolvePipe(in, row);
   if (observed_) {

@@ -99,6 +99,7 @@ class Core {
   void AddFault(FaultKind kind, const std::string& headline, const Instruction* in);
   // Who waits for what, one line and its source line; empty if finished.
   std::string DescribeWait() const;
+  bool in_runtime() const { return in_runtime_; }
   // A host signal hit the running fiber; called from the handler.
   [[noreturn]] void LeaveOnSignal(int number, const void* address, uint64_t pc);
 
@@ -126,11 +127,13 @@ class Core {
   bool TryWait(const Instruction& in);
   void Enqueue(const Instruction& in);
   void Settle();
+  [[noreturn]] void FailTimeout(const Instruction* in);
   void BarrierAll(const Instruction& in);
   [[noreturn]] void Stick(const Instruction* in);
   void ComposeSignalFault();
   std::string Context(const Instruction* in) const;
   std::string DescribePair(int flag) const;
+  std::string TimeoutHeadline() const;
 
   const CoreRole role_;
   Fiber fiber_;
@@ -162,7 +165,7 @@ class Core {
   volatile sig_atomic_t signal_number_ = 0;
   const void* signal_address_ = nullptr;
   uint64_t signal_pc_ = 0;
-  bool in_runtime_ = false;
+  volatile bool in_runtime_ = false;
 };
 
 }  // namespace vnpu

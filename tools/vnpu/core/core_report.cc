@@ -4,6 +4,7 @@
 
 #include "tools/vnpu/core/block.h"
 #include "tools/vnpu/core/core.h"
+#include "tools/vnpu/core/host_signals.h"
 #include "tools/vnpu/core/launch.h"
 
 namespace vnpu {
@@ -115,10 +116,23 @@ void Core::LeaveOnSignal(int number, const void* address, uint64_t pc) {
   fiber_.Leave();
 }
 
+std::string Core::TimeoutHeadline() const {
+  char limit[32];
+  std::snprintf(limit, sizeof(limit), "%g", launch_->config().launch_timeout_seconds);
+  return "timeout: the launch has not ended after " + std::string(limit) +
+         " s; this core was running";
+}
+
+void Core::FailTimeout(const Instruction* in) { Fail(FaultKind::kDeadlock, in, TimeoutHeadline()); }
+
 void Core::ComposeSignalFault() {
   const auto address = reinterpret_cast<uint64_t>(signal_address_);
   std::string headline;
-  if (in_runtime_) {
+  FaultKind kind = FaultKind::kException;
+  if (signal_number_ == kInterruptSignal) {
+    kind = FaultKind::kDeadlock;
+    headline = TimeoutHeadline();
+  } else if (in_runtime_) {
     headline = "internal error: the virtual NPU itself failed with signal " +
                std::to_string(signal_number_);
   } else if (signal_number_ == SIGFPE) {
@@ -146,7 +160,7 @@ void Core::ComposeSignalFault() {
   }
   signal_number_ = 0;
   state_ = CoreState::kFaulted;
-  AddFault(FaultKind::kException, headline, nullptr);
+  AddFault(kind, headline, nullptr);
 }
 
 }  // namespace vnpu

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/vnpu/core/device.h"
 
+#include <pthread.h>
+
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <cstring>
 #include <mutex>
@@ -30,7 +33,7 @@ class ThreadPool {
   }
 
   // Runs launch->Work() on `count` threads and returns when all have.
-  void Run(Launch* launch, uint32_t count) {
+  void Run(Launch* launch, uint32_t count, double timeout_seconds) {
     launch->set_threads(count);
     while (threads_.size() < count) {
       const uint32_t index = static_cast<uint32_t>(threads_.size());
@@ -42,7 +45,18 @@ class ThreadPool {
     running_ = count;
     ++generation_;
     wake_.notify_all();
-    done_.wait(lock, [&] { return running_ == 0; });
+    const auto all_done = [&] { return running_ == 0; };
+    if (timeout_seconds <= 0) {
+      done_.wait(lock, all_done);
+      return;
+    }
+    if (done_.wait_for(lock, std::chrono::duration<double>(timeout_seconds), all_done)) return;
+    launch->Expire();
+    while (!done_.wait_for(lock, std::chrono::milliseconds(5), all_done)) {
+      for (uint32_t i = 0; i < count; ++i) {
+        pthread_kill(threads_[i].native_handle(), kInterruptSignal);
+      }
+    }
   }
 
  private:
@@ -97,7 +111,8 @@ class Device::Impl {
   DeviceConfig config;
   GlobalMemory gm;
   std::vector<Observer*> observers;
-  std::mutex launch_mutex;
+  std::mutex launch_mutex;     // held during a launch; observers do not change meanwhile
+  std::mutex observers_mutex;  // against allocations from other threads
   BlockPool blocks;
   ThreadPool threads;
 };
@@ -111,6 +126,7 @@ void* Device::Allocate(uint64_t bytes) {
   Allocation allocation;
   void* address = impl_->gm.Allocate(bytes, &allocation);
   if (address != nullptr) {
+    std::lock_guard<std::mutex> lock(impl_->observers_mutex);
     for (Observer* observer : impl_->observers) {
       observer->OnAllocate(address, allocation.bytes, allocation.id);
     }
@@ -121,6 +137,7 @@ void* Device::Allocate(uint64_t bytes) {
 bool Device::Free(void* address) {
   Allocation allocation;
   if (!impl_->gm.Free(address, &allocation)) return false;
+  std::lock_guard<std::mutex> lock(impl_->observers_mutex);
   for (Observer* observer : impl_->observers) {
     observer->OnFree(address, allocation.bytes, allocation.id);
   }
@@ -136,12 +153,14 @@ bool Device::Contains(const void* address, uint64_t bytes) const {
 }
 
 void Device::AddObserver(Observer* observer) {
-  std::lock_guard<std::mutex> lock(impl_->launch_mutex);
+  std::lock_guard<std::mutex> launch_lock(impl_->launch_mutex);
+  std::lock_guard<std::mutex> lock(impl_->observers_mutex);
   impl_->observers.push_back(observer);
 }
 
 void Device::RemoveObserver(Observer* observer) {
-  std::lock_guard<std::mutex> lock(impl_->launch_mutex);
+  std::lock_guard<std::mutex> launch_lock(impl_->launch_mutex);
+  std::lock_guard<std::mutex> lock(impl_->observers_mutex);
   auto& all = impl_->observers;
   all.erase(std::remove(all.begin(), all.end(), observer), all.end());
 }
@@ -164,7 +183,8 @@ LaunchResult Device::Launch(const Kernel& kernel, uint32_t num_blocks, const voi
   const LaunchInfo info{kernel.name.c_str(), num_blocks, launch.has_aic(),
                         launch.aivs_per_block()};
   for (Observer* observer : observers) observer->OnLaunchBegin(info);
-  impl_->threads.Run(&launch, impl_->ThreadsFor(kernel, num_blocks));
+  impl_->threads.Run(&launch, impl_->ThreadsFor(kernel, num_blocks),
+                     impl_->config.launch_timeout_seconds);
   result = launch.Result();
   for (Observer* observer : observers) observer->OnLaunchEnd(result);
   return result;

@@ -19,6 +19,7 @@ struct DeviceConfig {
   uint64_t hbm_bytes = uint64_t{64} << 30;
   uint64_t l2_bytes = uint64_t{192} << 20;
   uint32_t host_threads = 0;             // 0: one per host core
+  double launch_timeout_seconds = 0;     // a longer launch ends as a deadlock; 0: no limit
 };
 
 // A loaded kernel binary: a shared object built by the vnpu toolchain.

@@ -35,6 +35,9 @@ enum class FaultCase : unsigned {
   kL0cMisaligned,
   kL0aBounds,
   kSrcStride,
+  kEndlessScalar,
+  kEndlessPolls,
+  kEndlessIssues,
 };
 
 #endif  // VNPU_CORE_FAULT_CASES_H_

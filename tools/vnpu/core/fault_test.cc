@@ -375,6 +375,26 @@ TEST_F(FaultTest, RowPitchBeyondSixteenBits) {
 )");
 }
 
+TEST_F(FaultTest, EndlessProgramsRunOutOfTime) {
+  DeviceConfig config;
+  config.host_threads = 2;
+  config.launch_timeout_seconds = 0.2;
+  device_ = std::make_unique<Device>(config);
+  gm_ = device_->Allocate(4096);
+  for (FaultCase which :
+       {FaultCase::kEndlessScalar, FaultCase::kEndlessPolls, FaultCase::kEndlessIssues}) {
+    const LaunchResult result = Run(which);
+    EXPECT_EQ(result.fault, FaultKind::kDeadlock);
+    EXPECT_EQ(result.text.substr(0, 47), "timeout: the launch has not ended after 0.2 s; ");
+    if (which == FaultCase::kEndlessScalar) {
+      const std::string line = std::to_string(Markers().at("EndlessScalar") + 1);
+      EXPECT_NE(result.text.find("fault_cases.cce:" + line + "\n"), std::string::npos) << result.text;
+    }
+    const LaunchResult after = Run(FaultCase::kNone);
+    EXPECT_EQ(after.fault, FaultKind::kNone) << after.text;
+  }
+}
+
 TEST_F(FaultTest, TooFewArgumentBytes) {
   const LaunchResult result = device_->Launch(*module_->Find("fault_cases_0"), 1, &gm_, 8);
   EXPECT_EQ(result.fault, FaultKind::kException);

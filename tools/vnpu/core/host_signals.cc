@@ -13,7 +13,7 @@
 namespace vnpu {
 namespace {
 
-constexpr int kSignals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP};
+constexpr int kSignals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, kInterruptSignal};
 constexpr size_t kStackBytes = 64 * 1024;
 
 struct sigaction previous[NSIG];
@@ -29,6 +29,15 @@ uint64_t ProgramCounter(void* context) {
 
 void Handle(int number, siginfo_t* info, void* context) {
   Core* core = CurrentCore();
+  if (number == kInterruptSignal && (core == nullptr || core->in_runtime())) {
+    // The runtime looks for the end of time itself; others may use this signal.
+    if ((previous[number].sa_flags & SA_SIGINFO) != 0) {
+      previous[number].sa_sigaction(number, info, context);
+    } else if (previous[number].sa_handler != SIG_DFL && previous[number].sa_handler != SIG_IGN) {
+      previous[number].sa_handler(number);
+    }
+    return;
+  }
   if (core != nullptr) core->LeaveOnSignal(number, info->si_addr, ProgramCounter(context));
   const struct sigaction& before = previous[number];
   if ((before.sa_flags & SA_SIGINFO) != 0 && before.sa_sigaction != nullptr) {
@@ -53,7 +62,7 @@ void InstallSignalHandlers() {
     if ((now.sa_flags & SA_SIGINFO) != 0 && now.sa_sigaction == &Handle) continue;
     struct sigaction ours = {};
     ours.sa_sigaction = &Handle;
-    ours.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    ours.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
     sigemptyset(&ours.sa_mask);
     previous[number] = now;
     sigaction(number, &ours, nullptr);

@@ -4,7 +4,13 @@
 #ifndef VNPU_CORE_HOST_SIGNALS_H_
 #define VNPU_CORE_HOST_SIGNALS_H_
 
+#include <csignal>
+
 namespace vnpu {
+
+// Sent to a thread whose launch has run out of time: takes the core off the
+// thread. Ignored by default, so a late one is harmless.
+constexpr int kInterruptSignal = SIGURG;
 
 // Installs the handlers if something has replaced them meanwhile.
 void InstallSignalHandlers();

@@ -12,6 +12,8 @@
 #include <iterator>
 #include <vector>
 
+#include "tools/vnpu/isa/runtime_abi.h"
+
 namespace vnpu {
 namespace {
 
@@ -41,6 +43,13 @@ class LoadedModule : public KernelModule {
                               ? static_cast<uint64_t>(map->l_addr)
                               : 0;
     calls_.set_base(base, label);
+    const void* hash = dlsym(handle_, "vnpu_table_hash");
+    const uint64_t expected = VnpuTableHash();
+    if (hash != nullptr && std::memcmp(hash, &expected, sizeof(expected)) != 0) {
+      *error = label + ": kernel library was built for another version of the virtual NPU: "
+                       "build it again";
+      return false;
+    }
     // The dialect header calls this symbol where a kernel switches atomics on.
     constexpr char kMarker[] = "vnpu_uses_atomics";
     const auto* begin = reinterpret_cast<const char*>(image);

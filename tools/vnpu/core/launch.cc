@@ -2,6 +2,7 @@
 #include "tools/vnpu/core/launch.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <thread>
 
 namespace vnpu {
@@ -150,10 +151,17 @@ bool Launch::WaitForBarrier(uint64_t seen_epoch) {
   return !stopped_;
 }
 
+void Launch::Expire() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  expired_ = true;
+  stopped_ = true;
+  barrier_completed_.notify_all();
+}
+
 void Launch::Work() {
   std::vector<std::unique_ptr<Block>> active;
   int polls = 0;
-  while (true) {
+  while (!expired()) {
     const uint64_t epoch = Epoch();
     bool moved = false;
     bool polling = false;
@@ -202,8 +210,23 @@ LaunchResult Launch::Result() {
     result.text = lowest->report.text;
   } else if (!blocked_.empty()) {
     result = DeadlockResult();
+  } else if (expired()) {
+    result.fault = FaultKind::kDeadlock;
+    result.text = Headline(0) + "\n";
   }
   return result;
+}
+
+std::string Launch::Headline(size_t blocked) const {
+  const uint32_t cores = num_blocks_ * ((has_aic_ ? 1 : 0) + aivs_);
+  if (!expired()) {
+    return "deadlock: " + std::to_string(blocked) + " of " + std::to_string(cores) +
+           " cores wait and no core can go on";
+  }
+  char limit[32];
+  std::snprintf(limit, sizeof(limit), "%g", config_.launch_timeout_seconds);
+  return "timeout: the launch has not ended after " + std::string(limit) + " s; " +
+         std::to_string(blocked) + " of " + std::to_string(cores) + " cores were at work";
 }
 
 LaunchResult Launch::DeadlockResult() const {
@@ -211,11 +234,9 @@ LaunchResult Launch::DeadlockResult() const {
   std::sort(blocked.begin(), blocked.end(), [](const Blocked& a, const Blocked& b) {
     return a.block != b.block ? a.block < b.block : a.role < b.role;
   });
-  const uint32_t cores = num_blocks_ * ((has_aic_ ? 1 : 0) + aivs_);
   LaunchResult result;
   result.fault = FaultKind::kDeadlock;
-  result.text = "deadlock: " + std::to_string(blocked.size()) + " of " + std::to_string(cores) +
-                " cores wait and no core can go on\n  kernel " + kernel_.name + ", " +
+  result.text = Headline(blocked.size()) + "\n  kernel " + kernel_.name + ", " +
                 std::to_string(num_blocks_) + " blocks\n";
   // Cores that have arrived at a barrier of which others know nothing.
   for (int kind = 0; kind < 2; ++kind) {

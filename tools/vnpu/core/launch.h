@@ -50,11 +50,15 @@ class Launch {
     return barriers_done_[is_aic][flag].load(std::memory_order_acquire);
   }
 
+  const DeviceConfig& config() const { return config_; }
   const Kernel& kernel() const { return kernel_; }
   const void* args() const { return args_; }
   uint32_t num_blocks() const { return num_blocks_; }
   uint32_t aivs_per_block() const { return aivs_; }
   bool has_aic() const { return has_aic_; }
+  // Ends the launch early: the time is up.
+  void Expire();
+  bool expired() const { return expired_.load(std::memory_order_relaxed); }
   bool failed() const { return failed_.load(std::memory_order_relaxed); }
   const GlobalMemory& gm() const { return gm_; }
   const std::vector<Observer*>& observers() const { return observers_; }
@@ -79,6 +83,8 @@ class Launch {
   uint64_t Epoch();
   LaunchResult DeadlockResult() const;
 
+  std::string Headline(size_t blocked) const;
+
   const DeviceConfig& config_;
   const Kernel& kernel_;
   const uint32_t num_blocks_;
@@ -91,6 +97,7 @@ class Launch {
 
   std::atomic<uint32_t> next_block_{0};
   std::atomic<bool> failed_{false};
+  std::atomic<bool> expired_{false};
   std::atomic<uint32_t> barriers_done_[2][kCrossCoreFlags];
 
   std::mutex mutex_;

@@ -22,6 +22,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "tools/vnpu/isa/runtime_abi.h"
+
 namespace vnpu_entry {
 
 // Byte offset of parameter `index` in the argument struct.
@@ -72,6 +74,9 @@ constexpr size_t ArgumentBytes(void (*)(Args...)) {
       __attribute__((visibility("default")));                                   \
   const uint64_t vnpu_argument_bytes_##entry##_##key##_##kind =                 \
       ::vnpu_entry::ArgumentBytes(&entry);                                      \
+  extern const uint64_t vnpu_table_hash                                         \
+      __attribute__((visibility("default"), weak));                             \
+  const uint64_t vnpu_table_hash = VnpuTableHash();                             \
   }
 
 #endif  // VNPU_ISA_ENTRY_H_

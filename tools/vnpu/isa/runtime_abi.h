@@ -10,15 +10,25 @@
 
 #include <stdint.h>
 
-// Raised when a kernel built against older headers could be misread.
-#define VNPU_RUNTIME_ABI_VERSION 1
-
 enum VnpuInsn {
 #define VNPU_INSN(name, pipe, cores, cost, mark, handler, arguments) VNPU_INSN_##name,
 #include "tools/vnpu/isa/insns.inc"
 #undef VNPU_INSN
   VNPU_INSN_COUNT
 };
+
+// Names and order of the rows, as one number: a kernel library carries it, and
+// the machine refuses one that was built with another table.
+constexpr uint64_t VnpuTableHash() {
+  const char names[] =
+#define VNPU_INSN(name, pipe, cores, cost, mark, handler, arguments) #name ":" arguments ";"
+#include "tools/vnpu/isa/insns.inc"
+#undef VNPU_INSN
+      ;
+  uint64_t hash = 14695981039346656037u;  // FNV-1a
+  for (const char c : names) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
+  return hash;
+}
 
 // Element type of a typed intrinsic; VNPU_T_none where it has none.
 enum VnpuType {
