@@ -23,9 +23,7 @@ constexpr char kHostName[] = "arm64";
 #endif
 
 // The intrinsics' own wrappers say nothing that the instruction does not.
-bool IsWrapper(const std::string& file) {
-  return file.find("vnpu/isa/cce_") != std::string::npos;
-}
+bool IsWrapper(const std::string& file) { return file.find("vnpu/isa/cce_") != std::string::npos; }
 
 std::string FormatFrames(const std::string& frames) {
   std::string text;
@@ -82,7 +80,8 @@ bool CallTable::Load(const uint8_t* image, size_t size, std::string* error) {
     const std::string bytes(reinterpret_cast<const char*>(image + s.sh_offset), s.sh_size);
     // A leading newline lets a search for "\n<offset>\t" find the first line.
     if (std::memcmp(image + name, kCalls, sizeof(kCalls)) == 0) text_ = "\n" + bytes;
-    if (std::memcmp(image + name, kLines, sizeof(kLines)) == 0 && (s.sh_flags & SHF_COMPRESSED) == 0) {
+    if (std::memcmp(image + name, kLines, sizeof(kLines)) == 0 &&
+        (s.sh_flags & SHF_COMPRESSED) == 0) {
       debug_line_ = bytes;
     }
   }

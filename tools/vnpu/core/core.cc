@@ -43,8 +43,8 @@ Core::Core(CoreRole role) : role_(role), fiber_(kScalarStackBytes) {
     scratchpad(Space::kUb).bytes = kUbBytes;
   }
   for (const Scratchpad& pad : pads_) memory_bytes_ += pad.bytes;
-  void* memory = mmap(nullptr, memory_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                      -1, 0);
+  void* memory =
+      mmap(nullptr, memory_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) std::abort();
   memory_ = static_cast<uint8_t*>(memory);
   uint8_t* next = memory_;
@@ -194,8 +194,7 @@ void Core::CheckArgs(const Instruction& in, const InsnRow& row) {
   }
 }
 
-int64_t Core::Issue(uint32_t insn, uint32_t type, const int64_t* args,
-                    const void* return_address) {
+int64_t Core::Issue(uint32_t insn, uint32_t type, const int64_t* args, const void* return_address) {
   const InsnRow& row = RowOf(insn);
   Instruction in;
   in.insn = static_cast<uint16_t>(insn);

@@ -38,9 +38,9 @@ void SetCurrentCore(Core* core);
 
 enum class CoreState : uint8_t {
   kReady,
-  kYielded,           // runnable, but only looked at memory or a clock
-  kWaitsCrossCore,    // wait_flag_dev
-  kStuck,             // waits for something that only itself could bring about
+  kYielded,         // runnable, but only looked at memory or a clock
+  kWaitsCrossCore,  // wait_flag_dev
+  kStuck,           // waits for something that only itself could bring about
   kFinished,
   kFaulted,
 };

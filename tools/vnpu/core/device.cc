@@ -180,8 +180,7 @@ LaunchResult Device::Launch(const Kernel& kernel, uint32_t num_blocks, const voi
   const std::vector<Observer*>& observers = impl_->observers;
   vnpu::Launch launch(impl_->config, kernel, num_blocks, args, impl_->gm, observers,
                       &impl_->blocks);
-  const LaunchInfo info{kernel.name.c_str(), num_blocks, launch.has_aic(),
-                        launch.aivs_per_block()};
+  const LaunchInfo info{kernel.name.c_str(), num_blocks, launch.has_aic(), launch.aivs_per_block()};
   for (Observer* observer : observers) observer->OnLaunchBegin(info);
   impl_->threads.Run(&launch, impl_->ThreadsFor(kernel, num_blocks),
                      impl_->config.launch_timeout_seconds);

@@ -15,11 +15,11 @@ class Observer;
 
 struct DeviceConfig {
   std::string soc_name = "Ascend910B1";
-  uint32_t num_cores = 24;               // one AIC and two AIVs each
+  uint32_t num_cores = 24;  // one AIC and two AIVs each
   uint64_t hbm_bytes = uint64_t{64} << 30;
   uint64_t l2_bytes = uint64_t{192} << 20;
-  uint32_t host_threads = 0;             // 0: one per host core
-  double launch_timeout_seconds = 0;     // a longer launch ends as a deadlock; 0: no limit
+  uint32_t host_threads = 0;          // 0: one per host core
+  double launch_timeout_seconds = 0;  // a longer launch ends as a deadlock; 0: no limit
 };
 
 // A loaded kernel binary: a shared object built by the vnpu toolchain.

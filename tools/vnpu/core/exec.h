@@ -66,9 +66,7 @@ class Exec {
 
   // Ends the core with "<what>: <intrinsic> <detail>".
   [[noreturn]] void Fail(const std::string& what, const std::string& detail);
-  [[noreturn]] void Unsupported(const std::string& detail) {
-    Fail("not modelled", detail);
-  }
+  [[noreturn]] void Unsupported(const std::string& detail) { Fail("not modelled", detail); }
   void Require(uint32_t spr_bit, const char* setter) {
     if ((spr().defined & spr_bit) == 0) FailUndefined(setter);
   }

@@ -2,8 +2,6 @@
 // One minimal bad kernel per fault, with the whole report as golden text. In
 // the texts, {Name} is the line of `@Name` in fault_cases.cce and {entry...} the
 // line of the entry that called it.
-#include "tools/vnpu/core/fault_cases.h"
-
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -12,6 +10,8 @@
 #include <string>
 
 #include "tools/vnpu/core/device.h"
+#include "tools/vnpu/core/fault_cases.h"
+#include "tools/vnpu/isa/runtime_abi.h"
 
 namespace vnpu {
 namespace {
@@ -41,10 +41,10 @@ std::string Expand(std::string text) {
     const auto line = lines.find(match[2]);
     EXPECT_NE(line, lines.end()) << match[2];
     if (line == lines.end()) return text;
-    const std::string frames =
-        std::string("  at ") + kSource + ":" + std::to_string(line->second) +
-        (cube ? " (CubeCases)" : " (VectorCases)") + "\n  in " + kSource + ":" +
-        std::to_string(lines.at(cube ? "aic" : "aiv")) + " (fault_cases)\n";
+    const std::string frames = std::string("  at ") + kSource + ":" + std::to_string(line->second) +
+                               (cube ? " (CubeCases)" : " (VectorCases)") + "\n  in " + kSource +
+                               ":" + std::to_string(lines.at(cube ? "aic" : "aiv")) +
+                               " (fault_cases)\n";
     text = match.prefix().str() + frames + match.suffix().str();
   }
   return text;
@@ -84,8 +84,9 @@ class FaultTest : public testing::Test {
 };
 
 TEST_F(FaultTest, UbWriteBeyondTheBuffer) {
-  Expect(FaultCase::kUbBounds, FaultKind::kException,
-         R"(out of bounds: copy_gm_to_ubuf writes UB [196576, 196640), which has 196608 bytes (operand dst)
+  Expect(
+      FaultCase::kUbBounds, FaultKind::kException,
+      R"(out of bounds: copy_gm_to_ubuf writes UB [196576, 196640), which has 196608 bytes (operand dst)
   kernel fault_cases_0, block 0 of 2, AIV0, pipe MTE2, instruction 0
   copy_gm_to_ubuf(dst=UB+196576, src=GM[allocation #0 (4096 bytes) + 0], sid=0, nBurst=1, lenBurst=2, srcGap=0, dstGap=0)
 {UbBounds}
@@ -93,8 +94,9 @@ TEST_F(FaultTest, UbWriteBeyondTheBuffer) {
 }
 
 TEST_F(FaultTest, GmWriteBeyondTheAllocation) {
-  Expect(FaultCase::kGmBounds, FaultKind::kException,
-         R"(out of bounds: copy_ubuf_to_gm writes 64 bytes of GM at allocation #0 (4096 bytes) + 4064 (operand dst)
+  Expect(
+      FaultCase::kGmBounds, FaultKind::kException,
+      R"(out of bounds: copy_ubuf_to_gm writes 64 bytes of GM at allocation #0 (4096 bytes) + 4064 (operand dst)
   kernel fault_cases_0, block 0 of 2, AIV0, pipe MTE3, instruction 0
   copy_ubuf_to_gm(dst=GM[allocation #0 (4096 bytes) + 4064], src=UB+0, sid=0, nBurst=2, lenBurst=1, srcGap=0, dstGap=0)
 {GmBounds}
@@ -212,10 +214,11 @@ TEST_F(FaultTest, Trap) {
 // Scalar faults have the line of the access itself, and the last intrinsic.
 TEST_F(FaultTest, ScalarAccessBeyondTheAllocation) {
   const int line = Markers().at("ScalarGm") + 1;
-  Expect(FaultCase::kScalarGm, FaultKind::kException,
-         R"(out of bounds: scalar access to GM at 512 bytes past the end of allocation #0 (4096 bytes)
+  Expect(
+      FaultCase::kScalarGm, FaultKind::kException,
+      R"(out of bounds: scalar access to GM at 512 bytes past the end of allocation #0 (4096 bytes)
   at tools/vnpu/core/fault_cases.cce:)" +
-             std::to_string(line) + R"(
+          std::to_string(line) + R"(
   after instruction 0, pipe_barrier, issued
 {ScalarGm}
   kernel fault_cases_0, block 0 of 2, AIV0
@@ -257,8 +260,9 @@ TEST_F(FaultTest, IntrinsicOfTheOtherCore) {
 }
 
 TEST_F(FaultTest, PipeOfTheOtherCore) {
-  Expect(FaultCase::kWrongPipe, FaultKind::kException,
-         R"(bad argument: pipe_barrier names pipe MTE1, which an AIV (S, V, MTE2, MTE3) does not have
+  Expect(
+      FaultCase::kWrongPipe, FaultKind::kException,
+      R"(bad argument: pipe_barrier names pipe MTE1, which an AIV (S, V, MTE2, MTE3) does not have
   kernel fault_cases_0, block 0 of 2, AIV0, pipe S, instruction 0
   pipe_barrier(pipe=MTE1)
 {WrongPipe}
@@ -266,8 +270,9 @@ TEST_F(FaultTest, PipeOfTheOtherCore) {
 }
 
 TEST_F(FaultTest, MaskNeverSet) {
-  Expect(FaultCase::kNoMask, FaultKind::kException,
-         R"(undefined register: vadds needs set_vector_mask before it: its value at kernel start is whatever the last kernel left
+  Expect(
+      FaultCase::kNoMask, FaultKind::kException,
+      R"(undefined register: vadds needs set_vector_mask before it: its value at kernel start is whatever the last kernel left
   kernel fault_cases_0, block 0 of 2, AIV0, pipe V, instruction 0
   vadds(dst=UB+0, src=UB+0, scalar=1, repeat=1, dstBlk=1, srcBlk=1, dstRep=8, srcRep=8)
 {NoMask}
@@ -275,8 +280,9 @@ TEST_F(FaultTest, MaskNeverSet) {
 }
 
 TEST_F(FaultTest, PadValueNeverSet) {
-  Expect(FaultCase::kNoPad, FaultKind::kException,
-         R"(undefined register: copy_gm_to_ubuf_align_b16 needs set_mov_pad_val before it: its value at kernel start is whatever the last kernel left
+  Expect(
+      FaultCase::kNoPad, FaultKind::kException,
+      R"(undefined register: copy_gm_to_ubuf_align_b16 needs set_mov_pad_val before it: its value at kernel start is whatever the last kernel left
   kernel fault_cases_0, block 0 of 2, AIV0, pipe MTE2, instruction 0
   copy_gm_to_ubuf_align_b16(dst=UB+0, src=GM[allocation #0 (4096 bytes) + 0], sid=0, nBurst=1, lenBurst=30, leftPad=0, rightPad=1, srcGap=0, dstGap=0)
 {NoPad}
@@ -294,8 +300,9 @@ block 0 AIC, block 1 AIC
 }
 
 TEST_F(FaultTest, CounterBeyondFourBits) {
-  Expect(FaultCase::kCounterOverflow, FaultKind::kException,
-         R"(counter overflow: cross-core flag 3 of AIV0 of block 0 already has 15 sets that nobody has waited for
+  Expect(
+      FaultCase::kCounterOverflow, FaultKind::kException,
+      R"(counter overflow: cross-core flag 3 of AIV0 of block 0 already has 15 sets that nobody has waited for
   kernel fault_cases_0, block 0 of 2, AIC, pipe FIX, instruction 15
   ffts_cross_core_sync(pipe=FIX, config=801)
 {c:CounterOverflow}
@@ -303,8 +310,9 @@ TEST_F(FaultTest, CounterBeyondFourBits) {
 }
 
 TEST_F(FaultTest, CounterLeftAtTheEnd) {
-  Expect(FaultCase::kCounterLeftover, FaultKind::kException,
-         R"(leftover cross-core flag: counter 3 of AIV0 is 1 at the end of the kernel; the next kernel would not wait
+  Expect(
+      FaultCase::kCounterLeftover, FaultKind::kException,
+      R"(leftover cross-core flag: counter 3 of AIV0 is 1 at the end of the kernel; the next kernel would not wait
   kernel fault_cases_0, block 0 of 2, AIV0
 )");
 }
@@ -321,18 +329,20 @@ block 0 AIV0, block 0 AIV1, block 1 AIV0
 }
 
 TEST_F(FaultTest, BarrierOfMoreBlocksThanCores) {
-  Expect(FaultCase::kTooManyBlocks, FaultKind::kException,
-         R"(barrier cannot complete: mode 0 waits for all 5 blocks of the launch, but only 4 run at a time
+  Expect(
+      FaultCase::kTooManyBlocks, FaultKind::kException,
+      R"(barrier cannot complete: mode 0 waits for all 5 blocks of the launch, but only 4 run at a time
   kernel fault_cases_0, block 0 of 5, AIV0, pipe MTE3, instruction 0
   ffts_cross_core_sync(pipe=MTE3, config=1793)
 {TooManyBlocks}
 )",
-         5);
+      5);
 }
 
 TEST_F(FaultTest, CrossCoreConfigWithoutMeaning) {
-  Expect(FaultCase::kBadConfig, FaultKind::kException,
-         R"(bad argument: ffts_cross_core_sync config 49 is not 1 | mode << 4 | flag << 8 with mode 0..2, flag 0..15
+  Expect(
+      FaultCase::kBadConfig, FaultKind::kException,
+      R"(bad argument: ffts_cross_core_sync config 49 is not 1 | mode << 4 | flag << 8 with mode 0..2, flag 0..15
   kernel fault_cases_0, block 0 of 2, AIV0, pipe MTE3, instruction 0
   ffts_cross_core_sync(pipe=MTE3, config=49)
 {BadConfig}
@@ -340,8 +350,9 @@ TEST_F(FaultTest, CrossCoreConfigWithoutMeaning) {
 }
 
 TEST_F(FaultTest, L1WriteBeyondTheBuffer) {
-  Expect(FaultCase::kL1Bounds, FaultKind::kException,
-         R"(out of bounds: copy_gm_to_cbuf_multi_nd2nz_b16 writes L1 [523264, 524800), which has 524288 bytes (operand dst)
+  Expect(
+      FaultCase::kL1Bounds, FaultKind::kException,
+      R"(out of bounds: copy_gm_to_cbuf_multi_nd2nz_b16 writes L1 [523264, 524800), which has 524288 bytes (operand dst)
   kernel fault_cases_0, block 0 of 2, AIC, pipe MTE2, instruction 0
   copy_gm_to_cbuf_multi_nd2nz_b16(dst=L1+523264, src=GM[allocation #0 (4096 bytes) + 0], sid=0, ndNum=1, nValue=16, dValue=48, srcNdMatrixStride=0, srcDValue=48, dstNzC0Stride=16, dstNzNStride=1, dstNzMatrixStride=0)
 {c:L1Bounds}
@@ -367,8 +378,9 @@ TEST_F(FaultTest, L0aReadBeyondTheBuffer) {
 }
 
 TEST_F(FaultTest, RowPitchBeyondSixteenBits) {
-  Expect(FaultCase::kSrcStride, FaultKind::kException,
-         R"(argument out of range: copy_gm_to_cbuf_multi_nd2nz_b16 srcDValue = 65536, allowed 0..65535
+  Expect(
+      FaultCase::kSrcStride, FaultKind::kException,
+      R"(argument out of range: copy_gm_to_cbuf_multi_nd2nz_b16 srcDValue = 65536, allowed 0..65535
   kernel fault_cases_0, block 0 of 2, AIC, pipe MTE2, instruction 0
   copy_gm_to_cbuf_multi_nd2nz_b16(dst=L1+0, src=GM[allocation #0 (4096 bytes) + 0], sid=0, ndNum=1, nValue=1, dValue=16, srcNdMatrixStride=0, srcDValue=65536, dstNzC0Stride=16, dstNzNStride=1, dstNzMatrixStride=0)
 {c:SrcStride}
@@ -388,7 +400,8 @@ TEST_F(FaultTest, EndlessProgramsRunOutOfTime) {
     EXPECT_EQ(result.text.substr(0, 47), "timeout: the launch has not ended after 0.2 s; ");
     if (which == FaultCase::kEndlessScalar) {
       const std::string line = std::to_string(Markers().at("EndlessScalar") + 1);
-      EXPECT_NE(result.text.find("fault_cases.cce:" + line + "\n"), std::string::npos) << result.text;
+      EXPECT_NE(result.text.find("fault_cases.cce:" + line + "\n"), std::string::npos)
+          << result.text;
     }
     const LaunchResult after = Run(FaultCase::kNone);
     EXPECT_EQ(after.fault, FaultKind::kNone) << after.text;
@@ -398,18 +411,23 @@ TEST_F(FaultTest, EndlessProgramsRunOutOfTime) {
 TEST_F(FaultTest, TooFewArgumentBytes) {
   const LaunchResult result = device_->Launch(*module_->Find("fault_cases_0"), 1, &gm_, 8);
   EXPECT_EQ(result.fault, FaultKind::kException);
-  EXPECT_EQ(result.text,
-            "bad launch: kernel fault_cases_0 with 1 blocks and 8 argument bytes; it needs at least "
-            "1 block and 12 bytes\n");
+  EXPECT_EQ(
+      result.text,
+      "bad launch: kernel fault_cases_0 with 1 blocks and 8 argument bytes; it needs at least "
+      "1 block and 12 bytes\n");
 }
 
 TEST(KernelModule, RefusesWhatIsNoKernelOfThisHost) {
   std::string error;
-  EXPECT_EQ(KernelModule::LoadBytes("not an ELF file at all, but long enough to have a header......", 64, &error), nullptr);
+  EXPECT_EQ(KernelModule::LoadBytes(
+                "not an ELF file at all, but long enough to have a header......", 64, &error),
+            nullptr);
   EXPECT_EQ(error, "kernel: kernel binary is no ELF file (64 bytes)");
   // The header of a device ELF: 64-bit, machine 0x1029.
   std::string elf(64, '\0');
-  elf.replace(0, 5, "\x7f" "ELF\x02");
+  elf.replace(0, 5,
+              "\x7f"
+              "ELF\x02");
   elf[18] = 0x29;
   elf[19] = 0x10;
   EXPECT_EQ(KernelModule::LoadBytes(elf.data(), elf.size(), &error), nullptr);
@@ -417,6 +435,21 @@ TEST(KernelModule, RefusesWhatIsNoKernelOfThisHost) {
   EXPECT_NE(error.find("without --config=a2"), std::string::npos);
   EXPECT_EQ(KernelModule::LoadFile("no/such/kernel.so", &error), nullptr);
   EXPECT_EQ(error, "no/such/kernel.so: cannot open kernel binary: No such file or directory");
+}
+
+// The table of intrinsics is part of the binary interface.
+TEST(KernelModule, RefusesAKernelOfAnotherTable) {
+  std::ifstream file("tools/vnpu/core/fault_cases.so", std::ios::binary);
+  std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  const uint64_t hash = VnpuTableHash();
+  const size_t at = bytes.find(std::string(reinterpret_cast<const char*>(&hash), sizeof(hash)));
+  ASSERT_NE(at, std::string::npos);
+  bytes[at] = static_cast<char>(bytes[at] ^ 1);
+  std::string error;
+  EXPECT_EQ(KernelModule::LoadBytes(bytes.data(), bytes.size(), &error), nullptr);
+  EXPECT_EQ(error,
+            "kernel: kernel library was built for another version of the virtual NPU: build it "
+            "again");
 }
 
 TEST(KernelModule, BytesAndFileGiveTheSameKernel) {

@@ -34,8 +34,8 @@ void Fiber::Prepare(void (*body)(void*), void* argument) {
 }
 
 void Fiber::Trampoline(unsigned high, unsigned low) {
-  auto* fiber = reinterpret_cast<Fiber*>(
-      static_cast<uintptr_t>((static_cast<uint64_t>(high) << 32) | low));
+  auto* fiber =
+      reinterpret_cast<Fiber*>(static_cast<uintptr_t>((static_cast<uint64_t>(high) << 32) | low));
   fiber->body_(fiber->argument_);
   fiber->Leave();
 }

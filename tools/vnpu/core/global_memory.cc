@@ -48,7 +48,8 @@ void* GlobalMemory::Allocate(uint64_t bytes, Allocation* allocation) {
   if (bytes == 0 || bytes > capacity_ || charged > capacity_ - used_) return nullptr;
   const uint64_t body = RoundUp(charged, page);
   const uint64_t total = body + 2 * page;
-  void* mapping = mmap(nullptr, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* mapping =
+      mmap(nullptr, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapping == MAP_FAILED) return nullptr;
   uint8_t* usable = static_cast<uint8_t*>(mapping) + page;
   if (mprotect(usable, body, PROT_READ | PROT_WRITE) != 0) {

@@ -46,8 +46,9 @@ class LoadedModule : public KernelModule {
     const void* hash = dlsym(handle_, "vnpu_table_hash");
     const uint64_t expected = VnpuTableHash();
     if (hash != nullptr && std::memcmp(hash, &expected, sizeof(expected)) != 0) {
-      *error = label + ": kernel library was built for another version of the virtual NPU: "
-                       "build it again";
+      *error = label +
+               ": kernel library was built for another version of the virtual NPU: "
+               "build it again";
       return false;
     }
     // The dialect header calls this symbol where a kernel switches atomics on.

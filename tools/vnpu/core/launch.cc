@@ -40,7 +40,9 @@ Launch::Launch(const DeviceConfig& config, const Kernel& kernel, uint32_t num_bl
       observers_(observers),
       pool_(pool),
       has_aic_(kernel.aic != nullptr),
-      aivs_(kernel.mixed ? 2 : kernel.aiv != nullptr ? 1 : 0) {
+      aivs_(kernel.mixed            ? 2
+            : kernel.aiv != nullptr ? 1
+                                    : 0) {
   const uint32_t cores[2] = {num_blocks * aivs_, has_aic_ ? num_blocks : 0};
   for (int kind = 0; kind < 2; ++kind) {
     for (unsigned flag = 0; flag < kCrossCoreFlags; ++flag) {
@@ -104,13 +106,12 @@ void Launch::CheckCrossCore(Block* block) {
       const Block::Pair& pair = (mode == 1 ? block->mode1 : block->mode2)[flag];
       for (int i = 0; i < 2; ++i) {
         if (pair.arrived[i] == 0) continue;
-        block->aiv(i)->AddFault(
-            FaultKind::kException,
-            "leftover cross-core flag: AIV" + std::to_string(i) + " has set flag " +
-                std::to_string(flag) + " in mode " + std::to_string(mode) + " " +
-                std::to_string(pair.arrived[i]) + " times more often than AIV" +
-                std::to_string(1 - i),
-            nullptr);
+        block->aiv(i)->AddFault(FaultKind::kException,
+                                "leftover cross-core flag: AIV" + std::to_string(i) +
+                                    " has set flag " + std::to_string(flag) + " in mode " +
+                                    std::to_string(mode) + " " + std::to_string(pair.arrived[i]) +
+                                    " times more often than AIV" + std::to_string(1 - i),
+                                nullptr);
       }
     }
   }
@@ -202,8 +203,8 @@ void Launch::Work() {
 LaunchResult Launch::Result() {
   LaunchResult result;
   if (!found_.empty()) {
-    const auto lowest = std::min_element(
-        found_.begin(), found_.end(), [](const Found& a, const Found& b) {
+    const auto lowest =
+        std::min_element(found_.begin(), found_.end(), [](const Found& a, const Found& b) {
           return a.block != b.block ? a.block < b.block : a.role < b.role;
         });
     result.fault = lowest->report.kind;

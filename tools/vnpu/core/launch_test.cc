@@ -65,7 +65,8 @@ T At(const std::vector<uint8_t>& bytes, uint64_t row, uint64_t lane = 0) {
 TEST(Launch, MixedKernelHasTwoAivsPerBlock) {
   Machine machine(1);
   const auto gm = machine.Run(LaunchCase::kIdentity, 5);
-  for (int i = 0; i < 10; ++i) EXPECT_EQ(At<int32_t>(gm, i), i / 2 * 1000000 + 5000 + i % 2 * 10 + 2);
+  for (int i = 0; i < 10; ++i)
+    EXPECT_EQ(At<int32_t>(gm, i), i / 2 * 1000000 + 5000 + i % 2 * 10 + 2);
   EXPECT_EQ(At<int32_t>(gm, 10), 0);
 }
 
@@ -90,7 +91,8 @@ TEST_P(LaunchThreads, BarrierOfAllAivs) {
     const auto gm = machine.Run(LaunchCase::kBarrier, blocks);
     const int cores = static_cast<int>(2 * blocks);
     for (int i = 0; i < cores; ++i) {
-      EXPECT_EQ(At<float>(gm, i), static_cast<float>((i + kBarrierRounds) % cores + kBarrierRounds));
+      EXPECT_EQ(At<float>(gm, i),
+                static_cast<float>((i + kBarrierRounds) % cores + kBarrierRounds));
     }
   }
 }

@@ -92,8 +92,8 @@ bool ReadHeader(Reader* r, Unit* unit, const uint8_t** program) {
     r->Uleb();  // time
     r->Uleb();  // size
     const bool absolute = name[0] == '/';
-    unit->files.push_back((absolute || directory >= directories.size() ? "" : directories[directory]) +
-                          name);
+    unit->files.push_back(
+        (absolute || directory >= directories.size() ? "" : directories[directory]) + name);
   }
   return unit->line_range != 0;
 }
@@ -148,8 +148,8 @@ bool RunProgram(Reader r, const Unit& unit, uint64_t offset, Row* found) {
         row.file = r.Uleb();
         break;
       case 8:
-        row.address +=
-            static_cast<uint64_t>((255 - unit.opcode_base) / unit.line_range) * unit.min_instruction;
+        row.address += static_cast<uint64_t>((255 - unit.opcode_base) / unit.line_range) *
+                       unit.min_instruction;
         break;
       case 9:
         row.address += r.Get<uint16_t>();

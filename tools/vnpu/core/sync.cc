@@ -23,8 +23,7 @@ void Core::SetFlag(const Instruction& in) {
   const int event = static_cast<int>(in.args[2]);
   uint8_t& flags = flags_[src][dst];
   if ((flags >> event & 1) != 0) {
-    std::string first =
-        launch_->kernel().calls->Describe(flag_site_[src][dst][event]);
+    std::string first = launch_->kernel().calls->Describe(flag_site_[src][dst][event]);
     first.pop_back();
     Fail(FaultKind::kException, &in,
          "flag set twice: " + std::string(PipeName(static_cast<Pipe>(src))) + "->" +
@@ -55,8 +54,8 @@ bool Core::TryWait(const Instruction& in) {
 }
 
 int Core::CounterValue(int flag) const {
-  return counters_[flag] + static_cast<int>(launch_->BarriersDone(is_aic(), flag) -
-                                            barriers_taken_[flag]);
+  return counters_[flag] +
+         static_cast<int>(launch_->BarriersDone(is_aic(), flag) - barriers_taken_[flag]);
 }
 
 bool Core::RaiseCounter(int flag) {
@@ -99,8 +98,10 @@ void Core::CrossCoreSet(const Instruction& in) {
     return;
   }
   if (is_aic() || block_->aivs() != 2 || (mode == 2 && block_->aic() == nullptr)) {
-    fail("bad argument: mode " + std::to_string(mode) + (is_aic() ? " is for AIVs only"
-                                                                  : " needs two AIVs and an AIC"));
+    fail("bad argument: mode " + std::to_string(mode) +
+         (is_aic()    ? " is for AIVs only"
+          : mode == 1 ? " needs two AIVs per block"
+                      : " needs a kernel with AIC and AIV parts"));
   }
   Block::Pair& pair = (mode == 1 ? block_->mode1 : block_->mode2)[flag];
   ++pair.arrived[role_ == CoreRole::kAiv1 ? 1 : 0];

@@ -16,8 +16,8 @@ constexpr int kNumSpaces = 8;
 
 enum class CoreRole : uint8_t { kAic, kAiv0, kAiv1 };
 
-const char* PipeName(Pipe pipe);    // "MTE2"
-const char* SpaceName(Space space);  // "UB"
+const char* PipeName(Pipe pipe);      // "MTE2"
+const char* SpaceName(Space space);   // "UB"
 const char* RoleName(CoreRole role);  // "AIV0"
 
 struct CoreId {
@@ -63,13 +63,13 @@ constexpr int kMaxArgs = 16;
 
 // One issued intrinsic.
 struct Instruction {
-  uint16_t insn;             // VnpuInsn
-  uint8_t type;              // VnpuType
-  Pipe pipe;                 // resolved: never kArg0, kArg1
-  uint64_t sequence;         // issue order on its core, from 0
+  uint16_t insn;               // VnpuInsn
+  uint8_t type;                // VnpuType
+  Pipe pipe;                   // resolved: never kArg0, kArg1
+  uint64_t sequence;           // issue order on its core, from 0
   const void* return_address;  // in the kernel; see core/call_table.h
-  const int64_t* args;       // as many as the row names
-  const Spr* spr;            // as of issue
+  const int64_t* args;         // as many as the row names
+  const Spr* spr;              // as of issue
 };
 
 }  // namespace vnpu

@@ -9,13 +9,13 @@
 
 namespace vnpu {
 
-constexpr unsigned kUbBytes = 192 * 1024;    // AIV unified buffer [doc][hw]
-constexpr unsigned kL1Bytes = 512 * 1024;    // AIC L1 [doc][hw]
-constexpr unsigned kL0aBytes = 64 * 1024;    // AIC left operand [doc][hw]
-constexpr unsigned kL0bBytes = 64 * 1024;    // AIC right operand [doc][hw]
-constexpr unsigned kL0cBytes = 128 * 1024;   // AIC accumulators [doc][hw]
-constexpr unsigned kBtBytes = 1024;          // AIC bias table [doc]
-constexpr unsigned kFbBytes = 7 * 1024;      // AIC fixpipe parameters [hw]
+constexpr unsigned kUbBytes = 192 * 1024;   // AIV unified buffer [doc][hw]
+constexpr unsigned kL1Bytes = 512 * 1024;   // AIC L1 [doc][hw]
+constexpr unsigned kL0aBytes = 64 * 1024;   // AIC left operand [doc][hw]
+constexpr unsigned kL0bBytes = 64 * 1024;   // AIC right operand [doc][hw]
+constexpr unsigned kL0cBytes = 128 * 1024;  // AIC accumulators [doc][hw]
+constexpr unsigned kBtBytes = 1024;         // AIC bias table [doc]
+constexpr unsigned kFbBytes = 7 * 1024;     // AIC fixpipe parameters [hw]
 
 constexpr unsigned kBlockBytes = 32;         // datablock: the grain of UB and L1
 constexpr unsigned kFractalBytes = 512;      // 16 x 32 bytes: the grain of L0A and L0B

@@ -17,7 +17,8 @@
 #define VNPU_ISA_CCE_H_
 
 #if !defined(__clang__)
-#error "kernels for the virtual NPU are compiled with clang: the memory qualifiers are address spaces"
+#error \
+    "kernels for the virtual NPU are compiled with clang: the memory qualifiers are address spaces"
 #endif
 #if !defined(__DAV_C220_CUBE__) && !defined(__DAV_C220_VEC__)
 #error "compile a kernel with -D__DAV_C220_CUBE__=1 or -D__DAV_C220_VEC__=1"

@@ -11,7 +11,8 @@
 #define VNPU_COPY7(name, dst_space, src_space)                                                     \
   VNPU_OP void name(dst_space void* dst, const src_space void* src, int64_t sid, int64_t nBurst,   \
                     int64_t lenBurst, int64_t srcGap, int64_t dstGap) {                            \
-    VNPU_ISSUE(name, 0, VnpuAddress(dst), VnpuAddress(src), sid, nBurst, lenBurst, srcGap, dstGap); \
+    VNPU_ISSUE(name, 0, VnpuAddress(dst), VnpuAddress(src), sid, nBurst, lenBurst, srcGap,         \
+               dstGap);                                                                            \
   }
 VNPU_COPY7(copy_gm_to_ubuf, __ubuf__, __gm__)
 VNPU_COPY7(copy_ubuf_to_gm, __gm__, __ubuf__)

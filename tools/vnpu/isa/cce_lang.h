@@ -117,9 +117,9 @@ enum ub_addr8_t { VA0, VA1, VA2, VA3, VA4, VA5, VA6, VA7 };
 
 #define VNPU_OP __attribute__((always_inline)) inline
 // One intrinsic: every argument widened to 64 bits.
-#define VNPU_ISSUE(insn, type, ...)               \
-  do {                                            \
-    const int64_t vnpu_args[] = {__VA_ARGS__};    \
+#define VNPU_ISSUE(insn, type, ...)                \
+  do {                                             \
+    const int64_t vnpu_args[] = {__VA_ARGS__};     \
     vnpu_issue(VNPU_INSN_##insn, type, vnpu_args); \
   } while (0)
 

@@ -115,9 +115,7 @@ VNPU_OP void set_flag(pipe_t src, pipe_t dst, int64_t event) {
 VNPU_OP void wait_flag(pipe_t src, pipe_t dst, int64_t event) {
   VNPU_ISSUE(wait_flag, 0, static_cast<int64_t>(src), static_cast<int64_t>(dst), event);
 }
-VNPU_OP void pipe_barrier(pipe_t pipe) {
-  VNPU_ISSUE(pipe_barrier, 0, static_cast<int64_t>(pipe));
-}
+VNPU_OP void pipe_barrier(pipe_t pipe) { VNPU_ISSUE(pipe_barrier, 0, static_cast<int64_t>(pipe)); }
 VNPU_OP void ffts_cross_core_sync(pipe_t pipe, uint64_t config) {
   VNPU_ISSUE(ffts_cross_core_sync, 0, static_cast<int64_t>(pipe), static_cast<int64_t>(config));
 }
@@ -126,8 +124,7 @@ VNPU_OP void dsb(mem_dsb_t kind) { VNPU_ISSUE(dsb, 0, static_cast<int64_t>(kind)
 template <typename P>
 VNPU_OP void dcci(P address, cache_line_t scope, dcci_dst_t dst = CACHELINE_OUT) {
   static_assert(std::is_pointer<P>::value, "dcci takes a pointer");
-  VNPU_ISSUE(dcci, 0, VnpuAddress(address), static_cast<int64_t>(scope),
-             static_cast<int64_t>(dst));
+  VNPU_ISSUE(dcci, 0, VnpuAddress(address), static_cast<int64_t>(scope), static_cast<int64_t>(dst));
 }
 // Scalar access past the data cache; `offset` in bytes.
 template <typename T>

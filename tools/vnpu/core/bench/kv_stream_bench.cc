@@ -7,6 +7,7 @@
 #include <cstring>
 #include <string>
 
+#include "tools/vnpu/check/memory_checker.h"
 #include "tools/vnpu/core/device.h"
 
 namespace {
@@ -25,15 +26,19 @@ struct Args {
   uint32_t m;
 };
 
-void BM_KvStream(benchmark::State& state) {
+void RunKvStream(benchmark::State& state, vnpu::Observer* observer) {
   std::string error;
   const auto module = vnpu::KernelModule::LoadFile(kKernelPath, &error);
   if (!module) return state.SkipWithError(error.c_str());
   vnpu::DeviceConfig config;
   config.host_threads = 1;
   vnpu::Device device(config);
-  Args args = {device.Allocate(kCacheBytes), device.Allocate(kCacheBytes),
-               device.Allocate(uint64_t{1} << 20), kTokens, kKvHeads,
+  if (observer != nullptr) device.AddObserver(observer);
+  Args args = {device.Allocate(kCacheBytes),
+               device.Allocate(kCacheBytes),
+               device.Allocate(uint64_t{1} << 20),
+               kTokens,
+               kKvHeads,
                static_cast<uint32_t>(state.range(0))};
   // Small normal halves: 0x3555 is about 1/3.
   for (void* cache : {args.key, args.value}) std::memset(cache, 0x35, kCacheBytes);
@@ -44,7 +49,19 @@ void BM_KvStream(benchmark::State& state) {
   }
   state.SetBytesProcessed(static_cast<int64_t>(state.iterations() * 2 * kCacheBytes));
 }
-BENCHMARK(BM_KvStream)->Arg(1)->Arg(4)->Arg(8)->Arg(16)
-    ->UseRealTime()->Unit(benchmark::kMillisecond);
+void BM_KvStream(benchmark::State& state) { RunKvStream(state, nullptr); }
+BENCHMARK(BM_KvStream)
+    ->Arg(1)
+    ->Arg(4)
+    ->Arg(8)
+    ->Arg(16)
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
+
+void BM_KvStreamChecked(benchmark::State& state) {
+  vnpu::MemoryChecker checker;
+  RunKvStream(state, &checker);
+}
+BENCHMARK(BM_KvStreamChecked)->Arg(4)->UseRealTime()->Unit(benchmark::kMillisecond);
 
 }  // namespace

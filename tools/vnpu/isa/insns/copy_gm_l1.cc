@@ -51,8 +51,8 @@ void CopyGmToL1Nd2Nz(Exec& x) {
     x.Fail("misaligned", "dstNzMatrixStride is no multiple of 32 bytes");
   }
   const uint8_t* src = x.Read(1, Runs(row_bytes, Dim{matrices, src_matrix}, Dim{rows, src_row}));
-  uint8_t* dst = x.Write(0, Runs(kBlockBytes, Dim{matrices, dst_matrix}, Dim{blocks, dst_block},
-                                 Dim{rows, dst_row}));
+  uint8_t* dst = x.Write(
+      0, Runs(kBlockBytes, Dim{matrices, dst_matrix}, Dim{blocks, dst_block}, Dim{rows, dst_row}));
   const uint64_t full = row_bytes / kBlockBytes;
   const uint64_t tail = row_bytes % kBlockBytes;
   for (uint64_t g = 0; g < matrices; ++g, src += src_matrix, dst += dst_matrix) {

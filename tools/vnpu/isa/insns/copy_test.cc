@@ -56,8 +56,10 @@ TEST(CopyGmUb, PlainCopiesCountDatablocks) {
                   &ub[2048 + i * (b.length + b.src_gap) * 32], b.length * 32);
     }
     // GM addresses need no alignment.
-    player.Step(VNPU_INSN_copy_gm_to_ubuf, 0, 1024, gm.at(7), 0, b.count, b.length, b.src_gap, b.dst_gap);
-    player.Step(VNPU_INSN_copy_ubuf_to_gm, 0, gm.at(100001), 2048, 0, b.count, b.length, b.src_gap, b.dst_gap);
+    player.Step(VNPU_INSN_copy_gm_to_ubuf, 0, 1024, gm.at(7), 0, b.count, b.length, b.src_gap,
+                b.dst_gap);
+    player.Step(VNPU_INSN_copy_ubuf_to_gm, 0, gm.at(100001), 2048, 0, b.count, b.length, b.src_gap,
+                b.dst_gap);
     ASSERT_EQ(player.Run(), "");
     ExpectBytes(player.image(), ub, "UB");
     ExpectBytes(gm.data(), memory, "GM");
@@ -73,7 +75,8 @@ TEST(CopyUbUb, RunsOfDatablocks) {
       std::memcpy(&ub[32 + i * (b.length + b.dst_gap) * 32],
                   &ub[32768 + i * (b.length + b.src_gap) * 32], b.length * 32);
     }
-    player.Step(VNPU_INSN_copy_ubuf_to_ubuf, 0, 32, 32768, 0, b.count, b.length, b.src_gap, b.dst_gap);
+    player.Step(VNPU_INSN_copy_ubuf_to_ubuf, 0, 32, 32768, 0, b.count, b.length, b.src_gap,
+                b.dst_gap);
     ASSERT_EQ(player.Run(), "");
     ExpectBytes(player.image(), ub, "UB");
   }
@@ -82,9 +85,9 @@ TEST(CopyUbUb, RunsOfDatablocks) {
 struct Align {
   int64_t count, bytes, left, right, gm_gap, ub_gap;
 };
-const Align kAligns[] = {{1, 4, 0, 0, 0, 0},  {3, 20, 0, 0, 12, 0}, {4, 64, 0, 0, 4, 2},
-                         {2, 28, 0, 1, 0, 1}, {2, 40, 2, 3, 8, 0},  {5, 32, 0, 8, 0, 0},
-                         {2, 36, 1, 0, 44, 3}, {0, 8, 0, 0, 0, 0},  {1, 2048, 0, 0, 0, 0}};
+const Align kAligns[] = {{1, 4, 0, 0, 0, 0},   {3, 20, 0, 0, 12, 0}, {4, 64, 0, 0, 4, 2},
+                         {2, 28, 0, 1, 0, 1},  {2, 40, 2, 3, 8, 0},  {5, 32, 0, 8, 0, 0},
+                         {2, 36, 1, 0, 44, 3}, {0, 8, 0, 0, 0, 0},   {1, 2048, 0, 0, 0, 0}};
 
 // GM side in bytes, UB side in datablocks; pads and dummies as documented.
 TEST(CopyGmUbAlign, LoadsPadToWholeDatablocks) {
@@ -115,7 +118,8 @@ TEST(CopyGmUbAlign, LoadsPadToWholeDatablocks) {
         }
       }
       player.Step(VNPU_INSN_set_mov_pad_val, 0, pad);
-      player.Step(insns[width], 0, 640, gm.at(3), 0, c.count, c.bytes, c.left, c.right, c.gm_gap, c.ub_gap);
+      player.Step(insns[width], 0, 640, gm.at(3), 0, c.count, c.bytes, c.left, c.right, c.gm_gap,
+                  c.ub_gap);
       ASSERT_EQ(player.Run(), "");
       ExpectBytes(player.image(), ub, "UB");
     }
@@ -159,8 +163,10 @@ TEST(CopyGmL1, PlainCopiesCountDatablocks) {
       std::memcpy(&memory[90001 + i * (b.length + b.dst_gap) * 32],
                   &l1[2048 + i * (b.length + b.src_gap) * 32], b.length * 32);
     }
-    player.Step(VNPU_INSN_copy_gm_to_cbuf, 0, 1024, gm.at(9), 0, b.count, b.length, b.src_gap, b.dst_gap, 0);
-    player.Step(VNPU_INSN_copy_cbuf_to_gm, 0, gm.at(90001), 2048, 0, b.count, b.length, b.src_gap, b.dst_gap);
+    player.Step(VNPU_INSN_copy_gm_to_cbuf, 0, 1024, gm.at(9), 0, b.count, b.length, b.src_gap,
+                b.dst_gap, 0);
+    player.Step(VNPU_INSN_copy_cbuf_to_gm, 0, gm.at(90001), 2048, 0, b.count, b.length, b.src_gap,
+                b.dst_gap);
     ASSERT_EQ(player.Run(), "");
     ExpectBytes(player.image(), l1, "L1");
     ExpectBytes(gm.data(), memory, "GM");
@@ -175,9 +181,10 @@ TEST(CopyGmL1Nd2Nz, RowsBecomeColumnBlocks) {
   Player player(CoreKind::kCube, kImage);
   Gm gm(&player);
   const Nd2Nz cases[] = {
-      {1, 16, 32, 0, 32, 16, 1, 0},      {1, 1, 1, 0, 1, 1, 1, 0},       {1, 5, 40, 0, 77, 16, 1, 0},
-      {3, 7, 33, 1000, 50, 16, 1, 4096}, {2, 4, 64, 512, 64, 9, 2, 8192}, {1, 130, 24, 0, 100, 160, 1, 0},
-      {0, 4, 4, 1, 4, 4, 1, 0},          {1, 6, 17, 0, 1, 6, 1, 0},
+      {1, 16, 32, 0, 32, 16, 1, 0},    {1, 1, 1, 0, 1, 1, 1, 0},
+      {1, 5, 40, 0, 77, 16, 1, 0},     {3, 7, 33, 1000, 50, 16, 1, 4096},
+      {2, 4, 64, 512, 64, 9, 2, 8192}, {1, 130, 24, 0, 100, 160, 1, 0},
+      {0, 4, 4, 1, 4, 4, 1, 0},        {1, 6, 17, 0, 1, 6, 1, 0},
   };
   const struct {
     uint32_t insn, type;
@@ -197,7 +204,8 @@ TEST(CopyGmL1Nd2Nz, RowsBecomeColumnBlocks) {
             uint8_t* to = &l1[64 + g * c.dst_matrix * w.bytes + j / c0 * c.c0_stride * 32 +
                               i * c.n_stride * 32 + j % c0 * w.bytes];
             if (j < c.columns) {
-              std::memcpy(to, gm.data() + 6 + (g * c.src_matrix + i * c.src_row + j) * w.bytes, w.bytes);
+              std::memcpy(to, gm.data() + 6 + (g * c.src_matrix + i * c.src_row + j) * w.bytes,
+                          w.bytes);
             } else {
               std::memset(to, 0, w.bytes);
             }
@@ -219,11 +227,12 @@ TEST(CopyGmUb, AtomicsCombineWithGm) {
   const struct {
     uint32_t insn;
     Format format;
-  } types[] = {{VNPU_INSN_set_atomic_f32, kF32}, {VNPU_INSN_set_atomic_f16, kF16},
+  } types[] = {{VNPU_INSN_set_atomic_f32, kF32},   {VNPU_INSN_set_atomic_f16, kF16},
                {VNPU_INSN_set_atomic_bf16, kBf16}, {VNPU_INSN_set_atomic_s32, kS32},
                {VNPU_INSN_set_atomic_s16, kS16},   {VNPU_INSN_set_atomic_s8, kS8}};
   for (const auto& t : types) {
-    for (uint32_t op : {VNPU_INSN_set_atomic_add, VNPU_INSN_set_atomic_max, VNPU_INSN_set_atomic_min}) {
+    for (uint32_t op :
+         {VNPU_INSN_set_atomic_add, VNPU_INSN_set_atomic_max, VNPU_INSN_set_atomic_min}) {
       const int bytes = t.format.bytes;
       FillImage(&player, t.format, 8, -3, 3, false);
       std::memcpy(gm.data(), player.image() + 8192, 256);
@@ -232,17 +241,25 @@ TEST(CopyGmUb, AtomicsCombineWithGm) {
         const uint64_t a = GetBits(gm.data() + at, bytes), b = GetBits(player.image() + at, bytes);
         uint64_t out;
         if (t.format.is_float) {
-          const double x = bytes == 4 ? FloatOf(a) : t.format.type == VNPU_T_f16 ? HalfValue(a) : BfloatValue(a);
-          const double y = bytes == 4 ? FloatOf(b) : t.format.type == VNPU_T_f16 ? HalfValue(b) : BfloatValue(b);
-          const double v = op == VNPU_INSN_set_atomic_add ? x + y
-                           : op == VNPU_INSN_set_atomic_max ? std::max(x, y) : std::min(x, y);
-          out = bytes == 4 ? FloatBitsOf(static_cast<float>(v))
-                : t.format.type == VNPU_T_f16 ? HalfBits(v) : BfloatBits(v);
+          const double x = bytes == 4                    ? FloatOf(a)
+                           : t.format.type == VNPU_T_f16 ? HalfValue(a)
+                                                         : BfloatValue(a);
+          const double y = bytes == 4                    ? FloatOf(b)
+                           : t.format.type == VNPU_T_f16 ? HalfValue(b)
+                                                         : BfloatValue(b);
+          const double v = op == VNPU_INSN_set_atomic_add   ? x + y
+                           : op == VNPU_INSN_set_atomic_max ? std::max(x, y)
+                                                            : std::min(x, y);
+          out = bytes == 4                    ? FloatBitsOf(static_cast<float>(v))
+                : t.format.type == VNPU_T_f16 ? HalfBits(v)
+                                              : BfloatBits(v);
         } else {
           const int shift = 64 - bytes * 8;
-          const int64_t x = static_cast<int64_t>(a << shift) >> shift, y = static_cast<int64_t>(b << shift) >> shift;
-          out = static_cast<uint64_t>(op == VNPU_INSN_set_atomic_add ? x + y
-                                      : op == VNPU_INSN_set_atomic_max ? std::max(x, y) : std::min(x, y));
+          const int64_t x = static_cast<int64_t>(a << shift) >> shift,
+                        y = static_cast<int64_t>(b << shift) >> shift;
+          out = static_cast<uint64_t>(op == VNPU_INSN_set_atomic_add   ? x + y
+                                      : op == VNPU_INSN_set_atomic_max ? std::max(x, y)
+                                                                       : std::min(x, y));
         }
         std::memcpy(&want[at], &out, bytes);
       }

@@ -46,23 +46,30 @@ void ExpectRounded(const std::vector<std::pair<float, float>>& results, double (
 
 TEST(Elementary, ExpIsCorrectlyRoundedOverItsWholeRange) {
   Player player(CoreKind::kVector, 96 * 1024);
-  ExpectRounded(Apply(&player, VNPU_INSN_vexp, [](Random* r) { return r->Real(-20, 20); }), std::exp);
-  ExpectRounded(Apply(&player, VNPU_INSN_vexp, [](Random* r) { return r->Real(-110, 95); }), std::exp);
-  ExpectRounded(Apply(&player, VNPU_INSN_vexp, [](Random* r) { return r->Real(-1e-3, 1e-3); }), std::exp);
+  ExpectRounded(Apply(&player, VNPU_INSN_vexp, [](Random* r) { return r->Real(-20, 20); }),
+                std::exp);
+  ExpectRounded(Apply(&player, VNPU_INSN_vexp, [](Random* r) { return r->Real(-110, 95); }),
+                std::exp);
+  ExpectRounded(Apply(&player, VNPU_INSN_vexp, [](Random* r) { return r->Real(-1e-3, 1e-3); }),
+                std::exp);
 }
 
 TEST(Elementary, LnIsCorrectlyRoundedOverItsWholeRange) {
   Player player(CoreKind::kVector, 96 * 1024);
   ExpectRounded(Apply(&player, VNPU_INSN_vln, [](Random* r) { return r->Real(0.5, 2); }), std::log);
-  ExpectRounded(Apply(&player, VNPU_INSN_vln, [](Random* r) { return std::exp(r->Real(-103, 88)); }), std::log);
-  ExpectRounded(Apply(&player, VNPU_INSN_vln, [](Random* r) { return 1 + r->Real(-1e-5, 1e-5); }), std::log);
+  ExpectRounded(
+      Apply(&player, VNPU_INSN_vln, [](Random* r) { return std::exp(r->Real(-103, 88)); }),
+      std::log);
+  ExpectRounded(Apply(&player, VNPU_INSN_vln, [](Random* r) { return 1 + r->Real(-1e-5, 1e-5); }),
+                std::log);
 }
 
 TEST(Elementary, SpecialValues) {
   Player player(CoreKind::kVector, 96 * 1024);
   const float inf = INFINITY;
   const float in[] = {-inf, inf, 0.0f, -0.0f, 89.0f, -104.0f, -1.0f, 1.0f, 1e-45f, std::nanf("")};
-  const float exp[] = {0.0f, inf, 1.0f, 1.0f, inf, 0.0f, std::exp(-1.0f), std::exp(1.0f), 1.0f, NAN};
+  const float exp[] = {0.0f,           inf,  1.0f, 1.0f, inf, 0.0f, std::exp(-1.0f),
+                       std::exp(1.0f), 1.0f, NAN};
   const float ln[] = {NAN, inf, -inf, -inf, 4.48863637f, NAN, NAN, 0.0f, -103.278931f, NAN};
   for (int i = 0; i < 10; ++i) player.Put(kSrc + i * 4, in[i]);
   player.FullMask();
@@ -101,7 +108,8 @@ TEST(Elementary, ReciprocalsAreCoarse) {
   EXPECT_GE(worst, std::ldexp(1, -14));
   worst = 0;
   for (const auto& [x, y] : Apply(&player, VNPU_INSN_vrsqrt, real)) {
-    worst = std::max(worst, std::fabs(static_cast<double>(y) * std::sqrt(static_cast<double>(x)) - 1));
+    worst =
+        std::max(worst, std::fabs(static_cast<double>(y) * std::sqrt(static_cast<double>(x)) - 1));
   }
   EXPECT_LE(worst, std::ldexp(1, -11));
   EXPECT_GE(worst, std::ldexp(1, -14));

@@ -13,7 +13,17 @@ constexpr int64_t kIdentity = 0, kValues = 4096, kWords = 64 * 1024, kL1Out = 12
 constexpr int64_t kRows = 64, kColumns = 64;  // of the matrix that is put into L0C
 constexpr uint64_t kKeep = uint64_t{1} << 48;
 
-enum Mode { kNoQuant = 0, kF32F16 = 1, kVReq8 = 2, kReq8 = 3, kVDeqF16 = 4, kDeqF16 = 5, kF32Bf16 = 16, kVQuantB8 = 23, kQuantB8 = 24 };
+enum Mode {
+  kNoQuant = 0,
+  kF32F16 = 1,
+  kVReq8 = 2,
+  kReq8 = 3,
+  kVDeqF16 = 4,
+  kDeqF16 = 5,
+  kF32Bf16 = 16,
+  kVQuantB8 = 23,
+  kQuantB8 = 24
+};
 
 class FixpipeTest : public testing::Test {
  protected:
@@ -44,7 +54,8 @@ class FixpipeTest : public testing::Test {
         values_[r * kColumns + c] = v;
         player_.Put(kValues + (r / 16 * 8 + c / 8) * 512 + r % 16 * 32 + c % 8 * 4, v);
       }
-      player_.Put(kIdentity + 24 * 1024 + (r / 8 * 4 + r / 16) * 512 + r % 16 * 32 + r % 8 * 4, 1.0f);
+      player_.Put(kIdentity + 24 * 1024 + (r / 8 * 4 + r / 16) * 512 + r % 16 * 32 + r % 8 * 4,
+                  1.0f);
     }
     Load(VNPU_T_f32, 32);
   }
@@ -66,11 +77,13 @@ double Ramp(int64_t r, int64_t c) { return static_cast<double>(r * 64 + c) / 16 
 double Small(int64_t r, int64_t c) { return static_cast<double>((r * 37 + c * 11) % 255) - 127; }
 
 uint64_t Word(float scale, int64_t offset, bool is_signed) {
-  return FloatBitsOf(scale) | (static_cast<uint64_t>(offset) & 0x1ff) << 37 | uint64_t{is_signed} << 46;
+  return FloatBitsOf(scale) | (static_cast<uint64_t>(offset) & 0x1ff) << 37 |
+         uint64_t{is_signed} << 46;
 }
 
 int64_t Quantised(double v, double scale, int64_t offset, bool is_signed) {
-  const double t = std::min(std::max(static_cast<double>(static_cast<float>(v * scale)), -256.0), 255.0);
+  const double t =
+      std::min(std::max(static_cast<double>(static_cast<float>(v * scale)), -256.0), 255.0);
   const int64_t low = is_signed ? -128 : 0, high = is_signed ? 127 : 255;
   return std::min(std::max(static_cast<int64_t>(std::nearbyint(t)) + offset, low), high);
 }
@@ -82,7 +95,8 @@ TEST_F(FixpipeTest, RowMajorWithSeveralMatrices) {
       std::memset(gm_, 0xee, 65536);
       // Matrix g starts one group of 16 rows further down: 1024 bytes.
       player_.Step(VNPU_INSN_set_nd_para, 0, matrices | int64_t{1} << 16 | int64_t{4096} << 32);
-      player_.Step(VNPU_INSN_copy_matrix_cc_to_gm, VNPU_T_f32, gm(), 0, 0, n, m, 40, kRows, 0, kNoQuant, 0, 0, 1);
+      player_.Step(VNPU_INSN_copy_matrix_cc_to_gm, VNPU_T_f32, gm(), 0, 0, n, m, 40, kRows, 0,
+                   kNoQuant, 0, 0, 1);
       ASSERT_EQ(player_.Run(), "");
       for (int64_t i = 0; i < 16384; ++i) {
         const int64_t g = i / 4096, row = i % 4096 / 40, column = i % 4096 % 40;
@@ -99,8 +113,10 @@ TEST_F(FixpipeTest, RowMajorWithSeveralMatrices) {
 
 TEST_F(FixpipeTest, NeedsNdPara) {
   FillL0c(false, Ramp);
-  player_.Step(VNPU_INSN_copy_matrix_cc_to_gm, VNPU_T_f32, gm(), 0, 0, 16, 16, 16, kRows, 0, kNoQuant, 0, 0, 1);
-  EXPECT_EQ(player_.Run().substr(0, 63), "undefined register: copy_matrix_cc_to_gm needs set_nd_para befo");
+  player_.Step(VNPU_INSN_copy_matrix_cc_to_gm, VNPU_T_f32, gm(), 0, 0, 16, 16, 16, kRows, 0,
+               kNoQuant, 0, 0, 1);
+  EXPECT_EQ(player_.Run().substr(0, 63),
+            "undefined register: copy_matrix_cc_to_gm needs set_nd_para befo");
 }
 
 // To L1 without nz2nd: column blocks of 16, 32 (8 bits) or 8 (split) columns.
@@ -110,15 +126,19 @@ TEST_F(FixpipeTest, ColumnBlocksToL1AndGm) {
     int64_t mode;
     uint32_t type;
     int64_t bytes, split;
-  } forms[] = {{kF32F16, VNPU_T_f16, 2, 0}, {kF32Bf16, VNPU_T_bf16, 2, 0}, {kNoQuant, VNPU_T_f32, 4, 0},
-               {kNoQuant, VNPU_T_f32, 4, 1}, {kQuantB8, VNPU_T_s8, 1, 0}};
+  } forms[] = {{kF32F16, VNPU_T_f16, 2, 0},
+               {kF32Bf16, VNPU_T_bf16, 2, 0},
+               {kNoQuant, VNPU_T_f32, 4, 0},
+               {kNoQuant, VNPU_T_f32, 4, 1},
+               {kQuantB8, VNPU_T_s8, 1, 0}};
   for (const auto& f : forms) {
     for (const bool to_l1 : {true, false}) {
       FillL0c(false, Ramp);
       std::memset(gm_, 0, 65536);
       player_.Step(VNPU_INSN_set_quant_pre, 0, Word(0.5f, 3, true));
-      player_.Step(to_l1 ? VNPU_INSN_copy_matrix_cc_to_cbuf : VNPU_INSN_copy_matrix_cc_to_gm, f.type,
-                   to_l1 ? kL1Out : gm(), 0, 0, kN, kM, kStride, kRows, 0, f.mode, 0, f.split, 0);
+      player_.Step(to_l1 ? VNPU_INSN_copy_matrix_cc_to_cbuf : VNPU_INSN_copy_matrix_cc_to_gm,
+                   f.type, to_l1 ? kL1Out : gm(), 0, 0, kN, kM, kStride, kRows, 0, f.mode, 0,
+                   f.split, 0);
       ASSERT_EQ(player_.Run(), "");
       const uint8_t* out = to_l1 ? player_.image() + kL1Out : gm_;
       const int64_t block = f.bytes == 1 ? 32 : f.split != 0 ? 8 : 16;
@@ -128,8 +148,9 @@ TEST_F(FixpipeTest, ColumnBlocksToL1AndGm) {
           const uint64_t got = GetBits(out + at, static_cast<int>(f.bytes));
           const uint64_t want = f.type == VNPU_T_f16    ? HalfBits(At(r, c))
                                 : f.type == VNPU_T_bf16 ? BfloatBits(At(r, c))
-                                : f.bytes == 1 ? static_cast<uint8_t>(Quantised(At(r, c), 0.5, 3, true))
-                                               : FloatBitsOf(static_cast<float>(At(r, c)));
+                                : f.bytes == 1
+                                    ? static_cast<uint8_t>(Quantised(At(r, c), 0.5, 3, true))
+                                    : FloatBitsOf(static_cast<float>(At(r, c)));
           ASSERT_EQ(got, want) << "mode " << f.mode << " at " << r << "," << c;
         }
       }
@@ -140,7 +161,8 @@ TEST_F(FixpipeTest, ColumnBlocksToL1AndGm) {
 TEST_F(FixpipeTest, IntegersAndRelu) {
   FillL0c(true, Small);
   player_.Step(VNPU_INSN_set_nd_para, 0, 1);
-  player_.Step(VNPU_INSN_copy_matrix_cc_to_gm, VNPU_T_s32, gm(), 0, 0, 64, 64, 64, kRows, 0, kNoQuant, 1, 0, 1);
+  player_.Step(VNPU_INSN_copy_matrix_cc_to_gm, VNPU_T_s32, gm(), 0, 0, 64, 64, 64, kRows, 0,
+               kNoQuant, 1, 0, 1);
   ASSERT_EQ(player_.Run(), "");
   for (int64_t i = 0; i < 4096; ++i) {
     ASSERT_EQ(static_cast<int32_t>(GetBits(gm_ + i * 4, 4)), std::max(0.0, At(i / 64, i % 64)));
@@ -155,8 +177,10 @@ TEST_F(FixpipeTest, QuantisesByOneWord) {
       FillL0c(true, Small);
       player_.Step(VNPU_INSN_set_nd_para, 0, 1);
       player_.Step(VNPU_INSN_set_quant_pre, 0, Word(0.0123f, offset, is_signed));
-      player_.Step(VNPU_INSN_copy_matrix_cc_to_gm, is_signed ? VNPU_T_s8 : VNPU_T_u8, gm(), 0, 0, 64, 64, 64, kRows, 0, kReq8, 0, 0, 1);
-      player_.Step(VNPU_INSN_copy_matrix_cc_to_gm, VNPU_T_f16, gm() + 8192, 0, 0, 64, 64, 64, kRows, 0, kDeqF16, 0, 0, 1);
+      player_.Step(VNPU_INSN_copy_matrix_cc_to_gm, is_signed ? VNPU_T_s8 : VNPU_T_u8, gm(), 0, 0,
+                   64, 64, 64, kRows, 0, kReq8, 0, 0, 1);
+      player_.Step(VNPU_INSN_copy_matrix_cc_to_gm, VNPU_T_f16, gm() + 8192, 0, 0, 64, 64, 64, kRows,
+                   0, kDeqF16, 0, 0, 1);
       ASSERT_EQ(player_.Run(), "");
       for (int64_t i = 0; i < 4096; ++i) {
         const double v = At(i / 64, i % 64);
@@ -178,7 +202,8 @@ TEST_F(FixpipeTest, QuantisesByColumn) {
     player_.Step(VNPU_INSN_set_nd_para, 0, 1);
     player_.Step(VNPU_INSN_copy_cbuf_to_fbuf, 0, 256, kWords, 1, 4, 0, 0);
     player_.Step(VNPU_INSN_set_fpc, 0, 2 << 8);  // 256 bytes
-    player_.Step(VNPU_INSN_copy_matrix_cc_to_gm, mode == kVDeqF16 ? VNPU_T_f16 : VNPU_T_s8, gm(), 0, 0, 64, 64, 64, kRows, 0, mode, 0, 0, 1);
+    player_.Step(VNPU_INSN_copy_matrix_cc_to_gm, mode == kVDeqF16 ? VNPU_T_f16 : VNPU_T_s8, gm(), 0,
+                 0, 64, 64, 64, kRows, 0, mode, 0, 0, 1);
     ASSERT_EQ(player_.Run(), "");
     for (int64_t i = 0; i < 4096; ++i) {
       const int64_t c = i % 64;
@@ -198,7 +223,8 @@ TEST_F(FixpipeTest, OverflowFollowsCtrl) {
     FillL0c(false, [](int64_t r, int64_t) { return r % 2 == 0 ? 70000.0 : -1e30; });
     player_.Step(VNPU_INSN_set_ctrl, 0, keep ? kKeep : 0);
     player_.Step(VNPU_INSN_set_nd_para, 0, 1);
-    player_.Step(VNPU_INSN_copy_matrix_cc_to_gm, VNPU_T_f16, gm(), 0, 0, 16, 2, 16, kRows, 0, kF32F16, 0, 0, 1);
+    player_.Step(VNPU_INSN_copy_matrix_cc_to_gm, VNPU_T_f16, gm(), 0, 0, 16, 2, 16, kRows, 0,
+                 kF32F16, 0, 0, 1);
     ASSERT_EQ(player_.Run(), "");
     EXPECT_EQ(GetBits(gm_, 2), keep ? 0x7c00u : 0x7bffu);
     EXPECT_EQ(GetBits(gm_ + 32, 2), keep ? 0xfc00u : 0xfbffu);
@@ -214,11 +240,13 @@ TEST_F(FixpipeTest, AtomicAddAccumulatesInGm) {
   player_.Step(VNPU_INSN_set_nd_para, 0, 1);
   player_.Step(VNPU_INSN_set_atomic_f32, 0);
   player_.Step(VNPU_INSN_set_atomic_add, 0);
-  player_.Step(VNPU_INSN_copy_matrix_cc_to_gm, VNPU_T_f32, gm(), 0, 0, 16, 16, 16, kRows, 0, kNoQuant, 0, 0, 1);
+  player_.Step(VNPU_INSN_copy_matrix_cc_to_gm, VNPU_T_f32, gm(), 0, 0, 16, 16, 16, kRows, 0,
+               kNoQuant, 0, 0, 1);
   player_.Step(VNPU_INSN_set_atomic_none, 0);
   ASSERT_EQ(player_.Run(), "");
   for (int64_t i = 0; i < 256; ++i) {
-    EXPECT_EQ(FloatOf(GetBits(gm_ + i * 4, 4)), static_cast<float>(i) + static_cast<float>(At(i / 16, i % 16)));
+    EXPECT_EQ(FloatOf(GetBits(gm_ + i * 4, 4)),
+              static_cast<float>(i) + static_cast<float>(At(i / 16, i % 16)));
   }
 }
 
@@ -228,11 +256,13 @@ TEST_F(FixpipeTest, RefusesWhatItCannotMean) {
     int64_t n, stride, mode, relu, split, nz2nd;
     const char* start;
   } bad[] = {
-      {VNPU_T_f16, 16, kRows, kNoQuant, 0, 0, 1, "bad argument: copy_matrix_cc_to_gm quantisation mode 0"},
+      {VNPU_T_f16, 16, kRows, kNoQuant, 0, 0, 1,
+       "bad argument: copy_matrix_cc_to_gm quantisation mode 0"},
       {VNPU_T_f32, 20, kRows, kNoQuant, 0, 0, 0, "bad argument: copy_matrix_cc_to_gm nSize = 20"},
       {VNPU_T_f32, 32, 8, kNoQuant, 0, 0, 1, "bad argument: copy_matrix_cc_to_gm srcStride = 8"},
       {VNPU_T_f32, 16, kRows, kNoQuant, 2, 0, 1, "not modelled: copy_matrix_cc_to_gm relu mode 2"},
-      {VNPU_T_s32, 16, kRows, 12, 0, 0, 1, "not modelled: copy_matrix_cc_to_gm quantisation mode 12"},
+      {VNPU_T_s32, 16, kRows, 12, 0, 0, 1,
+       "not modelled: copy_matrix_cc_to_gm quantisation mode 12"},
       {VNPU_T_f16, 16, kRows, kF32F16, 0, 1, 0, "bad argument: copy_matrix_cc_to_gm channelSplit"},
       {VNPU_T_s8, 48, kRows, kQuantB8, 0, 0, 0, "not modelled: copy_matrix_cc_to_gm an odd number"},
   };
@@ -240,7 +270,8 @@ TEST_F(FixpipeTest, RefusesWhatItCannotMean) {
     FillL0c(false, Ramp);
     player_.Step(VNPU_INSN_set_nd_para, 0, 1);
     player_.Step(VNPU_INSN_set_quant_pre, 0, Word(1.0f, 0, true));
-    player_.Step(VNPU_INSN_copy_matrix_cc_to_gm, b.type, gm(), 0, 0, b.n, 16, 64, b.stride, 0, b.mode, b.relu, b.split, b.nz2nd);
+    player_.Step(VNPU_INSN_copy_matrix_cc_to_gm, b.type, gm(), 0, 0, b.n, 16, 64, b.stride, 0,
+                 b.mode, b.relu, b.split, b.nz2nd);
     const std::string text = player_.Run();
     EXPECT_EQ(text.substr(0, std::strlen(b.start)), b.start);
   }

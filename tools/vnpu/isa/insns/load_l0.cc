@@ -13,9 +13,7 @@ namespace {
 
 constexpr int64_t kFractal = kFractalBytes;
 
-uint32_t ElementBytes(uint32_t type) {
-  return type == VNPU_T_s8 ? 1 : type == VNPU_T_f16 ? 2 : 4;
-}
+uint32_t ElementBytes(uint32_t type) { return type == VNPU_T_s8 ? 1 : type == VNPU_T_f16 ? 2 : 4; }
 
 // out[c][r] = in[r][c] of a 16 x 16 square of 2-byte elements.
 void Transpose16(const uint8_t* in, uint8_t* out) {
@@ -88,8 +86,8 @@ void LoadL1ToL0Transpose(Exec& x) {
   const int64_t pitch = (x.arg(5) + 1) * kFractal;
   const int64_t second = (x.arg(7) + 1) * kFractal;
   const uint64_t base = x.u(1) + x.u(2) * static_cast<uint64_t>(square);
-  const uint8_t* src =
-      x.Access(1, base, Runs(static_cast<uint64_t>(square), Dim{repeat, stride}), false, 0, nullptr, 0);
+  const uint8_t* src = x.Access(1, base, Runs(static_cast<uint64_t>(square), Dim{repeat, stride}),
+                                false, 0, nullptr, 0);
   uint8_t* dst = x.Write(0, Runs(kFractal, Dim{repeat, pitch}, Dim{fractals, second}));
   if (fractals == 2 && repeat > 1 && pitch == second) {
     x.Fail("bad argument", "dstGap = " + std::to_string(x.arg(5)) +
@@ -117,8 +115,8 @@ void CreateMatrix(Exec& x) {
   const auto pitch = static_cast<int64_t>(bytes + gap * block);
   uint8_t* dst = x.Write(0, Runs(bytes, Dim{repeats, pitch}));
   const bool word = x.type() == VNPU_T_f32 || x.type() == VNPU_T_s32 || x.type() == VNPU_T_u32;
-  const uint32_t value = word ? static_cast<uint32_t>(x.u(2))
-                              : static_cast<uint32_t>(x.u(2)) * 0x10001u;
+  const uint32_t value =
+      word ? static_cast<uint32_t>(x.u(2)) : static_cast<uint32_t>(x.u(2)) * 0x10001u;
   for (uint64_t r = 0; r < repeats; ++r, dst += pitch) {
     for (uint64_t at = 0; at < bytes; at += sizeof(value)) {
       std::memcpy(dst + at, &value, sizeof(value));

@@ -7,7 +7,7 @@ namespace vnpu_test {
 namespace {
 
 constexpr uint64_t kImage = 64 * 1024;
-constexpr int64_t kIdentity = 48 * 1024;  // in L1
+constexpr int64_t kIdentity = 48 * 1024;   // in L1
 constexpr int64_t kScratchL0 = 60 * 1024;  // of the identity in L0
 constexpr int64_t kNz2nd = 1;
 
@@ -26,7 +26,8 @@ class LoadTest : public testing::TestWithParam<Width> {
   void FillL1() {
     const Width w = GetParam();
     Random random(5);
-    for (int64_t at = 0; at < kIdentity; at += w.bytes) Put(at, static_cast<double>(random.Below(200)) - 100);
+    for (int64_t at = 0; at < kIdentity; at += w.bytes)
+      Put(at, static_cast<double>(random.Below(200)) - 100);
     // 16-row fractals of an identity of c0 rows.
     for (int64_t at = kIdentity; at < kIdentity + 1024; at += w.bytes) Put(at, 0);
     for (int i = 0; i < w.c0(); ++i) Put(kIdentity + i / 16 * 512 + i % 16 * 32 + i * w.bytes, 1);
@@ -95,7 +96,8 @@ TEST_P(LoadTest, CopiesFractals) {
       for (int r = 0; r < load.repeat; ++r) ReadFractal(in_b, 512 + r * (load.gap + 1) * 512, r);
       ASSERT_EQ(player_.Run(), "");
       for (int r = 0; r < load.repeat; ++r) {
-        const int64_t from = load.src + (load.base + r * (load.dec ? -load.stride : load.stride)) * 512;
+        const int64_t from =
+            load.src + (load.base + r * (load.dec ? -load.stride : load.stride)) * 512;
         for (int row = 0; row < 16; ++row) {
           for (int c = 0; c < w.c0(); ++c) {
             ASSERT_EQ(Fractal(in_b, r, row, c), Value(from + row * 32 + c * w.bytes))
@@ -177,7 +179,8 @@ INSTANTIATE_TEST_SUITE_P(Widths, LoadTest, testing::ValuesIn(kWidths),
 // Fills: repeats of `blocks` blocks with gaps, read back from L1.
 TEST(CreateMatrix, FillsL1) {
   Player player(CoreKind::kCube, kImage);
-  for (const auto& [type, value] : {std::pair<uint32_t, uint32_t>{VNPU_T_f16, 0x3c01}, {VNPU_T_u32, 0x12345678}}) {
+  for (const auto& [type, value] :
+       {std::pair<uint32_t, uint32_t>{VNPU_T_f16, 0x3c01}, {VNPU_T_u32, 0x12345678}}) {
     FillImage(&player, kU32, 1);
     std::vector<uint8_t> expected = Snapshot(&player);
     const uint32_t word = type == VNPU_T_f16 ? value | value << 16 : value;

@@ -8,12 +8,11 @@
 // The order of accumulation is fixed: per element of C, k ascending, one
 // rounded product and one rounded sum at a time. Hardware's own order is not
 // documented.
-#include "tools/vnpu/isa/insns/mad_kernel.h"
-
 #include <cstring>
 
 #include "tools/vnpu/core/exec.h"
 #include "tools/vnpu/isa/insns/handlers.h"
+#include "tools/vnpu/isa/insns/mad_kernel.h"
 
 namespace vnpu {
 namespace insns {
@@ -64,8 +63,8 @@ void Mad(Exec& x) {
                  : static_cast<uint64_t>(s.k1) * kFractalBytes;
   const uint8_t* a =
       s.vector_a ? x.Read(1, Runs(a_bytes))
-                 : x.Read(1, Runs(a_bytes, Dim{CeilDiv(s.m, 16), static_cast<int64_t>(s.a_pitch) *
-                                                                    kFractalBytes}));
+                 : x.Read(1, Runs(a_bytes, Dim{CeilDiv(s.m, 16),
+                                               static_cast<int64_t>(s.a_pitch) * kFractalBytes}));
   const uint8_t* b = x.Read(2, Runs(static_cast<uint64_t>(s.k1) * s.n1 * kFractalBytes));
   const uint8_t* bias = nullptr;
   if (start == Start::kBias) {

@@ -143,8 +143,8 @@ VNPU_ALWAYS_INLINE void MadLoop(const MadShape& s, typename Format::Acc* widened
   constexpr uint32_t kFractalsPerPanel = kPanelDepth / kC0;
   const uint32_t a_pitch = s.k1 * kC0;
   for (uint32_t row = 0; row < s.m; ++row) {
-    const uint8_t* from = a + static_cast<uint64_t>(row / 16) * s.a_pitch * kFractalBytes +
-                          (row % 16) * kBlockBytes;
+    const uint8_t* from =
+        a + static_cast<uint64_t>(row / 16) * s.a_pitch * kFractalBytes + (row % 16) * kBlockBytes;
     const uint32_t step = s.vector_a ? kBlockBytes : kFractalBytes;
     for (uint32_t k1 = 0; k1 < s.k1; ++k1) {
       Format::WidenRow(from + k1 * step, widened + row * a_pitch + k1 * kC0);

@@ -17,7 +17,7 @@ int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 struct Shape {
   int64_t m, k, n;
 };
-const Shape kShapes[] = {{16, 16, 16}, {1, 16, 16},  {1, 70, 40},   {2, 128, 128}, {4, 128, 96},
+const Shape kShapes[] = {{16, 16, 16}, {1, 16, 16},  {1, 70, 40},  {2, 128, 128}, {4, 128, 96},
                          {5, 33, 17},  {17, 300, 5}, {30, 70, 40}, {48, 64, 128}, {16, 1, 1}};
 
 class MadTest : public testing::TestWithParam<Format> {
@@ -38,8 +38,10 @@ class MadTest : public testing::TestWithParam<Format> {
     return FloatBitsOf(static_cast<float>(v));
   }
   float Real(uint64_t bits) const {
-    if (GetParam().type == VNPU_T_f16) return static_cast<float>(HalfValue(static_cast<uint16_t>(bits)));
-    if (GetParam().type == VNPU_T_bf16) return static_cast<float>(BfloatValue(static_cast<uint16_t>(bits)));
+    if (GetParam().type == VNPU_T_f16)
+      return static_cast<float>(HalfValue(static_cast<uint16_t>(bits)));
+    if (GetParam().type == VNPU_T_bf16)
+      return static_cast<float>(BfloatValue(static_cast<uint16_t>(bits)));
     return FloatOf(static_cast<uint32_t>(bits));
   }
 
@@ -53,8 +55,9 @@ class MadTest : public testing::TestWithParam<Format> {
     for (int64_t m = 0; m < s.m; ++m) {
       for (int64_t k = 0; k < s.k; ++k) {
         const uint64_t bits = a_[m * s.k + k] = Random1(&random);
-        const int64_t at = s.m == 1 ? k * bytes()
-                                    : (m / 16 * k1 + k / c0()) * 512 + m % 16 * 32 + k % c0() * bytes();
+        const int64_t at = s.m == 1
+                               ? k * bytes()
+                               : (m / 16 * k1 + k / c0()) * 512 + m % 16 * 32 + k % c0() * bytes();
         std::memcpy(player_.image() + kA + at, &bits, bytes());
       }
     }
@@ -66,7 +69,8 @@ class MadTest : public testing::TestWithParam<Format> {
       }
     }
     for (int64_t n = 0; n < 256; ++n) {
-      const uint32_t bits = whole() ? static_cast<uint32_t>(n * 1000 - 7) : FloatBitsOf(0.25f * n - 3);
+      const uint32_t bits =
+          whole() ? static_cast<uint32_t>(n * 1000 - 7) : FloatBitsOf(0.25f * n - 3);
       player_.Put(kBias + n * 4, bits);
     }
   }
@@ -94,7 +98,8 @@ class MadTest : public testing::TestWithParam<Format> {
       int64_t sum = start == 1 ? n * 1000 - 7 : 0;
       for (int round = 0; round < (start == 2 ? 2 : 1); ++round) {
         for (int64_t k = 0; k < s.k; ++k) {
-          sum += int64_t{static_cast<int8_t>(a_[m * s.k + k])} * static_cast<int8_t>(b_[k * s.n + n]);
+          sum +=
+              int64_t{static_cast<int8_t>(a_[m * s.k + k])} * static_cast<int8_t>(b_[k * s.n + n]);
         }
       }
       return static_cast<uint32_t>(sum);
@@ -169,7 +174,8 @@ TEST_P(MadTest, WritesOnlyTheExactResult) {
   for (int64_t m = 0; m < big.m; ++m) {
     for (int64_t n = 0; n < big.n; ++n) {
       const int start = m < small.m && n < small.n ? 2 : 0;
-      ASSERT_EQ(GetBits(out_ + (m * big.n + n) * 4, 4), Expected(big, m, n, start)) << m << "," << n;
+      ASSERT_EQ(GetBits(out_ + (m * big.n + n) * 4, 4), Expected(big, m, n, start))
+          << m << "," << n;
     }
   }
 }
@@ -197,11 +203,13 @@ TEST(Mad, FloatRowGroupsOfPairs) {
   std::memset(player.image(), 0x7f, kImage);
   for (int64_t m = 0; m < kM; ++m) {
     for (int64_t k = 0; k < kK; ++k) {
-      player.Put(kA + (m / 16 * 4 + k / 8) * 512 + m % 16 * 32 + k % 8 * 4, static_cast<float>(m * 100 + k));
+      player.Put(kA + (m / 16 * 4 + k / 8) * 512 + m % 16 * 32 + k % 8 * 4,
+                 static_cast<float>(m * 100 + k));
     }
   }
   for (int64_t k = 0; k < kK; ++k) {
-    for (int64_t n = 0; n < kN; ++n) player.Put(kB + k / 8 * 512 + n * 32 + k % 8 * 4, k == n ? 1.0f : 0.0f);
+    for (int64_t n = 0; n < kN; ++n)
+      player.Put(kB + k / 8 * 512 + n * 32 + k % 8 * 4, k == n ? 1.0f : 0.0f);
   }
   player.Step(VNPU_INSN_load_cbuf_to_ca, VNPU_T_f32, 0, kA, 0, 8, 1, 0, 0, 0, 0);
   player.Step(VNPU_INSN_load_cbuf_to_cb, VNPU_T_f32, 0, kB, 0, 3, 1, 0, 0, 0, 0);

@@ -102,8 +102,8 @@ class Player {
   Player(CoreKind kind, uint64_t image_bytes) : image_bytes_(image_bytes) {
     const char* name = kind == CoreKind::kVector ? "play_vector" : "play_cube";
     std::string error;
-    module_ = vnpu::KernelModule::LoadFile(
-        std::string("tools/vnpu/isa/insns/") + name + ".so", &error);
+    module_ =
+        vnpu::KernelModule::LoadFile(std::string("tools/vnpu/isa/insns/") + name + ".so", &error);
     EXPECT_NE(module_, nullptr) << error;
     kernel_ = module_ == nullptr ? nullptr : module_->Find(std::string(name) + "_0");
     vnpu::DeviceConfig config;

@@ -56,11 +56,10 @@ void Accumulate(Exec& x, const Fn& fn) {
   if (o.lanes.repeats == 0) return;
   const bool overflow = KeepOverflow<DstLane>(x);
   RunFast([&]() __attribute__((always_inline)) {
-    MapAccumulate<D, S>(o.lanes, o.dst, o.src0, o.src1,
-                        [&](S a, S b, D d) __attribute__((always_inline)) {
-                          return DstLane::Store(
-                              fn(SrcLane::Load(a), SrcLane::Load(b), DstLane::Load(d)), overflow);
-                        });
+    MapAccumulate<D, S>(
+        o.lanes, o.dst, o.src0, o.src1, [&](S a, S b, D d) __attribute__((always_inline)) {
+          return DstLane::Store(fn(SrcLane::Load(a), SrcLane::Load(b), DstLane::Load(d)), overflow);
+        });
   });
 }
 
@@ -69,8 +68,7 @@ VNPU_ALWAYS_INLINE T Relu(T v) {
   return v > 0 || v != v ? v : T{0};
 }
 
-#define VNPU_FN(expression) \
-  [](auto a, auto b) __attribute__((always_inline)) { return expression; }
+#define VNPU_FN(expression) [](auto a, auto b) __attribute__((always_inline)) { return expression; }
 #define VNPU_FN3(expression) \
   [](auto a, auto b, auto d) __attribute__((always_inline)) { return expression; }
 

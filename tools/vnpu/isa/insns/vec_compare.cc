@@ -84,8 +84,7 @@ void ComparePackedScalar(Exec& x) {
     Bits va[kLanes];
     LoadLanes<Bits, kLanes>(a.data + static_cast<int64_t>(r) * a.repeat, a.block, kLanes, va);
     for (int e = 0; e < kLanes; ++e) {
-      SetBit(dst + r * kLanes / 8, e,
-             Compare(comparison, Lane::Load(va[e]), Lane::Load(scalar)));
+      SetBit(dst + r * kLanes / 8, e, Compare(comparison, Lane::Load(va[e]), Lane::Load(scalar)));
     }
   }
 }

@@ -10,7 +10,8 @@ constexpr int64_t kDst = 0, kSrc0 = 32 * 1024, kSrc1 = 48 * 1024, kBits = 64 * 1
 
 double ValueOf(const Format& f, uint64_t bits) {
   if (f.type == VNPU_T_s32) return static_cast<int32_t>(bits);
-  return f.bytes == 2 ? HalfValue(static_cast<uint16_t>(bits)) : FloatOf(static_cast<uint32_t>(bits));
+  return f.bytes == 2 ? HalfValue(static_cast<uint16_t>(bits))
+                      : FloatOf(static_cast<uint32_t>(bits));
 }
 
 bool Holds(uint32_t op, double a, double b) {

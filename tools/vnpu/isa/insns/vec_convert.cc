@@ -122,8 +122,9 @@ float StoreF32(typename S::Bits in, Rounding rounding) {
     const double v = static_cast<double>(in);
     if (rounding == Rounding::kNearestEven) return static_cast<float>(in);
     const auto back = static_cast<int64_t>(v >= 9223372036854775808.0 ? 9.2e18 : v);
-    const double exact_side = back == in ? v : back > in ? std::nextafter(v, -1e300)
-                                                         : std::nextafter(v, 1e300);
+    const double exact_side = back == in  ? v
+                              : back > in ? std::nextafter(v, -1e300)
+                                          : std::nextafter(v, 1e300);
     return static_cast<float>(RoundToFormat(exact_side, 23, -126, rounding));
   } else {
     return static_cast<float>(RoundToFormat(S::Load(in), 23, -126, rounding));

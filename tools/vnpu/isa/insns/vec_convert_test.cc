@@ -82,7 +82,8 @@ uint64_t ToFloatFormat(Wide v, const Format& target, Rounding rounding, bool kee
   const FloatFormat f = FloatFormatOf(target);
   const int bias = (1 << (f.exponent_bits - 1)) - 1;
   const Wide largest = std::ldexp(2.0L - std::ldexp(1.0L, -f.mantissa_bits), bias);
-  if (std::isnan(v)) return keep || target.bytes == 4 ? EncodeFormat(NAN, f.exponent_bits, f.mantissa_bits) : 0;
+  if (std::isnan(v))
+    return keep || target.bytes == 4 ? EncodeFormat(NAN, f.exponent_bits, f.mantissa_bits) : 0;
   Wide out = v;
   if (!std::isinf(v) && v != 0) {
     const int exponent = std::max(std::ilogb(v), 1 - bias);
@@ -91,7 +92,8 @@ uint64_t ToFloatFormat(Wide v, const Format& target, Rounding rounding, bool kee
     const bool toward_zero = rounding == Rounding::kZero || rounding == Rounding::kOdd ||
                              (rounding == Rounding::kFloor && v > 0) ||
                              (rounding == Rounding::kCeil && v < 0);
-    if (std::fabs(out) > largest) out = std::copysign(toward_zero ? largest : static_cast<Wide>(INFINITY), v);
+    if (std::fabs(out) > largest)
+      out = std::copysign(toward_zero ? largest : static_cast<Wide>(INFINITY), v);
   }
   if (std::isinf(out) && !keep && target.bytes == 2) out = std::copysign(largest, out);
   // `out` is representable (or a signed zero): the encoder does not round.
@@ -132,7 +134,8 @@ void FillSource(Player* player, const Conversion& c) {
   if (!c.source.is_float) return;
   for (uint64_t at = kSrc; at + c.source.bytes <= kImage; at += 3 * c.source.bytes) {
     double v = std::floor(random.Real(-300, 300)) + 0.5;
-    if (random.Below(4) == 0) v = std::ldexp(random.Real(-2, 2), static_cast<int>(random.Below(260)) - 140);
+    if (random.Below(4) == 0)
+      v = std::ldexp(random.Real(-2, 2), static_cast<int>(random.Below(260)) - 140);
     // A float just above, below or on the middle of two halves or bfloats.
     auto bits = static_cast<uint64_t>(FloatBitsOf(static_cast<float>(v)));
     if (c.source.bytes == 4 && random.Below(2) == 0) {

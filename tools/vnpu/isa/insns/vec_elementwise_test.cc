@@ -56,8 +56,8 @@ struct Strides {
   int64_t dst_blk, src0_blk, src1_blk, dst_rep, src0_rep, src1_rep;
 };
 const Strides kStrides[] = {
-    {1, 1, 1, 8, 8, 8},   {2, 1, 3, 17, 8, 25}, {1, 0, 1, 8, 1, 8},
-    {1, 1, 0, 8, 8, 1},   {1, 1, 1, 8, 8, 0},   {4, 2, 1, 40, 16, 9},
+    {1, 1, 1, 8, 8, 8}, {2, 1, 3, 17, 8, 25}, {1, 0, 1, 8, 1, 8},
+    {1, 1, 0, 8, 8, 1}, {1, 1, 1, 8, 8, 0},   {4, 2, 1, 40, 16, 9},
 };
 
 void CheckBinary(Player* player, const Case& c, const Strides& s, const LaneSet& lanes,
@@ -78,9 +78,9 @@ void CheckBinary(Player* player, const Case& c, const Strides& s, const LaneSet&
   player->Step(c.insn, c.format.type, dst.base, src0.base, src1.base, lanes.repeat, dst.blk,
                src0.blk, src1.blk, dst.rep, src0.rep, src1.rep);
   ASSERT_EQ(player->Run(), "");
-  ExpectImage(player, expected, c.format,
-              std::string(c.name) + "_" + c.format.name + " " + lanes.name +
-                  (in_place ? " in place" : ""));
+  ExpectImage(
+      player, expected, c.format,
+      std::string(c.name) + "_" + c.format.name + " " + lanes.name + (in_place ? " in place" : ""));
 }
 
 void CheckUnary(Player* player, const Case& c, const Strides& s, const LaneSet& lanes,
@@ -100,24 +100,32 @@ void CheckUnary(Player* player, const Case& c, const Strides& s, const LaneSet& 
     player->Step(c.insn, c.format.type, dst.base, src.base, scalar, lanes.repeat, dst.blk, src.blk,
                  dst.rep, src.rep);
   } else {
-    player->Step(c.insn, c.format.type, dst.base, src.base, lanes.repeat, dst.blk, src.blk,
-                 dst.rep, src.rep);
+    player->Step(c.insn, c.format.type, dst.base, src.base, lanes.repeat, dst.blk, src.blk, dst.rep,
+                 src.rep);
   }
   ASSERT_EQ(player->Run(), "");
   ExpectImage(player, expected, c.format,
               std::string(c.name) + "_" + c.format.name + " " + lanes.name);
 }
 
-double Max(double a, double b, double) { return std::isnan(a) || std::isnan(b) ? NAN : std::max(a, b); }
-double Min(double a, double b, double) { return std::isnan(a) || std::isnan(b) ? NAN : std::min(a, b); }
+double Max(double a, double b, double) {
+  return std::isnan(a) || std::isnan(b) ? NAN : std::max(a, b);
+}
+double Min(double a, double b, double) {
+  return std::isnan(a) || std::isnan(b) ? NAN : std::min(a, b);
+}
 
 std::vector<Case> BinaryCases() {
   std::vector<Case> cases;
   for (const Format& f : {kF16, kF32}) {
-    cases.push_back(Real(VNPU_INSN_vadd, "vadd", f, [](double a, double b, double) { return a + b; }));
-    cases.push_back(Real(VNPU_INSN_vsub, "vsub", f, [](double a, double b, double) { return a - b; }));
-    cases.push_back(Real(VNPU_INSN_vmul, "vmul", f, [](double a, double b, double) { return a * b; }));
-    cases.push_back(Real(VNPU_INSN_vdiv, "vdiv", f, [](double a, double b, double) { return a / b; }));
+    cases.push_back(
+        Real(VNPU_INSN_vadd, "vadd", f, [](double a, double b, double) { return a + b; }));
+    cases.push_back(
+        Real(VNPU_INSN_vsub, "vsub", f, [](double a, double b, double) { return a - b; }));
+    cases.push_back(
+        Real(VNPU_INSN_vmul, "vmul", f, [](double a, double b, double) { return a * b; }));
+    cases.push_back(
+        Real(VNPU_INSN_vdiv, "vdiv", f, [](double a, double b, double) { return a / b; }));
     cases.push_back(Real(VNPU_INSN_vmax, "vmax", f, Max));
     cases.push_back(Real(VNPU_INSN_vmin, "vmin", f, Min));
     cases.push_back(Real(VNPU_INSN_vaddrelu, "vaddrelu", f, [](double a, double b, double) {
@@ -128,15 +136,24 @@ std::vector<Case> BinaryCases() {
     }));
   }
   for (const Format& f : {kS16, kS32}) {
-    cases.push_back(Whole(VNPU_INSN_vadd, "vadd", f, [](int64_t a, int64_t b, int64_t) { return a + b; }, false));
-    cases.push_back(Whole(VNPU_INSN_vsub, "vsub", f, [](int64_t a, int64_t b, int64_t) { return a - b; }, false));
-    cases.push_back(Whole(VNPU_INSN_vmul, "vmul", f, [](int64_t a, int64_t b, int64_t) { return a * b; }, false));
-    cases.push_back(Whole(VNPU_INSN_vmax, "vmax", f, [](int64_t a, int64_t b, int64_t) { return std::max(a, b); }, false));
-    cases.push_back(Whole(VNPU_INSN_vmin, "vmin", f, [](int64_t a, int64_t b, int64_t) { return std::min(a, b); }, false));
+    cases.push_back(Whole(
+        VNPU_INSN_vadd, "vadd", f, [](int64_t a, int64_t b, int64_t) { return a + b; }, false));
+    cases.push_back(Whole(
+        VNPU_INSN_vsub, "vsub", f, [](int64_t a, int64_t b, int64_t) { return a - b; }, false));
+    cases.push_back(Whole(
+        VNPU_INSN_vmul, "vmul", f, [](int64_t a, int64_t b, int64_t) { return a * b; }, false));
+    cases.push_back(Whole(
+        VNPU_INSN_vmax, "vmax", f, [](int64_t a, int64_t b, int64_t) { return std::max(a, b); },
+        false));
+    cases.push_back(Whole(
+        VNPU_INSN_vmin, "vmin", f, [](int64_t a, int64_t b, int64_t) { return std::min(a, b); },
+        false));
   }
   for (const Format& f : {kU16, kS16}) {
-    cases.push_back(Whole(VNPU_INSN_vand, "vand", f, [](int64_t a, int64_t b, int64_t) { return a & b; }, false));
-    cases.push_back(Whole(VNPU_INSN_vor, "vor", f, [](int64_t a, int64_t b, int64_t) { return a | b; }, false));
+    cases.push_back(Whole(
+        VNPU_INSN_vand, "vand", f, [](int64_t a, int64_t b, int64_t) { return a & b; }, false));
+    cases.push_back(
+        Whole(VNPU_INSN_vor, "vor", f, [](int64_t a, int64_t b, int64_t) { return a | b; }, false));
   }
   return cases;
 }
@@ -156,8 +173,11 @@ TEST(VecBinary, IntegersSaturateWhenCtrlSaysSo) {
   Player player(CoreKind::kVector, kImage);
   for (const Format& f : {kS16, kS32}) {
     for (const Case& c :
-         {Whole(VNPU_INSN_vadd, "vadd", f, [](int64_t a, int64_t b, int64_t) { return a + b; }, true),
-          Whole(VNPU_INSN_vmul, "vmul", f, [](int64_t a, int64_t b, int64_t) { return a * b; }, true)}) {
+         {Whole(
+              VNPU_INSN_vadd, "vadd", f, [](int64_t a, int64_t b, int64_t) { return a + b; }, true),
+          Whole(
+              VNPU_INSN_vmul, "vmul", f, [](int64_t a, int64_t b, int64_t) { return a * b; },
+              true)}) {
       player.Step(VNPU_INSN_set_ctrl, 0, int64_t{1} << kKeep | int64_t{1} << kSaturate);
       CheckBinary(&player, c, kStrides[0], StandardLaneSets()[1], false);
     }
@@ -183,22 +203,25 @@ TEST(VecBinary, FusedFormsUseTheOldDestination) {
       // Products of halves are exact in float and double, so one rounding each
       // way; for floats the product is rounded before the sum.
       const Case mla16 = Real(VNPU_INSN_vmla, "vmla", kF16, [](double a, double b, double d) {
-        return static_cast<double>(static_cast<float>(static_cast<float>(a * b) + static_cast<float>(d)));
+        return static_cast<double>(
+            static_cast<float>(static_cast<float>(a * b) + static_cast<float>(d)));
       });
-      const Case mla32{VNPU_INSN_vmla, "vmla", kF32, [](uint64_t a, uint64_t b, uint64_t d) -> uint64_t {
-        volatile float product = FloatOf(a) * FloatOf(b);
-        return FloatBitsOf(product + FloatOf(d));
-      }};
-      const Case madd32{VNPU_INSN_vmadd, "vmadd", kF32, [](uint64_t a, uint64_t b, uint64_t d) -> uint64_t {
-        volatile float product = FloatOf(a) * FloatOf(d);
-        return FloatBitsOf(product + FloatOf(b));
-      }};
+      const Case mla32{VNPU_INSN_vmla, "vmla", kF32,
+                       [](uint64_t a, uint64_t b, uint64_t d) -> uint64_t {
+                         volatile float product = FloatOf(a) * FloatOf(b);
+                         return FloatBitsOf(product + FloatOf(d));
+                       }};
+      const Case madd32{VNPU_INSN_vmadd, "vmadd", kF32,
+                        [](uint64_t a, uint64_t b, uint64_t d) -> uint64_t {
+                          volatile float product = FloatOf(a) * FloatOf(d);
+                          return FloatBitsOf(product + FloatOf(b));
+                        }};
       const Case maddrelu32{VNPU_INSN_vmaddrelu, "vmaddrelu", kF32,
                             [](uint64_t a, uint64_t b, uint64_t d) -> uint64_t {
-        volatile float product = FloatOf(a) * FloatOf(d);
-        const float v = product + FloatOf(b);
-        return v != v ? FloatBitsOf(v) : FloatBitsOf(v > 0 ? v : 0.0f);
-      }};
+                              volatile float product = FloatOf(a) * FloatOf(d);
+                              const float v = product + FloatOf(b);
+                              return v != v ? FloatBitsOf(v) : FloatBitsOf(v > 0 ? v : 0.0f);
+                            }};
       for (const Case& c : {mla16, mla32, madd32, maddrelu32}) {
         CheckBinary(&player, c, s, lanes, false);
       }
@@ -210,18 +233,25 @@ TEST(VecUnary, MatchesScalarLoopOverStridesMasksAndTypes) {
   Player player(CoreKind::kVector, kImage);
   std::vector<Case> cases;
   for (const Format& f : {kF16, kF32}) {
-    cases.push_back(Real(VNPU_INSN_vabs, "vabs", f, [](double a, double, double) { return std::fabs(a); }));
+    cases.push_back(
+        Real(VNPU_INSN_vabs, "vabs", f, [](double a, double, double) { return std::fabs(a); }));
     cases.push_back(Real(VNPU_INSN_vrelu, "vrelu", f, [](double a, double, double) {
       return std::isnan(a) ? a : a > 0 ? a : 0.0;
     }));
-    cases.push_back(Real(VNPU_INSN_vsqrt, "vsqrt", f, [](double a, double, double) { return std::sqrt(a); }));
+    cases.push_back(
+        Real(VNPU_INSN_vsqrt, "vsqrt", f, [](double a, double, double) { return std::sqrt(a); }));
   }
   for (const Format& f : {kS16, kS32}) {
-    cases.push_back(Whole(VNPU_INSN_vabs, "vabs", f, [](int64_t a, int64_t, int64_t) { return a < 0 ? -a : a; }, false));
-    cases.push_back(Whole(VNPU_INSN_vrelu, "vrelu", f, [](int64_t a, int64_t, int64_t) { return a < 0 ? 0 : a; }, false));
+    cases.push_back(Whole(
+        VNPU_INSN_vabs, "vabs", f, [](int64_t a, int64_t, int64_t) { return a < 0 ? -a : a; },
+        false));
+    cases.push_back(Whole(
+        VNPU_INSN_vrelu, "vrelu", f, [](int64_t a, int64_t, int64_t) { return a < 0 ? 0 : a; },
+        false));
   }
   for (const Format& f : {kU16, kS16}) {
-    cases.push_back(Whole(VNPU_INSN_vnot, "vnot", f, [](int64_t a, int64_t, int64_t) { return ~a; }, false));
+    cases.push_back(
+        Whole(VNPU_INSN_vnot, "vnot", f, [](int64_t a, int64_t, int64_t) { return ~a; }, false));
   }
   for (const Case& c : cases) {
     for (const Strides& s : kStrides) {
@@ -236,29 +266,49 @@ TEST(VecScalar, MatchesScalarLoopOverStridesMasksAndTypes) {
   for (const Format& f : {kF16, kF32}) {
     for (double v : {1.5, -0.75, 1000.0}) {
       const uint64_t bits = f.bytes == 2 ? HalfBits(v) : FloatBitsOf(static_cast<float>(v));
-      cases.push_back({Real(VNPU_INSN_vadds, "vadds", f, [](double a, double b, double) { return a + b; }), bits});
-      cases.push_back({Real(VNPU_INSN_vmuls, "vmuls", f, [](double a, double b, double) { return a * b; }), bits});
+      cases.push_back(
+          {Real(VNPU_INSN_vadds, "vadds", f, [](double a, double b, double) { return a + b; }),
+           bits});
+      cases.push_back(
+          {Real(VNPU_INSN_vmuls, "vmuls", f, [](double a, double b, double) { return a * b; }),
+           bits});
       cases.push_back({Real(VNPU_INSN_vmaxs, "vmaxs", f, Max), bits});
       cases.push_back({Real(VNPU_INSN_vmins, "vmins", f, Min), bits});
-      cases.push_back({Real(VNPU_INSN_vlrelu, "vlrelu", f, [](double a, double b, double) {
-        return a >= 0 || std::isnan(a) ? a : a * b;
-      }), bits});
+      cases.push_back(
+          {Real(VNPU_INSN_vlrelu, "vlrelu", f,
+                [](double a, double b, double) { return a >= 0 || std::isnan(a) ? a : a * b; }),
+           bits});
     }
   }
-  cases.push_back({Case{VNPU_INSN_vaxpy, "vaxpy", kF32, [](uint64_t a, uint64_t b, uint64_t d) -> uint64_t {
-    volatile float product = FloatOf(a) * FloatOf(b);
-    return FloatBitsOf(product + FloatOf(d));
-  }}, FloatBitsOf(2.7f)});
+  cases.push_back({Case{VNPU_INSN_vaxpy, "vaxpy", kF32,
+                        [](uint64_t a, uint64_t b, uint64_t d) -> uint64_t {
+                          volatile float product = FloatOf(a) * FloatOf(b);
+                          return FloatBitsOf(product + FloatOf(d));
+                        }},
+                   FloatBitsOf(2.7f)});
   for (const Format& f : {kS16, kS32}) {
     const uint64_t bits = f.bytes == 2 ? 0xff9c : 0xffffff9c;  // -100
-    cases.push_back({Whole(VNPU_INSN_vadds, "vadds", f, [](int64_t a, int64_t b, int64_t) { return a + b; }, false), bits});
-    cases.push_back({Whole(VNPU_INSN_vmuls, "vmuls", f, [](int64_t a, int64_t b, int64_t) { return a * b; }, false), bits});
-    cases.push_back({Whole(VNPU_INSN_vmaxs, "vmaxs", f, [](int64_t a, int64_t b, int64_t) { return std::max(a, b); }, false), bits});
-    cases.push_back({Whole(VNPU_INSN_vmins, "vmins", f, [](int64_t a, int64_t b, int64_t) { return std::min(a, b); }, false), bits});
+    cases.push_back({Whole(
+                         VNPU_INSN_vadds, "vadds", f,
+                         [](int64_t a, int64_t b, int64_t) { return a + b; }, false),
+                     bits});
+    cases.push_back({Whole(
+                         VNPU_INSN_vmuls, "vmuls", f,
+                         [](int64_t a, int64_t b, int64_t) { return a * b; }, false),
+                     bits});
+    cases.push_back({Whole(
+                         VNPU_INSN_vmaxs, "vmaxs", f,
+                         [](int64_t a, int64_t b, int64_t) { return std::max(a, b); }, false),
+                     bits});
+    cases.push_back({Whole(
+                         VNPU_INSN_vmins, "vmins", f,
+                         [](int64_t a, int64_t b, int64_t) { return std::min(a, b); }, false),
+                     bits});
   }
   for (const auto& [c, scalar] : cases) {
     for (const Strides& s : {kStrides[0], kStrides[1], kStrides[2]}) {
-      for (const LaneSet& lanes : StandardLaneSets()) CheckUnary(&player, c, s, lanes, true, scalar);
+      for (const LaneSet& lanes : StandardLaneSets())
+        CheckUnary(&player, c, s, lanes, true, scalar);
     }
   }
 }
@@ -278,13 +328,13 @@ TEST(VecShift, MatchesScalarLoop) {
           const int64_t v = is_signed ? static_cast<int64_t>(raw << (64 - bits)) >> (64 - bits)
                                       : static_cast<int64_t>(raw);
           const int64_t half = mode == 2 && distance > 0 ? int64_t{1} << (distance - 1) : 0;
-          const uint64_t out = mode == 0 ? raw << distance
-                                         : static_cast<uint64_t>((v + half) >> distance);
+          const uint64_t out =
+              mode == 0 ? raw << distance : static_cast<uint64_t>((v + half) >> distance);
           std::memcpy(&expected[kDst + i * f.bytes], &out, f.bytes);
         }
         player.FullMask();
-        player.Step(mode == 0 ? VNPU_INSN_vshl : VNPU_INSN_vshr, f.type, kDst, kSrc0, distance, 2, 1,
-                    1, 8, 8, mode == 2 ? 1 : 0);
+        player.Step(mode == 0 ? VNPU_INSN_vshl : VNPU_INSN_vshr, f.type, kDst, kSrc0, distance, 2,
+                    1, 1, 8, 8, mode == 2 ? 1 : 0);
         ASSERT_EQ(player.Run(), "");
         ExpectImage(&player, expected, f, std::string("shift ") + f.name);
       }

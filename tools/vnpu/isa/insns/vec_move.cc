@@ -146,14 +146,15 @@ void GatherMask(Exec& x) {
   for (uint64_t r = 0; r < repeats; ++r) {
     const auto row = static_cast<int64_t>(r);
     for (uint64_t e = 0; e < lanes; ++e) {
-      const bool keep = bits != nullptr ? (bits[row * bits_repeat + static_cast<int64_t>(e / 8)] >>
-                                               (e % 8) &
-                                           1) != 0
-                                        : PatternKeeps(pattern, e);
+      const bool keep =
+          bits != nullptr
+              ? (bits[row * bits_repeat + static_cast<int64_t>(e / 8)] >> (e % 8) & 1) != 0
+              : PatternKeeps(pattern, e);
       if (!keep) continue;
       T value;
-      std::memcpy(&value, src + row * repeat + static_cast<int64_t>(e / kPerBlock) * block +
-                              static_cast<int64_t>(e % kPerBlock * sizeof(T)),
+      std::memcpy(&value,
+                  src + row * repeat + static_cast<int64_t>(e / kPerBlock) * block +
+                      static_cast<int64_t>(e % kPerBlock * sizeof(T)),
                   sizeof(T));
       kept.push_back(value);
     }
@@ -177,9 +178,7 @@ void VecBroadcastBlock(Exec& x) {
   ElementBytes(x.type()) == 4 ? BroadcastBlock<uint32_t>(x) : BroadcastBlock<uint16_t>(x);
 }
 
-void VecGather(Exec& x) {
-  ElementBytes(x.type()) == 4 ? Gather<uint32_t>(x) : Gather<uint16_t>(x);
-}
+void VecGather(Exec& x) { ElementBytes(x.type()) == 4 ? Gather<uint32_t>(x) : Gather<uint16_t>(x); }
 
 void VecGatherBlock(Exec& x) {
   const uint64_t repeats = x.u(5);

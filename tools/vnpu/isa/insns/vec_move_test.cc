@@ -68,8 +68,9 @@ TEST(VecBroadcastBlock, EachElementFillsADatablock) {
         std::vector<uint8_t> expected = Snapshot(&player);
         for (int64_t i = 0; i < repeat * 8; ++i) {
           for (int e = 0; e < 32 / f.bytes; ++e) {
-            std::memcpy(&expected[dst.base + i / 8 * dst.rep * 32 + i % 8 * dst.blk * 32 + e * f.bytes],
-                        &expected[kSrc + i * f.bytes], f.bytes);
+            std::memcpy(
+                &expected[dst.base + i / 8 * dst.rep * 32 + i % 8 * dst.blk * 32 + e * f.bytes],
+                &expected[kSrc + i * f.bytes], f.bytes);
           }
         }
         player.Mask(0, 1);  // has no effect
@@ -94,7 +95,8 @@ TEST(VecGather, ElementsAtByteOffsets) {
       const int per_repeat = 256 / f.bytes;
       ForEachLane(lanes, per_repeat, [&](int64_t r, int e) {
         const uint64_t offset = GetBits(&expected[kAux + (r * per_repeat + e) * 4], 4);
-        std::memcpy(&expected[kDst + r * 9 * 32 + e * f.bytes], &expected[kSrc + 64 + offset], f.bytes);
+        std::memcpy(&expected[kDst + r * 9 * 32 + e * f.bytes], &expected[kSrc + 64 + offset],
+                    f.bytes);
       });
       SetLanes(&player, lanes);
       player.Step(VNPU_INSN_vgather, f.type, kDst, kAux, kSrc + 64, 9, lanes.repeat);
@@ -108,7 +110,8 @@ TEST(VecGatherBlock, DatablocksAtByteOffsets) {
   Player player(CoreKind::kVector, kImage);
   FillImage(&player, kU16, 9);
   Random random(2);
-  for (int i = 0; i < 24; ++i) player.Put(kAux + i * 4, static_cast<uint32_t>(random.Below(500) * 32));
+  for (int i = 0; i < 24; ++i)
+    player.Put(kAux + i * 4, static_cast<uint32_t>(random.Below(500) * 32));
   std::vector<uint8_t> expected = Snapshot(&player);
   for (int i = 0; i < 24; ++i) {
     const uint64_t offset = GetBits(&expected[kAux + i * 4], 4);
@@ -224,7 +227,8 @@ TEST(VecSort, ThirtyTwoPairsPerRepeatDescendingAndStable) {
       std::vector<Pair> pairs(32);
       for (int i = 0; i < 32; ++i) {
         // Coarse scores, so that some are equal.
-        const double v = std::floor(Score(f, GetBits(&expected[kSrc + (r * 32 + i) * f.bytes], f.bytes)) * 4);
+        const double v =
+            std::floor(Score(f, GetBits(&expected[kSrc + (r * 32 + i) * f.bytes], f.bytes)) * 4);
         pairs[i].score = f.bytes == 2 ? HalfBits(v) : FloatBitsOf(static_cast<float>(v));
         pairs[i].index = static_cast<uint32_t>(1000 * r + i);
         std::memcpy(&expected[kSrc + (r * 32 + i) * f.bytes], &pairs[i].score, f.bytes);
@@ -234,7 +238,8 @@ TEST(VecSort, ThirtyTwoPairsPerRepeatDescendingAndStable) {
         const float x = Score(f, a.score), y = Score(f, b.score);
         return x != y ? x > y : a.index < b.index;
       });
-      std::memcpy(player.image() + kSrc + r * 32 * f.bytes, &expected[kSrc + r * 32 * f.bytes], 32 * f.bytes);
+      std::memcpy(player.image() + kSrc + r * 32 * f.bytes, &expected[kSrc + r * 32 * f.bytes],
+                  32 * f.bytes);
       std::memcpy(player.image() + kAux + r * 128, &expected[kAux + r * 128], 128);
       std::memcpy(&expected[kDst + r * 256], pairs.data(), 256);
     }
@@ -253,12 +258,15 @@ TEST(VecSort, MergesDescendingLists) {
     Random random(3);
     for (int list = 0; list < 4; ++list) {
       std::vector<Pair> pairs(lengths[list]);
-      for (Pair& p : pairs) p = {FloatBitsOf(static_cast<float>(random.Real(-5, 5))), static_cast<uint32_t>(list)};
-      std::sort(pairs.begin(), pairs.end(), [](const Pair& a, const Pair& b) { return FloatOf(a.score) > FloatOf(b.score); });
+      for (Pair& p : pairs)
+        p = {FloatBitsOf(static_cast<float>(random.Real(-5, 5))), static_cast<uint32_t>(list)};
+      std::sort(pairs.begin(), pairs.end(),
+                [](const Pair& a, const Pair& b) { return FloatOf(a.score) > FloatOf(b.score); });
       for (size_t i = 0; i < pairs.size(); ++i) player.Put(kSrc + list * 1024 + i * 8, pairs[i]);
       all.insert(all.end(), pairs.begin(), pairs.end());
     }
-    std::sort(all.begin(), all.end(), [](const Pair& a, const Pair& b) { return FloatOf(a.score) > FloatOf(b.score); });
+    std::sort(all.begin(), all.end(),
+              [](const Pair& a, const Pair& b) { return FloatOf(a.score) > FloatOf(b.score); });
     uint64_t used[4] = {};
     if (stop) {
       size_t end = 0;

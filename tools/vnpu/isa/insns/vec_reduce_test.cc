@@ -11,7 +11,8 @@ constexpr uint64_t kImage = 96 * 1024;
 constexpr int64_t kDst = 0, kSrc = 32 * 1024;
 
 double ValueOf(const Format& f, uint64_t bits) {
-  return f.bytes == 2 ? HalfValue(static_cast<uint16_t>(bits)) : FloatOf(static_cast<uint32_t>(bits));
+  return f.bytes == 2 ? HalfValue(static_cast<uint16_t>(bits))
+                      : FloatOf(static_cast<uint32_t>(bits));
 }
 
 // The lanes of one repeat that compute, in order.
@@ -131,7 +132,8 @@ TEST(VecReduceAdd, SumsAsATreeOfNeighbours) {
             ++r;
           }
           SetLanes(&player, lanes);
-          player.Step(VNPU_INSN_vcadd, f.type, kDst, src.base, lanes.repeat, 2, src.blk, src.rep, 0);
+          player.Step(VNPU_INSN_vcadd, f.type, kDst, src.base, lanes.repeat, 2, src.blk, src.rep,
+                      0);
           ASSERT_EQ(player.Run(), "");
           ExpectImage(&player, expected, f, std::string("vcadd ") + f.name + lanes.name);
         }
@@ -169,7 +171,8 @@ TEST(VecReduceBlock, EightResultsPerRepeat) {
               uint64_t result = 0;
               bool any = insn == VNPU_INSN_vcgadd;
               if (any) {
-                result = TreeSum(f, {bits.begin() + b * per_block, bits.begin() + (b + 1) * per_block});
+                result =
+                    TreeSum(f, {bits.begin() + b * per_block, bits.begin() + (b + 1) * per_block});
               } else {
                 double best = 0;
                 for (int e : active) {
@@ -182,7 +185,8 @@ TEST(VecReduceBlock, EightResultsPerRepeat) {
                   any = true;
                 }
               }
-              if (any) std::memcpy(&expected[kDst + r * 2 * 8 * f.bytes + b * f.bytes], &result, f.bytes);
+              if (any)
+                std::memcpy(&expected[kDst + r * 2 * 8 * f.bytes + b * f.bytes], &result, f.bytes);
             }
             ++r;
           }

@@ -104,7 +104,8 @@ struct Operand {
 // Fills the image with values of a format: mostly ordinary, some special.
 inline void FillImage(Player* player, const Format& format, uint64_t seed, double low = -8.0,
                       double high = 8.0, bool special = true) {
-  static const uint16_t kHalves[] = {0x0000, 0x8000, 0x7c00, 0xfc00, 0x0001, 0x83ff, 0x7bff, 0x7e00};
+  static const uint16_t kHalves[] = {0x0000, 0x8000, 0x7c00, 0xfc00,
+                                     0x0001, 0x83ff, 0x7bff, 0x7e00};
   static const uint32_t kFloats[] = {0x00000000, 0x80000000, 0x7f800000, 0xff800000,
                                      0x00000001, 0x807fffff, 0x7f7fffff, 0x7fc00000};
   Random random(seed);
@@ -132,8 +133,8 @@ inline std::vector<uint8_t> Snapshot(Player* player) {
 
 // The image must equal `expected`, read as elements of `format`; any nan equals
 // any other.
-inline void ExpectImage(Player* player, const std::vector<uint8_t>& expected,
-                        const Format& format, const std::string& what) {
+inline void ExpectImage(Player* player, const std::vector<uint8_t>& expected, const Format& format,
+                        const std::string& what) {
   int shown = 0;
   for (uint64_t at = 0; at < expected.size(); at += format.bytes) {
     const uint64_t want = GetBits(expected.data() + at, format.bytes);

@@ -80,8 +80,8 @@ void VecMergeSort(Exec& x) {
     int best = -1;
     for (int i = 0; i < 4; ++i) {
       if (used[i] == lists[i].size()) continue;
-      if (best < 0 || Score(half, lists[i][used[i]].score) >
-                          Score(half, lists[best][used[best]].score)) {
+      if (best < 0 ||
+          Score(half, lists[i][used[i]].score) > Score(half, lists[best][used[best]].score)) {
         best = i;
       }
     }

@@ -116,13 +116,14 @@ void Shift(Exec& x) {
   constexpr int64_t kBits = sizeof(typename Lane::Bits) * 8;
   const int64_t distance = x.arg(2);
   if (distance < 0 || distance > kBits) {
-    x.Fail("argument out of range", "distance = " + std::to_string(distance) + ", allowed 0.." +
-                                        std::to_string(kBits));
+    x.Fail("argument out of range",
+           "distance = " + std::to_string(distance) + ", allowed 0.." + std::to_string(kBits));
   }
   if (x.insn() == VNPU_INSN_vshl) {
     using Bits = typename Lane::Bits;
-    return Unary<Lane, Lane>(x, 3, VNPU_FN(static_cast<int64_t>(static_cast<Bits>(
-                                       static_cast<uint64_t>(a) << distance))));
+    return Unary<Lane, Lane>(
+        x, 3,
+        VNPU_FN(static_cast<int64_t>(static_cast<Bits>(static_cast<uint64_t>(a) << distance))));
   }
   const int64_t half = x.arg(8) != 0 && distance > 0 ? int64_t{1} << (distance - 1) : 0;
   return Unary<Lane, Lane>(x, 3, VNPU_FN((a + half) >> distance));
