@@ -79,8 +79,8 @@ void Core::Begin(Launch* launch, Block* block, uint32_t block_idx) {
   for (int f = 0; f < static_cast<int>(kCrossCoreFlags); ++f) {
     barriers_taken_[f] = launch->BarriersDone(is_aic(), f);
   }
-  gm_hit_ = Allocation{};
-  gm_generation_ = 0;
+  for (Allocation& hit : gm_hits_) hit = Allocation{};
+  gm_generation_ = launch->gm().generation();
   blocked_on_ = nullptr;
   last_issued_ = Instruction{};
   faults_.clear();
@@ -288,20 +288,23 @@ void Core::Observe(const Instruction& in, const Access& access) {
 void Core::CheckGm(const Instruction& in, int operand, uint64_t begin, uint64_t end, bool write) {
   const GlobalMemory& gm = launch_->gm();
   const uint64_t generation = gm.generation();
-  if (generation != gm_generation_ || begin < gm_hit_.begin || end > gm_hit_.end()) {
+  if (generation != gm_generation_) {
     gm_generation_ = generation;
-    Allocation found;
-    if (!gm.Find(begin, &found) || end > found.end()) {
-      gm_hit_ = Allocation{};
-      const InsnRow& row = RowOf(in.insn);
-      const uint64_t bytes = end - begin;
-      Fail(FaultKind::kException, &in,
-           "out of bounds: " + std::string(row.name) + (write ? " writes " : " reads ") +
-               std::to_string(bytes) + " bytes of GM at " + gm.Describe(begin) + " (operand " +
-               row.args[operand].name + ")");
-    }
-    gm_hit_ = found;
+    for (Allocation& hit : gm_hits_) hit = Allocation{};
   }
+  for (const Allocation& hit : gm_hits_) {
+    if (begin >= hit.begin && end <= hit.end()) return;
+  }
+  Allocation found;
+  if (!gm.Find(begin, &found) || end > found.end()) {
+    const InsnRow& row = RowOf(in.insn);
+    Fail(FaultKind::kException, &in,
+         "out of bounds: " + std::string(row.name) + (write ? " writes " : " reads ") +
+             std::to_string(end - begin) + " bytes of GM at " + gm.Describe(begin) + " (operand " +
+             row.args[operand].name + ")");
+  }
+  gm_hits_[gm_next_hit_] = found;
+  gm_next_hit_ = (gm_next_hit_ + 1) % kGmHits;
 }
 
 }  // namespace vnpu

@@ -156,7 +156,10 @@ class Core {
   uint8_t counters_[kCrossCoreFlags];
   uint32_t barriers_taken_[kCrossCoreFlags];
 
-  Allocation gm_hit_;  // last allocation used
+  // Allocations used lately: a kernel moves between a handful of tensors.
+  static constexpr int kGmHits = 4;
+  Allocation gm_hits_[kGmHits];
+  int gm_next_hit_ = 0;
   uint64_t gm_generation_ = 0;
 
   const Instruction* blocked_on_ = nullptr;  // of the suspended scalar program

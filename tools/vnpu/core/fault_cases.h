@@ -35,6 +35,7 @@ enum class FaultCase : unsigned {
   kL0cMisaligned,
   kL0aBounds,
   kSrcStride,
+  kLateTrap,
   kEndlessScalar,
   kEndlessPolls,
   kEndlessIssues,

@@ -387,6 +387,24 @@ TEST_F(FaultTest, RowPitchBeyondSixteenBits) {
 )");
 }
 
+TEST_F(FaultTest, LowestBlockAndCoreIsReported) {
+  for (uint32_t threads : {1u, 2u, 4u}) {
+    DeviceConfig config;
+    config.host_threads = threads;
+    device_ = std::make_unique<Device>(config);
+    gm_ = device_->Allocate(4096);
+    for (int round = 0; round < 5; ++round) {
+      const LaunchResult result = Run(FaultCase::kLateTrap, 12);
+      EXPECT_EQ(result.fault, FaultKind::kTrap);
+      EXPECT_EQ(result.text, Expand(R"(trap: the kernel called trap()
+  kernel fault_cases_0, block 0 of 12, AIV1, pipe S, instruction 27
+  trap()
+{LateTrap}
+)"));
+    }
+  }
+}
+
 TEST_F(FaultTest, EndlessProgramsRunOutOfTime) {
   DeviceConfig config;
   config.host_threads = 2;

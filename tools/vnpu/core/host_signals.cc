@@ -27,28 +27,32 @@ uint64_t ProgramCounter(void* context) {
 #endif
 }
 
-void Handle(int number, siginfo_t* info, void* context) {
-  Core* core = CurrentCore();
-  if (number == kInterruptSignal && (core == nullptr || core->in_runtime())) {
-    // The runtime looks for the end of time itself; others may use this signal.
-    if ((previous[number].sa_flags & SA_SIGINFO) != 0) {
-      previous[number].sa_sigaction(number, info, context);
-    } else if (previous[number].sa_handler != SIG_DFL && previous[number].sa_handler != SIG_IGN) {
-      previous[number].sa_handler(number);
-    }
+// What handled the signal before. A handler installed after ours may call us in
+// turn: the second time round the default ends the process.
+void Chain(int number, siginfo_t* info, void* context) {
+  static thread_local volatile sig_atomic_t chaining = 0;
+  const struct sigaction& before = previous[number];
+  if (chaining != 0) {
+    signal(number, SIG_DFL);
     return;
   }
-  if (core != nullptr) core->LeaveOnSignal(number, info->si_addr, ProgramCounter(context));
-  const struct sigaction& before = previous[number];
+  chaining = 1;
   if ((before.sa_flags & SA_SIGINFO) != 0 && before.sa_sigaction != nullptr) {
     before.sa_sigaction(number, info, context);
-  } else if (before.sa_handler == SIG_IGN) {
-    return;
-  } else if (before.sa_handler != SIG_DFL && before.sa_handler != nullptr) {
+  } else if (before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN) {
     before.sa_handler(number);
-  } else {
+  } else if (before.sa_handler == SIG_DFL && number != kInterruptSignal) {
     signal(number, SIG_DFL);  // the instruction runs again and ends the process
   }
+  chaining = 0;
+}
+
+void Handle(int number, siginfo_t* info, void* context) {
+  Core* core = CurrentCore();
+  // In the runtime, the end of time is noticed without a signal.
+  const bool ours = core != nullptr && (number != kInterruptSignal || !core->in_runtime());
+  if (ours) core->LeaveOnSignal(number, info->si_addr, ProgramCounter(context));
+  Chain(number, info, context);
 }
 
 }  // namespace

@@ -18,13 +18,13 @@ struct Width {
 };
 const Width kWidths[] = {{kS8, 1}, {kF16, 2}, {kF32, 4}};
 
-class LoadTest : public testing::TestWithParam<Width> {
+class LoadFixture {
  protected:
-  LoadTest() : player_(CoreKind::kCube, kImage) {
+  explicit LoadFixture(const Width& width) : width_(width), player_(CoreKind::kCube, kImage) {
     out_ = static_cast<uint8_t*>(player_.device().Allocate(64 * 1024));
   }
   void FillL1() {
-    const Width w = GetParam();
+    const Width w = width_;
     Random random(5);
     for (int64_t at = 0; at < kIdentity; at += w.bytes)
       Put(at, static_cast<double>(random.Below(200)) - 100);
@@ -33,21 +33,21 @@ class LoadTest : public testing::TestWithParam<Width> {
     for (int i = 0; i < w.c0(); ++i) Put(kIdentity + i / 16 * 512 + i % 16 * 32 + i * w.bytes, 1);
   }
   void Put(int64_t at, double v) {
-    const Width w = GetParam();
+    const Width w = width_;
     const uint64_t bits = w.bytes == 1   ? static_cast<uint8_t>(static_cast<int8_t>(v))
                           : w.bytes == 2 ? HalfBits(v)
                                          : FloatBitsOf(static_cast<float>(v));
     std::memcpy(player_.image() + at, &bits, w.bytes);
   }
   double Value(int64_t at) {
-    const uint64_t bits = GetBits(player_.image() + at, GetParam().bytes);
-    return GetParam().bytes == 1   ? static_cast<int8_t>(bits)
-           : GetParam().bytes == 2 ? HalfValue(static_cast<uint16_t>(bits))
-                                   : FloatOf(static_cast<uint32_t>(bits));
+    const uint64_t bits = GetBits(player_.image() + at, width_.bytes);
+    return width_.bytes == 1   ? static_cast<int8_t>(bits)
+           : width_.bytes == 2 ? HalfValue(static_cast<uint16_t>(bits))
+                               : FloatOf(static_cast<uint32_t>(bits));
   }
   // Queues steps that store fractal `index` of L0B or L0A as slot `slot`.
   void ReadFractal(bool in_b, int64_t offset, int slot) {
-    const Width w = GetParam();
+    const Width w = width_;
     const int c0 = w.c0();
     const uint32_t type = w.format.type;
     if (in_b) {
@@ -63,19 +63,29 @@ class LoadTest : public testing::TestWithParam<Width> {
   }
   // Element (row of the fractal, column) of what slot `slot` held.
   double Fractal(bool in_b, int slot, int row, int column) {
-    const int c0 = GetParam().c0();
+    const int c0 = width_.c0();
     const int64_t index = in_b ? column * 16 + row : row * c0 + column;
     const auto bits = static_cast<uint32_t>(GetBits(out_ + slot * 2048 + index * 4, 4));
-    return GetParam().bytes == 1 ? static_cast<int32_t>(bits) : FloatOf(bits);
+    return width_.bytes == 1 ? static_cast<int32_t>(bits) : FloatOf(bits);
   }
   void LoadIdentity(bool into_a) {
-    player_.Step(into_a ? VNPU_INSN_load_cbuf_to_ca : VNPU_INSN_load_cbuf_to_cb,
-                 GetParam().format.type, kScratchL0, kIdentity, 0, 2, 1, 0, 0, 0, 0);
+    player_.Step(into_a ? VNPU_INSN_load_cbuf_to_ca : VNPU_INSN_load_cbuf_to_cb, width_.format.type,
+                 kScratchL0, kIdentity, 0, 2, 1, 0, 0, 0, 0);
     player_.Step(VNPU_INSN_set_nd_para, 0, 1);
   }
 
+  const Width width_;
   Player player_;
   uint8_t* out_;
+};
+
+class LoadTest : public testing::TestWithParam<Width>, protected LoadFixture {
+ protected:
+  LoadTest() : LoadFixture(GetParam()) {}
+};
+class HalfLoadTest : public testing::Test, protected LoadFixture {
+ protected:
+  HalfLoadTest() : LoadFixture(kWidths[1]) {}
 };
 
 struct Load {
@@ -175,6 +185,26 @@ TEST_P(LoadTest, PlainLoadTransposesHalvesOnly) {
 
 INSTANTIATE_TEST_SUITE_P(Widths, LoadTest, testing::ValuesIn(kWidths),
                          [](const auto& param) { return std::string(param.param.format.name); });
+
+// Fills of L0A and L0B, read through an identity like loads.
+TEST_F(HalfLoadTest, FillsL0) {
+  for (const bool in_b : {false, true}) {
+    FillL1();
+    LoadIdentity(in_b);
+    // Two repeats of two fractals, one fractal apart.
+    player_.Step(in_b ? VNPU_INSN_create_cb_matrix : VNPU_INSN_create_ca_matrix, VNPU_T_f16, 512,
+                 2 | 2 << 16 | int64_t{1} << 32, HalfBits(-2.5));
+    const int64_t fractals[] = {0, 1, 3, 4};
+    for (int i = 0; i < 4; ++i) ReadFractal(in_b, 512 + fractals[i] * 512, i);
+    ReadFractal(in_b, 512 + 2 * 512, 4);
+    ASSERT_EQ(player_.Run(), "");
+    for (int i = 0; i < 4; ++i) {
+      for (int e = 0; e < 256; ++e) ASSERT_EQ(Fractal(in_b, i, e / 16, e % 16), -2.5) << i;
+    }
+    // The gap keeps the poison.
+    for (int e = 0; e < 256; ++e) ASSERT_TRUE(std::isnan(Fractal(in_b, 4, e / 16, e % 16)));
+  }
+}
 
 // Fills: repeats of `blocks` blocks with gaps, read back from L1.
 TEST(CreateMatrix, FillsL1) {

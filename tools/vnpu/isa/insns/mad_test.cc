@@ -195,6 +195,24 @@ TEST_P(MadTest, ZeroSizesDoNothing) {
 INSTANTIATE_TEST_SUITE_P(Types, MadTest, testing::Values(kF16, kBf16, kF32, kS8),
                          [](const auto& param) { return std::string(param.param.name); });
 
+// The bias table: halves widened on the way, and an address other than 0.
+TEST(Mad, BiasFromHalvesAtAnAddress) {
+  Player player(CoreKind::kCube, kImage);
+  auto* out = static_cast<uint8_t*>(player.device().Allocate(4096));
+  for (int i = 0; i < 32; ++i) player.Put(kBias + i * 2, HalfBits(i * 0.5 - 3));
+  player.Step(VNPU_INSN_create_ca_matrix, VNPU_T_f16, 0, 1 | 1 << 16, HalfBits(1));
+  player.Step(VNPU_INSN_create_cb_matrix, VNPU_T_f16, 0, 1 | 1 << 16, HalfBits(0.25));
+  player.Step(VNPU_INSN_copy_cbuf_to_bt, 0, 128, kBias, 1, 1, 1, 0, 0);  // 32 floats from byte 128
+  player.Step(VNPU_INSN_set_nd_para, 0, 1);
+  player.Step(VNPU_INSN_mad_bias, VNPU_T_f16, 0, 0, 0, 16, 16, 16, 0, 0, 1, 0, 128 + 64);
+  player.Step(VNPU_INSN_copy_matrix_cc_to_gm, VNPU_T_f32, reinterpret_cast<int64_t>(out), 0, 0, 16,
+              16, 16, 16, 0, 0, 0, 0, kNz2nd);
+  ASSERT_EQ(player.Run(), "");
+  for (int i = 0; i < 256; ++i) {
+    EXPECT_EQ(FloatOf(GetBits(out + i * 4, 4)), static_cast<float>((16 + i % 16) * 0.5 - 3 + 4));
+  }
+}
+
 // kDirectionAlign: row groups of a float A lie whole pairs of fractals apart.
 TEST(Mad, FloatRowGroupsOfPairs) {
   Player player(CoreKind::kCube, kImage);

@@ -222,7 +222,15 @@ TEST(VecBinary, FusedFormsUseTheOldDestination) {
                               const float v = product + FloatOf(b);
                               return v != v ? FloatBitsOf(v) : FloatBitsOf(v > 0 ? v : 0.0f);
                             }};
-      for (const Case& c : {mla16, mla32, madd32, maddrelu32}) {
+      const Case madd16 = Real(VNPU_INSN_vmadd, "vmadd", kF16, [](double a, double b, double d) {
+        return static_cast<double>(static_cast<float>(a * d) + static_cast<float>(b));
+      });
+      const Case maddrelu16 =
+          Real(VNPU_INSN_vmaddrelu, "vmaddrelu", kF16, [](double a, double b, double d) {
+            const float v = static_cast<float>(a * d) + static_cast<float>(b);
+            return static_cast<double>(v != v || v > 0 ? v : 0.0f);
+          });
+      for (const Case& c : {mla16, mla32, madd16, madd32, maddrelu16, maddrelu32}) {
         CheckBinary(&player, c, s, lanes, false);
       }
     }
@@ -340,6 +348,29 @@ TEST(VecShift, MatchesScalarLoop) {
       }
     }
   }
+}
+
+// dst += src * scalar on halves, and on floats from halves.
+TEST(VecScalar, AxpyAccumulates) {
+  Player player(CoreKind::kVector, kImage);
+  const Case axpy16 = Real(VNPU_INSN_vaxpy, "vaxpy", kF16, [](double a, double b, double d) {
+    return static_cast<double>(static_cast<float>(a * b) + static_cast<float>(d));
+  });
+  for (const LaneSet& lanes : StandardLaneSets()) {
+    CheckUnary(&player, axpy16, kStrides[1], lanes, true, HalfBits(-1.375));
+  }
+  FillImage(&player, kF16, 5, -4, 4, false);
+  for (int i = 0; i < 64; ++i) player.Put(kDst + i * 4, 0.3f * static_cast<float>(i));
+  std::vector<uint8_t> expected = Snapshot(&player);
+  for (int i = 0; i < 64; ++i) {
+    const auto a = static_cast<float>(HalfValue(player.Get<uint16_t>(kSrc0 + i * 2)));
+    const float sum = a * 1.5f + player.Get<float>(kDst + i * 4);  // the product is exact
+    std::memcpy(&expected[kDst + i * 4], &sum, sizeof(sum));
+  }
+  player.FullMask();
+  player.Step(VNPU_INSN_vaxpy, VNPU_T_f16_to_f32, kDst, kSrc0, HalfBits(1.5), 1, 1, 1, 8, 4);
+  ASSERT_EQ(player.Run(), "");
+  ExpectImage(&player, expected, kF32, "vaxpy f32 += f16 * scalar");
 }
 
 // float += half * half
