@@ -116,7 +116,7 @@ def test_listed_cases_cover_the_boundaries():
     cases = read_cases((_CASES / "decode_ci.txt").read_text())
     assert {case.head_dim for case in cases} == {64, 128}
     assert {case.kv_block_size for case in cases} == {16, 32, 48, 64, 128, 256}
-    assert {case.q_per_kv for case in cases} == {1, 2, 3, 4, 5, 7, 8, 12, 16}
+    assert {case.q_per_kv for case in cases} == {1, 2, 3, 4, 5, 7, 8, 12, 16, 17, 20, 24, 32, 128}
     assert {case.dtype for case in cases} == {"f16", "bf16"}
     assert {1, 7, 20, 24, 25} <= {case.num_cores for case in cases}
     # Length relative to the page, for every page size.
