@@ -350,6 +350,23 @@ TEST(VecShift, MatchesScalarLoop) {
   }
 }
 
+// Lanes that do not compute are not accessed: an operand may end with UB.
+TEST(VecUnary, OnlyActiveDatablocksAreAccessed) {
+  constexpr int64_t kEnd = 192 * 1024;
+  Player player(CoreKind::kVector, kImage);
+  const LaneSet count{"", true, 0, 0, 65, 1}, low{"", false, 0, 0xff, 0, 2};
+  for (const LaneSet& lanes : {count, low}) {
+    // Two repeats, the last of one datablock, which is the last of UB.
+    const int64_t src = kEnd - 32 - 256;
+    SetLanes(&player, lanes);
+    player.Step(VNPU_INSN_vabs, VNPU_T_f32, kDst, src, lanes.repeat, 1, 1, 8, 8);
+    EXPECT_EQ(player.Run(), "");
+    SetLanes(&player, lanes);
+    player.Step(VNPU_INSN_vabs, VNPU_T_f32, kDst, src + 32, lanes.repeat, 1, 1, 8, 8);
+    EXPECT_EQ(player.Run().substr(0, 20), "out of bounds: vabs ");
+  }
+}
+
 // dst += src * scalar on halves, and on floats from halves.
 TEST(VecScalar, AxpyAccumulates) {
   Player player(CoreKind::kVector, kImage);
