@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host_cc/testing/fake_acl.h"
 
+#include <gtest/gtest.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -10,7 +11,6 @@
 #include <utility>
 
 #include "host_cc/runtime_impl.h"
-#include "host_cc/shipped_files.h"
 
 namespace ascend_attention {
 namespace {
@@ -20,8 +20,7 @@ thread_local int32_t current_device = -1;
 
 // <folder>/vnpu/decode_f16.so and so on; their contents are their names.
 std::string MakeKernelFolder() {
-  const std::string base = Environment("TEST_TMPDIR").empty() ? "/tmp" : Environment("TEST_TMPDIR");
-  const std::string folder = base + "/fake_kernels";
+  const std::string folder = testing::TempDir() + "/fake_kernels";
   mkdir(folder.c_str(), 0755);
   mkdir((folder + "/vnpu").c_str(), 0755);
   for (const char* name : {"decode_f16", "decode_bf16", "combine_f16", "combine_bf16"}) {
