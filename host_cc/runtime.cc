@@ -64,9 +64,10 @@ Status TextOf(const ErrorRecord& record) {
     case ErrorCode::kKvBlockOutOfRange:
       return OutOfRange("block_table[", record.row, "][", record.index, "] = ", record.value,
                         " is outside [0, ", record.limit, ")");
-    case ErrorCode::kBadPlan:
-      return FailedPrecondition("the workspace holds no plan that the kernel understands: it read ",
-                                record.value, ", expected ", record.limit);
+    case ErrorCode::kTilesTooLarge:
+      return FailedPrecondition("the plan in the workspace has tiles of ", record.value,
+                                " where a buffer of the kernel holds ", record.limit,
+                                ": it was made by another version or overwritten");
   }
   return Internal("error record of core ", record.core, " has unknown code ", record.code);
 }

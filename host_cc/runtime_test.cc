@@ -210,12 +210,13 @@ TEST_F(Synchronize, NamesABadPageIdByRowAndIndex) {
   }
 }
 
-TEST_F(Synchronize, NamesAPlanThatTheKernelDoesNotKnow) {
-  WriteRecord(0, ErrorCode::kBadPlan);
-  EXPECT_EQ(Fail(507016, stream_).ToString(),
-            "FAILED_PRECONDITION: the workspace holds no plan that the kernel understands: it read "
-            "99999, expected 512; found on the device: aclrtSynchronizeStream() failed: 507016 "
-            "(AI Core trap): core 5 stopped");
+TEST_F(Synchronize, NamesAPlanWhoseTilesAreTooLarge) {
+  WriteRecord(0, ErrorCode::kTilesTooLarge);
+  EXPECT_EQ(
+      Fail(507016, stream_).ToString(),
+      "FAILED_PRECONDITION: the plan in the workspace has tiles of 99999 where a buffer of the "
+      "kernel holds 512: it was made by another version or overwritten; found on the device: "
+      "aclrtSynchronizeStream() failed: 507016 (AI Core trap): core 5 stopped");
 }
 
 TEST_F(Synchronize, KeepsTheDeviceTextOfOtherFailures) {

@@ -26,7 +26,8 @@ constexpr uint32_t kL0cBytes = 128 * kKiB;
 constexpr uint32_t kUbBytes = 192 * kKiB;
 
 constexpr uint32_t kMaxUnitLanes = 1024;  // units * head_dim, units * kv_tile_tokens
-constexpr uint32_t kUnitRows = 16;        // query rows of one unit, the cube's fractal
+constexpr uint32_t kMaxTileTokens = 512;
+constexpr uint32_t kUnitRows = 16;  // query rows of one unit, the cube's fractal
 
 // --- L1: ring of K/V chunks | query | probs ----------------------------------
 constexpr uint32_t kKvSlots = 6;

@@ -36,7 +36,7 @@ class CubeDecoder {
         problem_(ReadProblem(args)),
         cursor_(args.workspace, problem_),
         exchange_(args.workspace) {
-    RequireFits(problem_);
+    RequireFits(args.workspace, problem_);
   }
 
   AICORE_INLINE void Run() {

@@ -32,7 +32,7 @@ class VectorDecoder {
         problem_(ReadProblem(args)),
         cursor_(args.workspace, problem_),
         exchange_(args.workspace) {
-    RequireFits(problem_);
+    RequireFits(args.workspace, problem_);
   }
 
   AICORE_INLINE void Run() {

@@ -18,7 +18,6 @@ namespace ascend_attention {
 
 // kv_block_size >= 16 and token_begin is a multiple of 16: a tile of 512 tokens
 // touches at most 32 kv blocks when they are 16 tokens long, fewer otherwise.
-constexpr uint32_t kMaxTileTokens = 512;
 constexpr uint32_t kMaxTileBlocks = kMaxTileTokens / kTokenGranule;
 
 // Physical kv blocks under one tile, in token order.

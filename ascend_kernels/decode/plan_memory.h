@@ -30,6 +30,10 @@ AICORE_INLINE void Fail(GmPtr<uint8_t> workspace, ErrorCode code, int64_t row, i
   trap();
 }
 
+AICORE_INLINE void RequireAtMost(GmPtr<uint8_t> workspace, uint32_t value, uint32_t limit) {
+  if (value > limit) Fail(workspace, ErrorCode::kTilesTooLarge, 0, 0, value, limit);
+}
+
 // A plan of another version, or no plan at all: its offsets mean nothing, so
 // there is no record to write.
 AICORE_INLINE void RequirePlan(GmPtr<uint8_t> workspace) {

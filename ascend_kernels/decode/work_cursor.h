@@ -67,15 +67,16 @@ AICORE_INLINE Problem ReadProblem(const DecodeArgs<T>& args) {
 
 // Stops the launch if the plan's tiles are larger than this kernel's buffers
 // (buffer_map.h): nothing would be right after that.
-AICORE_INLINE void RequireFits(const Problem& problem) {
+AICORE_INLINE void RequireFits(GmPtr<uint8_t> workspace, const Problem& problem) {
   const uint32_t kv_heads = problem.max_rows / problem.q_per_kv;
   const uint32_t units = kv_heads * problem.row_groups;
   const uint32_t head_chunk_bytes = problem.chunk_tokens * problem.head_dim * 2;
-  if (units * problem.head_dim > kMaxUnitLanes || units * problem.tile_tokens > kMaxUnitLanes ||
-      kv_heads * head_chunk_bytes > kKvSlotBytes || head_chunk_bytes > kL0bSlotBytes ||
-      problem.max_rows > 2 * kMaxRows) {
-    trap();
-  }
+  RequireAtMost(workspace, units * problem.head_dim, kMaxUnitLanes);
+  RequireAtMost(workspace, units * problem.tile_tokens, kMaxUnitLanes);
+  RequireAtMost(workspace, problem.tile_tokens, kMaxTileTokens);
+  RequireAtMost(workspace, kv_heads * head_chunk_bytes, kKvSlotBytes);
+  RequireAtMost(workspace, head_chunk_bytes, kL0bSlotBytes);
+  RequireAtMost(workspace, problem.max_rows, 2 * kMaxRows);
 }
 
 // The slots of one core in a per-core region of the workspace, used in turn.

@@ -78,9 +78,10 @@ struct SplitRange {
   uint32_t num_partials;
 };
 
-// A kernel that meets an impossible value (a kv block id outside the cache, a
-// plan it does not understand) writes its core's record and traps; the host
-// turns the record into the error text. `code` 0 means no error. 64 bytes, so
+// A kernel that meets an impossible value (a kv block id outside the cache, tiles
+// larger than its buffers) writes its core's record and traps; the host turns
+// the record into the error text. `code` 0 means no error. A plan of another
+// version has no record: where it keeps them is unknown. 64 bytes, so
 // that no two cores share a data-cache line.
 struct alignas(64) ErrorRecord {
   uint32_t code;  // ErrorCode
@@ -95,7 +96,7 @@ struct alignas(64) ErrorRecord {
 enum class ErrorCode : uint32_t {
   kNone = 0,
   kKvBlockOutOfRange = 1,  // block_table[row, index] = value, limit = num_kv_blocks
-  kBadPlan = 2,            // magic or version mismatch; value = what was read
+  kTilesTooLarge = 2,      // the plan's tiles need `value`, a buffer of the kernel holds `limit`
 };
 
 struct DecodePlanHeader {
