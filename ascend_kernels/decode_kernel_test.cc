@@ -230,10 +230,23 @@ TEST(DecodeKernel, TrapsOnTilesThatDoNotFitItsBuffers) {
     std::memcpy(problem.workspace(), &header, sizeof(header));
     return problem.Launch().fault == vnpu::FaultKind::kTrap;
   };
+  EXPECT_FALSE(traps_with([](DecodePlanHeader*) {}));
   EXPECT_TRUE(traps_with([](DecodePlanHeader* h) { h->kv_tile_tokens = 1024; }));
+  EXPECT_TRUE(traps_with([](DecodePlanHeader* h) { h->kv_tile_tokens = 100; }));
+  EXPECT_TRUE(traps_with([](DecodePlanHeader* h) { h->kv_tile_tokens = 0; }));
+  EXPECT_TRUE(traps_with([](DecodePlanHeader* h) { h->kv_chunk_tokens = 16; }));
+  EXPECT_TRUE(traps_with([](DecodePlanHeader* h) { h->kv_chunk_tokens = 100; }));
   EXPECT_TRUE(traps_with([](DecodePlanHeader* h) { h->kv_chunk_tokens = 144; }));
   EXPECT_TRUE(traps_with([](DecodePlanHeader* h) { h->head_dim = 1024; }));
   EXPECT_TRUE(traps_with([](DecodePlanHeader* h) { h->kv_heads_per_group = 64; }));
+}
+
+TEST(DecodeKernel, TrapsOnAPlanOfAnotherDtype) {
+  Problem problem(testdata::ParseCase(kRagged));
+  DecodePlanHeader header = problem.plan().header();
+  header.dtype = DType::kBFloat16;
+  std::memcpy(problem.workspace(), &header, sizeof(header));
+  EXPECT_EQ(problem.Launch().fault, vnpu::FaultKind::kTrap);
 }
 
 TEST(DecodeKernel, TrapsOnAPlanOfAnotherVersion) {

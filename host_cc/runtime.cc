@@ -64,10 +64,12 @@ Status TextOf(const ErrorRecord& record) {
     case ErrorCode::kKvBlockOutOfRange:
       return OutOfRange("block_table[", record.row, "][", record.index, "] = ", record.value,
                         " is outside [0, ", record.limit, ")");
-    case ErrorCode::kTilesTooLarge:
-      return FailedPrecondition("the plan in the workspace has tiles of ", record.value,
-                                " where a buffer of the kernel holds ", record.limit,
-                                ": it was made by another version or overwritten");
+    case ErrorCode::kTilesDoNotFit:
+      return FailedPrecondition("the plan in the workspace has tiles of ", record.row,
+                                " tokens in loads of ", record.index, ", ", record.value,
+                                " query rows of ", record.limit,
+                                ", more than the kernel's buffers hold: it was made by another "
+                                "version or overwritten");
   }
   return Internal("error record of core ", record.core, " has unknown code ", record.code);
 }

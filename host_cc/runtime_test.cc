@@ -210,13 +210,13 @@ TEST_F(Synchronize, NamesABadPageIdByRowAndIndex) {
   }
 }
 
-TEST_F(Synchronize, NamesAPlanWhoseTilesAreTooLarge) {
-  WriteRecord(0, ErrorCode::kTilesTooLarge);
-  EXPECT_EQ(
-      Fail(507016, stream_).ToString(),
-      "FAILED_PRECONDITION: the plan in the workspace has tiles of 99999 where a buffer of the "
-      "kernel holds 512: it was made by another version or overwritten; found on the device: "
-      "aclrtSynchronizeStream() failed: 507016 (AI Core trap): core 5 stopped");
+TEST_F(Synchronize, NamesAPlanWhoseTilesDoNotFit) {
+  WriteRecord(0, ErrorCode::kTilesDoNotFit);
+  EXPECT_EQ(Fail(507016, stream_).ToString(),
+            "FAILED_PRECONDITION: the plan in the workspace has tiles of 3 tokens in loads of 17, "
+            "99999 query rows of 512, more than the kernel's buffers hold: it was made by another "
+            "version or overwritten; found on the device: aclrtSynchronizeStream() failed: 507016 "
+            "(AI Core trap): core 5 stopped");
 }
 
 TEST_F(Synchronize, KeepsTheDeviceTextOfOtherFailures) {

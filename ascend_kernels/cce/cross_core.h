@@ -7,8 +7,10 @@
 // Counters hold 0..15; each kernel's events.h states the most it has pending.
 //
 // The signal is queued on the pipe that stores the data, behind the store: what
-// that pipe wrote before is visible to the core that waited. No extra DDR fence
-// is issued; ATB's paged attention ships with the same rule.
+// that pipe wrote before is visible to the core that waited. ATB's paged
+// attention ships with this rule. Another runtime's port of it was seen to need
+// a DDR fence before each signal (hw-native-sys/simpler#1091), which stops all
+// pipes of the core; --define=fence_signals=1 builds the kernels with it.
 #ifndef ASCEND_ATTENTION_ASCEND_KERNELS_CCE_CROSS_CORE_H_
 #define ASCEND_ATTENTION_ASCEND_KERNELS_CCE_CROSS_CORE_H_
 
@@ -21,6 +23,11 @@ constexpr uint64_t kFftsModeInBlock = 2;
 
 template <pipe_t kStorePipe>
 AICORE_INLINE void RaiseSignal(uint32_t signal) {
+#ifdef ASCEND_ATTENTION_FENCE_SIGNALS
+  pipe_barrier(kStorePipe);
+  dsb(DSB_DDR);
+  pipe_barrier(PIPE_ALL);
+#endif
   const uint64_t config = 1 | (kFftsModeInBlock << 4) | (static_cast<uint64_t>(signal) << 8);
   ffts_cross_core_sync(kStorePipe, config);
 }

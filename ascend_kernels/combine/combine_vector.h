@@ -38,12 +38,12 @@ class VectorCombiner {
 
   AICORE_INLINE void Run() {
     UseAllLanes();
-    const uint32_t num_workers = static_cast<uint32_t>(get_block_num());
+    const uint32_t num_workers = NumBlocks();
     GmPtr<SplitRange> split = GmAt<SplitRange>(args_.workspace, &header_->splits);
     const uint32_t num_splits = header_->num_splits;
     // Slab numbers run on over all splits; this core takes those that are
     // `worker` modulo num_workers.
-    uint32_t slabs_until_mine = static_cast<uint32_t>(get_block_idx());
+    uint32_t slabs_until_mine = BlockIndex();
     for (uint32_t index = 0; index < num_splits; ++index, ++split) {
       Slab slab = OpenSplit(split);
       const uint32_t num_slabs = CeilDiv(slab.split_rows, kSlabRows);
@@ -143,12 +143,17 @@ class VectorCombiner {
 };
 
 template <typename T>
-AICORE_INLINE void CombineEntry(const CombineArgs<T>& args) {
-  set_atomic_none();
-  set_mask_norm();
-  RequirePlan(args.workspace);
+AICORE_INLINE void RunCombiner(const CombineArgs<T>& args) {
   VectorCombiner<T> combiner(args);
   combiner.Run();
+}
+
+template <typename T>
+AICORE_INLINE void CombineEntry(const CombineArgs<T>& args) {
+  BeginVectorKernel();
+  RequirePlan<T>(args.workspace);
+  RunCombiner(args);
+  EndKernel();
 }
 
 }  // namespace ascend_attention

@@ -2,7 +2,7 @@
 // Where everything of the decode kernel lives on the chip, in bytes.
 //
 // Sizes follow from five inequalities that tiling/tile_size.h keeps and the
-// kernel's entry checks (RequireFits), with units = kv_heads_per_group *
+// kernel checks (TilesFit), with units = kv_heads_per_group *
 // ceil(q_per_kv / 16) (a unit is one kv head with 16 of its query heads):
 //   units * head_dim       <= 1024   query and o_tile fit their halves
 //   units * kv_tile_tokens <= 1024   scores and probs fit theirs
@@ -27,6 +27,8 @@ constexpr uint32_t kUbBytes = 192 * kKiB;
 
 constexpr uint32_t kMaxUnitLanes = 1024;  // units * head_dim, units * kv_tile_tokens
 constexpr uint32_t kMaxTileTokens = 512;
+constexpr uint32_t kMaxChunkTokens = 128;
+constexpr uint32_t kMaxChunksPerTile = 4;
 constexpr uint32_t kUnitRows = 16;  // query rows of one unit, the cube's fractal
 
 // --- L1: ring of K/V chunks | query | probs ----------------------------------

@@ -12,8 +12,10 @@
 // behind their store.
 //
 // A load may wait for a slot that matrix work queued later will free: at most
-// (2 * 4 - kKvSlots) chunks of at most 8 kv blocks each, 20 instructions, which
-// a pipe's queue of 32 holds without stopping the scalar unit.
+// (2 * kMaxChunksPerTile - kKvSlots) chunks of at most 8 kv blocks each, with a
+// wait and a set around them: 20 instructions. A queue that holds them lets the
+// scalar unit go on to that matrix work; it is 32 deep on M and MTE1 (CANN docs)
+// and taken to be on MTE2.
 //
 // Next: ascend_kernels/decode/qk_stage.h - the formula of S.
 #ifndef ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_DECODE_CUBE_H_
@@ -36,7 +38,10 @@ class CubeDecoder {
         problem_(ReadProblem(args)),
         cursor_(args.workspace, problem_),
         exchange_(args.workspace) {
-    RequireFits(args.workspace, problem_);
+    if (!TilesFit(problem_)) {
+      Fail(args.workspace, Finding{ErrorCode::kTilesDoNotFit, problem_.tile_tokens,
+                                   problem_.chunk_tokens, problem_.max_rows, problem_.head_dim});
+    }
   }
 
   AICORE_INLINE void Run() {
@@ -78,7 +83,7 @@ class CubeDecoder {
 
   AICORE_INLINE void LoadQuery(const Tile& tile) {
     query_l1_.AcquireFree();
-    const uint64_t first_elem = static_cast<uint64_t>(tile.first_row) * problem_.head_dim;
+    const uint64_t first_elem = static_cast<uint64_t>(tile.first_head_row) * problem_.head_dim;
     LoadUnits<T>(L1At<T>(kQueryL1), args_.query + first_elem, problem_, tile, problem_.head_dim,
                  problem_.head_dim);
     query_l1_.PublishFull();
@@ -111,8 +116,8 @@ class CubeDecoder {
     for (uint32_t begin = 0; begin < tile.num_tokens; begin += problem_.chunk_tokens) {
       const Chunk chunk = ChunkAt(problem_, tile, begin);
       const L1Ptr<T> keys_l1 = KvSlot(kv_.AcquireFull());
-      HeadRange heads = FirstHeads(tile, chunk);
-      for (; heads.num_heads != 0; heads = HeadsAfter(heads, tile)) {
+      for (HeadRange heads = FirstHeads(problem_, tile, chunk); heads.num_heads != 0;
+           heads = HeadsAfter(heads, tile)) {
         const L0bPtr<T> keys = L0bSlot(operand_l0b_.AcquireFree());
         LoadKeyOperand<T>(keys, keys_l1, problem_, chunk, heads);
         operand_l0b_.PublishFull();
@@ -140,8 +145,8 @@ class CubeDecoder {
       const Chunk chunk = ChunkAt(problem_, tile, begin);
       const L1Ptr<T> values_l1 = KvSlot(kv_.AcquireFull());
       MmadBarrier();  // this chunk adds to what the chunk before wrote
-      HeadRange heads = FirstHeads(tile, chunk);
-      for (; heads.num_heads != 0; heads = HeadsAfter(heads, tile)) {
+      for (HeadRange heads = FirstHeads(problem_, tile, chunk); heads.num_heads != 0;
+           heads = HeadsAfter(heads, tile)) {
         const L0bPtr<T> values = L0bSlot(operand_l0b_.AcquireFree());
         LoadValueOperand<T>(values, values_l1, problem_, chunk, heads);
         operand_l0b_.PublishFull();
@@ -173,16 +178,6 @@ class CubeDecoder {
     to.AcquireFull();
   }
 
-  // The heads of a chunk in portions of one L0B slot.
-  AICORE_INLINE HeadRange FirstHeads(const Tile& tile, const Chunk& chunk) {
-    heads_per_slot_ = HeadsPerL0bSlot(problem_, chunk);
-    return HeadRange{0, Min(heads_per_slot_, tile.kv_head_count)};
-  }
-  AICORE_INLINE HeadRange HeadsAfter(const HeadRange& heads, const Tile& tile) const {
-    const uint32_t first = heads.first_head + heads.num_heads;
-    return HeadRange{first, Min(heads_per_slot_, tile.kv_head_count - first)};
-  }
-
   static AICORE_INLINE L1Ptr<T> KvSlot(uint32_t slot) {
     return L1At<T>(kKvL1 + slot * kKvSlotBytes);
   }
@@ -193,7 +188,6 @@ class CubeDecoder {
   TileCursor cursor_;
   TileExchange<T> exchange_;
   TileWork work_[3];
-  uint32_t heads_per_slot_ = 0;
 
   KvRing kv_;
   QueryL1Ring query_l1_;

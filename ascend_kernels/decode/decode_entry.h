@@ -17,18 +17,23 @@
 namespace ascend_attention {
 
 template <typename T>
-AICORE_INLINE void DecodeEntry(GmPtr<uint8_t> ffts_addr, const DecodeArgs<T>& args) {
-  set_ffts_base_addr(reinterpret_cast<uint64_t>(ffts_addr));
-  set_atomic_none();
-  RequirePlan(args.workspace);
+AICORE_INLINE void RunSchedule(const DecodeArgs<T>& args) {
 #ifdef __DAV_C220_CUBE__
-  set_padding(0);
+  BeginCubeKernel();
   CubeDecoder<T> decoder(args);
 #else
-  set_mask_norm();
+  BeginVectorKernel();
   VectorDecoder<T> decoder(args);
 #endif
   decoder.Run();
+}
+
+template <typename T>
+AICORE_INLINE void DecodeEntry(GmPtr<uint8_t> signals, const DecodeArgs<T>& args) {
+  UseSignals(signals);
+  RequirePlan<T>(args.workspace);
+  RunSchedule(args);
+  EndKernel();
 }
 
 }  // namespace ascend_attention

@@ -23,13 +23,13 @@
 //   signal        raised by      awaited by   says, for tile i        pending
 //   kScoresReady  cube, FIX      vector       scores[i] is in GM      <= 2
 //   kProbsReady   vector, MTE3   cube         probs[i] is in GM       <= 2
-//   kOTileReady   cube, FIX      vector       o_tile[i] is in GM      <= 1
+//   kOTileReady   cube, FIX      vector       o_tile[i] is in GM      <= 2
 //
 // Each GM slot is reused two tiles later, and these three suffice:
 //   scores[i+2] is stored after kProbsReady[i] was awaited, and probs[i] was
 //     computed from scores[i].
-//   probs[i+2] is stored after kScoresReady[i+2] was awaited; the cube raises it
-//     behind the mmads of tile i, in the same pipe, which had loaded probs[i].
+//   probs[i+2] is stored after kScoresReady[i+2] was awaited; FIX raises it behind
+//     its store of o_tile[i], whose mmads had loaded probs[i].
 //   o_tile[i+2] is stored after kProbsReady[i+2] was awaited; the vector cores
 //     raise it behind their update of tile i, which had loaded o_tile[i].
 #ifndef ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_EVENTS_H_

@@ -53,8 +53,8 @@ AICORE_INLINE void ReadTileBlocks(const DecodeArgs<T>& args, const Problem& prob
   for (uint32_t column = first; column <= last; ++column) {
     const int32_t kv_block = row[column];
     if (kv_block < 0 || static_cast<uint32_t>(kv_block) >= problem.num_kv_blocks) {
-      Fail(args.workspace, ErrorCode::kKvBlockOutOfRange, tile.sequence, column, kv_block,
-           problem.num_kv_blocks);
+      Fail(args.workspace, Finding{ErrorCode::kKvBlockOutOfRange, tile.sequence, column, kv_block,
+                                   problem.num_kv_blocks});
     }
     blocks.kv_block[column - first] = static_cast<uint32_t>(kv_block);
   }

@@ -4,7 +4,7 @@
 #ifndef ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_PLAN_MEMORY_H_
 #define ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_PLAN_MEMORY_H_
 
-#include "ascend_kernels/cce/address.h"
+#include "ascend_kernels/cce/system.h"
 #include "tiling/abi/decode_plan.h"
 
 namespace ascend_attention {
@@ -13,34 +13,43 @@ AICORE_INLINE GmPtr<DecodePlanHeader> PlanHeader(GmPtr<uint8_t> workspace) {
   return reinterpret_cast<GmPtr<DecodePlanHeader>>(workspace);
 }
 
-// Leaves the reason in this core's error record and stops the launch.
-AICORE_INLINE void Fail(GmPtr<uint8_t> workspace, ErrorCode code, int64_t row, int64_t index,
-                        int64_t value, int64_t limit) {
-  GmPtr<DecodePlanHeader> header = PlanHeader(workspace);
-  const uint32_t core = static_cast<uint32_t>(get_block_idx());
-  GmPtr<ErrorRecord> record = GmAt<ErrorRecord>(workspace, &header->error_records.begin) + core;
-  record->core = core;
-  record->row = row;
-  record->index = index;
-  record->value = value;
-  record->limit = limit;
-  record->code = static_cast<uint32_t>(code);
-  dcci(reinterpret_cast<GmPtr<uint8_t>>(record), SINGLE_CACHE_LINE, CACHELINE_OUT);
-  dsb(DSB_DDR);
-  trap();
-}
+AICORE_INLINE constexpr DType DTypeOf(half) { return DType::kFloat16; }
+AICORE_INLINE constexpr DType DTypeOf(bfloat16_t) { return DType::kBFloat16; }
 
-AICORE_INLINE void RequireAtMost(GmPtr<uint8_t> workspace, uint32_t value, uint32_t limit) {
-  if (value > limit) Fail(workspace, ErrorCode::kTilesTooLarge, 0, 0, value, limit);
-}
-
-// A plan of another version, or no plan at all: its offsets mean nothing, so
-// there is no record to write.
+// A plan of another version, for another dtype, or no plan at all: its offsets
+// mean nothing, so there is no record to write.
+template <typename T>
 AICORE_INLINE void RequirePlan(GmPtr<uint8_t> workspace) {
   GmPtr<DecodePlanHeader> header = PlanHeader(workspace);
-  if (header->magic != kDecodePlanMagic || header->abi_version != kDecodePlanAbiVersion) {
-    trap();
+  if (header->magic != kDecodePlanMagic || header->abi_version != kDecodePlanAbiVersion ||
+      header->dtype != DTypeOf(T())) {
+    Trap();
   }
+}
+
+// What a kernel found, for this core's error record.
+struct Finding {
+  ErrorCode code;
+  int64_t row;
+  int64_t index;
+  int64_t value;
+  int64_t limit;
+};
+
+// Leaves the reason in this core's error record and stops the launch. Called by
+// the cube core alone: the vector cores of a core share its record.
+AICORE_INLINE void Fail(GmPtr<uint8_t> workspace, const Finding& finding) {
+  const uint32_t core = BlockIndex();
+  GmPtr<ErrorRecord> record =
+      GmAt<ErrorRecord>(workspace, &PlanHeader(workspace)->error_records.begin) + core;
+  record->core = core;
+  record->row = finding.row;
+  record->index = finding.index;
+  record->value = finding.value;
+  record->limit = finding.limit;
+  record->code = static_cast<uint32_t>(finding.code);
+  PublishLine(record);
+  Trap();
 }
 
 }  // namespace ascend_attention

@@ -21,11 +21,17 @@ namespace ascend_attention {
 struct HeadRange {
   uint32_t first_head;
   uint32_t num_heads;
+  uint32_t per_slot;  // heads of the chunk that one L0B slot holds
 };
 
-// How many heads of a chunk one L0B slot holds.
-AICORE_INLINE uint32_t HeadsPerL0bSlot(const Problem& problem, const Chunk& chunk) {
-  return kL0bSlotBytes / (chunk.pitch_rows * problem.head_dim * 2);
+// The heads of a chunk in portions of one L0B slot; the last one has none.
+AICORE_INLINE HeadRange FirstHeads(const Problem& problem, const Tile& tile, const Chunk& chunk) {
+  const uint32_t per_slot = kL0bSlotBytes / (chunk.pitch_rows * problem.head_dim * 2);
+  return HeadRange{0, Min(per_slot, tile.kv_head_count), per_slot};
+}
+AICORE_INLINE HeadRange HeadsAfter(const HeadRange& heads, const Tile& tile) {
+  const uint32_t first = heads.first_head + heads.num_heads;
+  return HeadRange{first, Min(heads.per_slot, tile.kv_head_count - first), heads.per_slot};
 }
 
 // Elements of one head's chunk in L1 and in L0B.

@@ -56,6 +56,7 @@ AICORE_INLINE void MaskTail(UbPtr<float> scores, const TileShape& shape) {
   UseLanesFrom(valid_lanes);
   FillColumn(scores + (shape.columns - 1) * kF32Lanes, kMinusInfinity, shape.rows, shape.pitch());
   UseAllLanes();
+  VectorBarrier();
 }
 
 // values[r] = max over all lanes of row r.
@@ -115,7 +116,6 @@ AICORE_INLINE void SoftmaxTile(UbPtr<T> probs, UbPtr<float> scores, UbPtr<float>
   ScaleDense(scores, scores, scale, shape.repeats());
   VectorBarrier();
   MaskTail(scores, shape);
-  VectorBarrier();
   RowMax(scratch.tile_max, scores, scratch.lane_reduce, shape);
   VectorBarrier();
   MaxDense(scratch.tile_max, scratch.tile_max, state.row_max, 1);  // m'

@@ -29,14 +29,15 @@ struct Problem {
   uint32_t num_kv_blocks;
   uint32_t tile_tokens;
   uint32_t chunk_tokens;
-  uint32_t max_rows;  // query rows of a full kv-head group
+  uint32_t max_kv_heads;  // of a kv-head group
+  uint32_t max_rows;      // query rows of a kv-head group
   float softmax_scale;
 };
 
 // At most kv_tile_tokens tokens of one work item.
 struct Tile {
   uint32_t sequence;
-  uint32_t first_row;  // query row * num_heads + first query head
+  uint32_t first_head_row;  // of out and lse: query row * num_heads + first query head
   uint32_t kv_head_begin;
   uint32_t kv_head_count;
   uint32_t partial;  // or kNoPartial
@@ -60,23 +61,25 @@ AICORE_INLINE Problem ReadProblem(const DecodeArgs<T>& args) {
   problem.num_kv_blocks = header->num_kv_blocks;
   problem.tile_tokens = header->kv_tile_tokens;
   problem.chunk_tokens = header->kv_chunk_tokens;
-  problem.max_rows = header->kv_heads_per_group * problem.q_per_kv;
+  problem.max_kv_heads = header->kv_heads_per_group;
+  problem.max_rows = problem.max_kv_heads * problem.q_per_kv;
   problem.softmax_scale = header->softmax_scale;
   return problem;
 }
 
-// Stops the launch if the plan's tiles are larger than this kernel's buffers
-// (buffer_map.h): nothing would be right after that.
-AICORE_INLINE void RequireFits(GmPtr<uint8_t> workspace, const Problem& problem) {
-  const uint32_t kv_heads = problem.max_rows / problem.q_per_kv;
-  const uint32_t units = kv_heads * problem.row_groups;
-  const uint32_t head_chunk_bytes = problem.chunk_tokens * problem.head_dim * 2;
-  RequireAtMost(workspace, units * problem.head_dim, kMaxUnitLanes);
-  RequireAtMost(workspace, units * problem.tile_tokens, kMaxUnitLanes);
-  RequireAtMost(workspace, problem.tile_tokens, kMaxTileTokens);
-  RequireAtMost(workspace, kv_heads * head_chunk_bytes, kKvSlotBytes);
-  RequireAtMost(workspace, head_chunk_bytes, kL0bSlotBytes);
-  RequireAtMost(workspace, problem.max_rows, 2 * kMaxRows);
+// Whether the plan's tiles fit this kernel's buffers and queues (buffer_map.h,
+// decode_cube.h); a plan from the planner always does.
+AICORE_INLINE bool TilesFit(const Problem& problem) {
+  const uint32_t units = problem.max_kv_heads * problem.row_groups;
+  const uint32_t tile = problem.tile_tokens;
+  const uint32_t chunk = problem.chunk_tokens;
+  const uint32_t head_chunk_bytes = chunk * problem.head_dim * 2;
+  return units * problem.head_dim <= kMaxUnitLanes && units * tile <= kMaxUnitLanes &&
+         problem.max_rows <= 2 * kMaxRows && tile != 0 && tile <= kMaxTileTokens &&
+         tile % kF32Lanes == 0 && chunk % kFractalRows == 0 && chunk <= kMaxChunkTokens &&
+         tile <= kMaxChunksPerTile * chunk &&
+         problem.max_kv_heads * head_chunk_bytes <= kKvSlotBytes &&
+         head_chunk_bytes <= kL0bSlotBytes;
 }
 
 // The slots of one core in a per-core region of the workspace, used in turn.
@@ -85,7 +88,7 @@ template <typename T>
 class GmSlots {
  public:
   AICORE_INLINE GmSlots(GmPtr<uint8_t> workspace, uint64_t region_bytes, uint64_t slot_bytes)
-      : first_(GmAt<T>(workspace, ByteOffset{region_bytes + static_cast<uint64_t>(get_block_idx()) *
+      : first_(GmAt<T>(workspace, ByteOffset{region_bytes + static_cast<uint64_t>(BlockIndex()) *
                                                                 kTileSlots * slot_bytes})),
         second_(GmAt<T>(reinterpret_cast<GmPtr<uint8_t>>(first_), ByteOffset{slot_bytes})) {}
 
@@ -126,7 +129,7 @@ class TileCursor {
         q_per_kv_(problem.q_per_kv),
         tile_tokens_(problem.tile_tokens) {
     GmPtr<DecodePlanHeader> header = PlanHeader(workspace);
-    GmPtr<CoreItems> core_items = GmAt<CoreItems>(workspace, &header->core_items) + get_block_idx();
+    GmPtr<CoreItems> core_items = GmAt<CoreItems>(workspace, &header->core_items) + BlockIndex();
     items_ = GmAt<WorkItem>(workspace, &header->items) + core_items->first_item;
     items_left_ = core_items->item_count;
   }
@@ -141,7 +144,7 @@ class TileCursor {
     }
     const uint32_t num_tokens = Min(tile_tokens_, token_end_ - token_);
     tile.sequence = sequence_;
-    tile.first_row = first_row_;
+    tile.first_head_row = first_head_row_;
     tile.kv_head_begin = kv_head_begin_;
     tile.kv_head_count = kv_head_count_;
     tile.partial = partial_;
@@ -158,7 +161,7 @@ class TileCursor {
     sequence_ = items_->sequence;
     kv_head_begin_ = items_->kv_head_begin;
     kv_head_count_ = items_->kv_head_count;
-    first_row_ = items_->query_row * num_heads_ + kv_head_begin_ * q_per_kv_;
+    first_head_row_ = items_->query_row * num_heads_ + kv_head_begin_ * q_per_kv_;
     partial_ = items_->partial;
     token_ = items_->token_begin;
     token_end_ = items_->token_end;
@@ -172,7 +175,7 @@ class TileCursor {
   GmPtr<WorkItem> items_;
   uint32_t items_left_;
   uint32_t sequence_ = 0;
-  uint32_t first_row_ = 0;
+  uint32_t first_head_row_ = 0;
   uint32_t kv_head_begin_ = 0;
   uint32_t kv_head_count_ = 0;
   uint32_t partial_ = kNoPartial;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The bytes that the decode and combine kernels read: one plan per batch of
 // lengths, written by the planner (host or device, same bytes), read only
-// through ascend_kernels/decode/work_cursor.h.
+// through ascend_kernels/decode/{work_cursor,plan_memory}.h.
 //
 // A plan blob sits at byte 0 of the workspace:
 //
@@ -81,8 +81,8 @@ struct SplitRange {
 // A kernel that meets an impossible value (a kv block id outside the cache, tiles
 // larger than its buffers) writes its core's record and traps; the host turns
 // the record into the error text. `code` 0 means no error. A plan of another
-// version has no record: where it keeps them is unknown. 64 bytes, so
-// that no two cores share a data-cache line.
+// version has no record: where it keeps them is unknown. Written by the cube
+// core; 64 bytes, so that no two of them share a data-cache line.
 struct alignas(64) ErrorRecord {
   uint32_t code;  // ErrorCode
   uint32_t core;
@@ -96,7 +96,8 @@ struct alignas(64) ErrorRecord {
 enum class ErrorCode : uint32_t {
   kNone = 0,
   kKvBlockOutOfRange = 1,  // block_table[row, index] = value, limit = num_kv_blocks
-  kTilesTooLarge = 2,      // the plan's tiles need `value`, a buffer of the kernel holds `limit`
+  kTilesDoNotFit = 2,      // row, index, value, limit = kv_tile_tokens, kv_chunk_tokens, query rows
+                           // of a group, head_dim: more than the kernel's buffers hold
 };
 
 struct DecodePlanHeader {

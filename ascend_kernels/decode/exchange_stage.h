@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// Between GM and the UB of a vector core: a tile's scores and o_tile in, its
+// probs out, an item's output or partial result out. Pipes MTE2 and MTE3.
+//
+// Rows are the query rows of a kv-head group; a vector core moves `rows` of
+// them from `first_row` on.
+//
+// Next: ascend_kernels/cce/vector_copy.h - the intrinsic behind each copy.
+#ifndef ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_EXCHANGE_STAGE_H_
+#define ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_EXCHANGE_STAGE_H_
+
+#include "ascend_kernels/cce/vector_copy.h"
+#include "ascend_kernels/decode/rescale_stage.h"
+#include "ascend_kernels/decode/softmax_stage.h"
+#include "ascend_kernels/decode/work_cursor.h"
+
+namespace ascend_attention {
+
+// The rows of a tile that one vector core works on.
+struct RowRange {
+  uint32_t first_row;
+  uint32_t rows;
+};
+
+// The first vector core takes the first half of the rows, rounded up.
+AICORE_INLINE RowRange RowsOfThisCore(const Problem& problem, const Tile& tile) {
+  const uint32_t group_rows = tile.kv_head_count * problem.q_per_kv;
+  const uint32_t half = CeilDiv(group_rows, 2);
+  return IsFirstVectorCore() ? RowRange{0, half} : RowRange{half, group_rows - half};
+}
+
+// [rows, kv_tile_tokens] in GM to dense rows of whole 64-lane columns in UB;
+// lanes past the tile's tokens keep what UB held.
+AICORE_INLINE void LoadScores(UbPtr<float> dst, GmPtr<float> scores, const Problem& problem,
+                              uint32_t first_row, const TileShape& shape) {
+  RowCopy copy;
+  copy.rows = shape.rows;
+  copy.row_datablocks = CeilDiv(shape.tokens, kF32PerDatablock);
+  copy.src_gap_datablocks = problem.tile_tokens / kF32PerDatablock - copy.row_datablocks;
+  copy.dst_gap_datablocks = shape.pitch() / kF32PerDatablock - copy.row_datablocks;
+  GmToUb(dst, scores + first_row * problem.tile_tokens, copy);
+}
+
+// Dense rows in UB to [rows, kv_tile_tokens] in GM.
+template <typename T>
+AICORE_INLINE void StoreProbs(GmPtr<T> probs, UbPtr<T> src, const Problem& problem,
+                              uint32_t first_row, const TileShape& shape) {
+  RowCopy copy;
+  copy.rows = shape.rows;
+  copy.row_datablocks = shape.pitch() * sizeof(T) / kDatablockBytes;
+  copy.dst_gap_datablocks = problem.tile_tokens * sizeof(T) / kDatablockBytes - copy.row_datablocks;
+  UbToGm(probs + first_row * problem.tile_tokens, src, copy);
+}
+
+// Dense [rows, head_dim] as one run.
+AICORE_INLINE RowCopy WholeRows(const OutputShape& shape, uint32_t elem_bytes) {
+  RowCopy copy;
+  copy.rows = 1;
+  copy.row_datablocks = shape.rows * shape.head_dim * elem_bytes / kDatablockBytes;
+  return copy;
+}
+
+AICORE_INLINE void LoadOTile(UbPtr<float> dst, GmPtr<float> o_tile, uint32_t first_row,
+                             const OutputShape& shape) {
+  GmToUb(dst, o_tile + first_row * shape.head_dim, WholeRows(shape, sizeof(float)));
+}
+
+// An item's result of this core: out rows and lse values.
+template <typename T>
+AICORE_INLINE void StoreOutput(const DecodeArgs<T>& args, const Tile& tile, UbPtr<T> out,
+                               UbPtr<float> lse, uint32_t first_row, const OutputShape& shape) {
+  const uint64_t row = tile.first_head_row + first_row;
+  UbToGm(args.out + row * shape.head_dim, out, WholeRows(shape, sizeof(T)));
+  if ((args.flags & kLaunchWriteLse) != 0) UbToGmRagged(args.lse + row, lse, shape.rows);
+}
+
+// The same of an item whose sequence is split: fp32 rows and lse to its partial
+// slot, for the combine kernel.
+AICORE_INLINE void StorePartial(GmPtr<uint8_t> workspace, const Problem& problem, const Tile& tile,
+                                UbPtr<float> rows, UbPtr<float> lse, uint32_t first_row,
+                                const OutputShape& shape) {
+  GmPtr<DecodePlanHeader> header = PlanHeader(workspace);
+  const uint64_t partial = tile.partial;
+  const uint64_t out_row = partial * problem.max_rows + first_row;
+  const uint64_t lse_row = partial * RoundUp(problem.max_rows, kF32PerDatablock) + first_row;
+  UbToGm(GmAt<float>(workspace, &header->partial_out.begin) + out_row * shape.head_dim, rows,
+         WholeRows(shape, sizeof(float)));
+  UbToGmRagged(GmAt<float>(workspace, &header->partial_lse.begin) + lse_row, lse, shape.rows);
+}
+
+}  // namespace ascend_attention
+
+#endif  // ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_EXCHANGE_STAGE_H_
