@@ -64,18 +64,18 @@ constexpr size_t ArgumentBytes(void (*)(Args...)) {
 
 }  // namespace vnpu_entry
 
-#define VNPU_KERNEL_ENTRY(entry, key, kind)                                                     \
-  extern "C" __attribute__((visibility("default"),                                              \
-                            used)) void vnpu_entry_##entry##_##key##_##kind(const void* args) { \
-    ::vnpu_entry::Call(&entry, args);                                                           \
-  }                                                                                             \
-  extern "C" {                                                                                  \
-  extern const uint64_t vnpu_argument_bytes_##entry##_##key##_##kind                            \
-      __attribute__((visibility("default")));                                                   \
-  const uint64_t vnpu_argument_bytes_##entry##_##key##_##kind =                                 \
-      ::vnpu_entry::ArgumentBytes(&entry);                                                      \
-  extern const uint64_t vnpu_table_hash __attribute__((visibility("default"), weak));           \
-  const uint64_t vnpu_table_hash = VnpuTableHash();                                             \
+#define VNPU_KERNEL_ENTRY(entry, key, kind)                                           \
+  extern "C" __attribute__((visibility("default"), used)) void                        \
+  vnpu_entry_##entry##_##key##_##kind(const void* args) {                             \
+    ::vnpu_entry::Call(&entry, args);                                                 \
+  }                                                                                   \
+  extern "C" {                                                                        \
+  extern const uint64_t vnpu_argument_bytes_##entry##_##key##_##kind                  \
+      __attribute__((visibility("default")));                                         \
+  const uint64_t vnpu_argument_bytes_##entry##_##key##_##kind =                       \
+      ::vnpu_entry::ArgumentBytes(&entry);                                            \
+  extern const uint64_t vnpu_table_hash __attribute__((visibility("default"), weak)); \
+  const uint64_t vnpu_table_hash = VnpuTableHash();                                   \
   }
 
 #endif  // VNPU_ISA_ENTRY_H_
