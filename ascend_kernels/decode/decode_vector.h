@@ -147,7 +147,7 @@ class VectorDecoder {
     const RowState state = StateOf(work);
     const StoreSlot slot = AcquireStoreSlot();
     NormaliseRows(o_acc, state.row_sum, UbAt<float>(kSpreadUb), shape);
-    LogSumExp(slot.lse, state);
+    LogSumExp(slot.lse, state, ProbsScale<T>::kValue);
     const bool is_whole = work.tile.partial == kNoPartial;
     if (is_whole) FromF32(slot.matrix, o_acc, shape.repeats());
     store_.PublishFull();

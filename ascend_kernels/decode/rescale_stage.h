@@ -2,9 +2,9 @@
 // The running output of a work item, for the rows r of one vector core, pipe V:
 //
 //   each tile   o_acc[r, :] = a[r] * o_acc[r, :] + o_tile[r, :]
-//   at the end  o[r, :]     = o_acc[r, :] / l[r],   lse[r] = ln(l[r]) + m[r]
+//   at the end  o[r, :]     = o_acc[r, :] / l[r],   lse[r] = ln(l[r] / c) + m[r]
 //
-// o_acc starts at 0. a, l, m: softmax_stage.h.
+// o_acc starts at 0. a, l, m, c: softmax_stage.h.
 #ifndef ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_RESCALE_STAGE_H_
 #define ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_RESCALE_STAGE_H_
 
@@ -42,8 +42,11 @@ AICORE_INLINE void NormaliseRows(UbPtr<float> o_acc, UbPtr<float> row_sum, UbPtr
   VectorBarrier();
 }
 
-AICORE_INLINE void LogSumExp(UbPtr<float> lse, const RowState& state) {
-  LnDense(lse, state.row_sum, 1);
+// probs_scale: c, a power of two.
+AICORE_INLINE void LogSumExp(UbPtr<float> lse, const RowState& state, float probs_scale) {
+  ScaleDense(lse, state.row_sum, 1.0f / probs_scale, 1);
+  VectorBarrier();
+  LnDense(lse, lse, 1);
   VectorBarrier();
   AddDense(lse, lse, state.row_max, 1);
   VectorBarrier();

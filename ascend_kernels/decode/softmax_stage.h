@@ -3,12 +3,16 @@
 //
 //   s[r, j]  = scale * S[r, j]                      j < tokens
 //   m'[r]    = max(m[r], max_j s[r, j])
-//   p[r, j]  = round16(exp(s[r, j] - m'[r]))
+//   p[r, j]  = round16(c * exp(s[r, j] - m'[r]))
 //   a[r]     = exp(m[r] - m'[r])
 //   l'[r]    = a[r] * l[r] + sum_j p[r, j]
 //
 // m and l start at -inf and 0, so a = 0 on the first tile. The sum takes the
-// rounded p: numerator and denominator of the average see the same weights.
+// rounded p: numerator and denominator of the average see the same weights, and
+// the constant c cancels. c is 2^15 for half, whose smallest number is 2^-24: a
+// token whose score is 17 below the largest would weigh nothing, and a hundred
+// thousand such tokens are half a percent of the output. bfloat16 has the
+// exponents of fp32, c is 1.
 // Columns of the last 64-lane column beyond `tokens` become -inf, hence p = 0.
 //
 // Next: ascend_kernels/cce/vector_math.h - the intrinsic behind each step.
@@ -19,6 +23,17 @@
 #include "ascend_kernels/decode/buffer_map.h"
 
 namespace ascend_attention {
+
+template <typename T>
+struct ProbsScale;
+template <>
+struct ProbsScale<half> {
+  static constexpr float kValue = 32768.0f;
+};
+template <>
+struct ProbsScale<bfloat16_t> {
+  static constexpr float kValue = 1.0f;
+};
 
 // Running state of the rows of one work item: one fp32 a row, kMaxRows lanes.
 struct RowState {
@@ -131,6 +146,10 @@ AICORE_INLINE void SoftmaxTile(UbPtr<T> probs, UbPtr<float> scores, UbPtr<float>
   SpreadRows(rescale_spread, scratch.rescale, shape.rows);
   MulDense(state.row_sum, state.row_sum, scratch.rescale, 1);
   VectorBarrier();
+  if (ProbsScale<T>::kValue != 1.0f) {
+    ScaleDense(scores, scores, ProbsScale<T>::kValue, shape.repeats());
+    VectorBarrier();
+  }
   FromF32(probs, scores, shape.repeats());
   VectorBarrier();
   ToF32(scores, probs, shape.repeats());

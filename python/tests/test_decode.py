@@ -256,3 +256,33 @@ def test_empty_caches_serve_empty_sequences():
     out, lse = op.run(query, cache, cache, np.zeros((2, 0), np.int32), return_lse=True)
     assert (out == 0).all()
     assert (lse == -np.inf).all()
+
+
+def attention_sink(ctx: int, gap: float) -> reference.DecodeInputs:
+    """One token far above a long tail of equal ones, which alone carries the output."""
+    blocks = ctx // 128
+    key = np.zeros((blocks, 128, 1, 64), np.float16)
+    value = np.ones((blocks, 128, 1, 64), np.float16)
+    query = np.zeros((1, 2, 64), np.float16)
+    query[:, :, 0] = 1
+    key[0, 0, 0, 0] = gap
+    value[0, 0] = 0
+    return reference.DecodeInputs(
+        query=query,
+        key_cache=key,
+        value_cache=value,
+        block_table=np.arange(blocks, dtype=np.int32)[None],
+        context_lens=np.array([ctx], np.int32),
+        softmax_scale=1.0,
+    )
+
+
+@pytest.mark.parametrize("num_cores", [1, 24])
+@pytest.mark.parametrize("gap", [12.0, 16.0, 17.0, 17.375, 20.0])
+def test_small_fp16_weights_of_a_long_tail_are_not_lost(gap, num_cores):
+    """Unscaled, exp(-17.375) rounds to 0 in fp16 and the tail of 65535 tokens with it."""
+    inputs = attention_sink(65536, gap)
+    out, lse = run(make_op(inputs, num_cores=num_cores), inputs)
+    tail = 65535 * np.exp(-gap)
+    assert np.abs(out.astype(np.float64) - tail / (1 + tail)).max() <= 2**-10 * tail / (1 + tail)
+    assert np.abs(lse - (gap + np.log1p(tail))).max() <= 2**-10 * tail + 2**-21 * gap
