@@ -85,8 +85,15 @@ Status ReadErrorRecords(const PreparedPlan::Impl& plan) {
   AA_RETURN_IF_ERROR(
       acl.Check(acl.aclrtMemcpy(records.data(), size, from, size, ACL_MEMCPY_DEVICE_TO_HOST),
                 "aclrtMemcpy(error records)"));
-  for (const ErrorRecord& record : records) AA_RETURN_IF_ERROR(TextOf(record));
-  return OkStatus();
+  const auto found = std::find_if(records.begin(), records.end(),
+                                  [](const ErrorRecord& record) { return record.code != 0; });
+  if (found == records.end()) return OkStatus();
+  // A record is reported once: the next error of this plan must not find it.
+  std::vector<uint8_t> none(size);
+  AA_RETURN_IF_ERROR(acl.Check(acl.aclrtMemcpy(const_cast<uint8_t*>(from), size, none.data(), size,
+                                               ACL_MEMCPY_HOST_TO_DEVICE),
+                               "aclrtMemcpy(error records)"));
+  return TextOf(*found);
 }
 
 StatusOr<std::shared_ptr<Runtime>> Runtime::Open(const RuntimeOptions& options) {

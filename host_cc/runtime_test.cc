@@ -199,9 +199,16 @@ TEST_F(Synchronize, IsQuietWhenAllIsWell) {
   EXPECT_TRUE(runtime_->Synchronize(stream_).ok());
 }
 
-TEST_F(Synchronize, NamesABadPageIdByRowAndIndex) {
+TEST_F(Synchronize, ReportsARecordOnce) {
   WriteRecord(5, ErrorCode::kKvBlockOutOfRange);
+  EXPECT_EQ(Fail(507016, stream_).code(), StatusCode::kOutOfRange);
+  EXPECT_EQ(Fail(507016, stream_).ToString(),
+            "INTERNAL: aclrtSynchronizeStream() failed: 507016 (AI Core trap): core 5 stopped");
+}
+
+TEST_F(Synchronize, NamesABadPageIdByRowAndIndex) {
   for (const int error : {507014, 507015, 507016}) {
+    WriteRecord(5, ErrorCode::kKvBlockOutOfRange);
     const Status status = Fail(error, stream_);
     EXPECT_EQ(status.ToString(),
               "OUT_OF_RANGE: block_table[3][17] = 99999 is outside [0, 512); found on the device: "

@@ -350,6 +350,16 @@ def test_page_id_that_only_the_device_sees_is_named(page, place):
     assert again.tobytes() == expected.tobytes()
 
 
+def test_a_second_bad_page_id_of_one_plan_is_the_one_that_is_named():
+    op, arrays = DecodeAttention(**SHAPE), valid_arrays()
+    op.plan(LENS)
+    for row, index, page in [(0, 0, 77), (1, 2, 88), (0, 0, 99)]:
+        forged = DeviceArray(with_value(arrays["block_table"], (row, index), page))
+        with pytest.raises(IndexError, match=rf"^block_table\[{row}\]\[{index}\] = {page} "):
+            op.run(**{**arrays, "block_table": forged})
+        op.run(**arrays)
+
+
 def test_page_id_past_the_context_is_not_read_on_the_device():
     op, arrays = DecodeAttention(**SHAPE), valid_arrays()
     op.plan(LENS)
