@@ -3,6 +3,7 @@
 
 #include <elf.h>
 
+#include <algorithm>
 #include <cinttypes>
 #include <cstdio>
 #include <cstring>
@@ -61,7 +62,16 @@ bool CallTable::Load(const uint8_t* image, size_t size, std::string* error) {
   }
   const uint64_t table_end =
       header.e_shoff + static_cast<uint64_t>(header.e_shnum) * sizeof(Elf64_Shdr);
-  if (header.e_shoff > size || table_end > size || header.e_shstrndx >= header.e_shnum) return true;
+  const uint64_t segments_end =
+      header.e_phoff + static_cast<uint64_t>(header.e_phnum) * sizeof(Elf64_Phdr);
+  // The loader would map what is not there and the process die of reading it.
+  const uint64_t needed = std::max({table_end, segments_end, header.e_shoff, header.e_phoff});
+  if (needed > size) {
+    *error = "kernel binary is cut short: it has " + std::to_string(size) + " bytes of at least " +
+             std::to_string(needed) + "; build or install it again";
+    return false;
+  }
+  if (header.e_shstrndx >= header.e_shnum) return true;
   const auto section = [&](unsigned index) {
     Elf64_Shdr s;
     std::memcpy(&s, image + header.e_shoff + index * sizeof(s), sizeof(s));

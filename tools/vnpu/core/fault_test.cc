@@ -455,6 +455,19 @@ TEST(KernelModule, RefusesWhatIsNoKernelOfThisHost) {
   EXPECT_EQ(error, "no/such/kernel.so: cannot open kernel binary: No such file or directory");
 }
 
+TEST(KernelModule, RefusesAFileThatIsCutShort) {
+  std::ifstream file("tools/vnpu/core/fault_cases.so", std::ios::binary);
+  const std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  ASSERT_GT(bytes.size(), 4096u);
+  std::string error;
+  for (const size_t size : {size_t{64}, size_t{1000}, size_t{4096}, bytes.size() - 1}) {
+    EXPECT_EQ(KernelModule::LoadBytes(bytes.data(), size, &error), nullptr) << size;
+    EXPECT_EQ(error, "kernel: kernel binary is cut short: it has " + std::to_string(size) +
+                         " bytes of at least " + std::to_string(bytes.size()) +
+                         "; build or install it again");
+  }
+}
+
 // The table of intrinsics is part of the binary interface.
 TEST(KernelModule, RefusesAKernelOfAnotherTable) {
   std::ifstream file("tools/vnpu/core/fault_cases.so", std::ios::binary);
