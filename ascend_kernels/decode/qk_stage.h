@@ -7,7 +7,7 @@
 // cores scale). A unit's result sits at unit * 16 * kv_tile_tokens floats, the
 // chunk's columns inside it.
 //
-// Next: ascend_kernels/cce/mmad.h - one matrix multiply.
+// Next: ascend_kernels/cce/cube_copy.h - one intrinsic a copy; mmad.h beside it.
 #ifndef ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_QK_STAGE_H_
 #define ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_QK_STAGE_H_
 

@@ -16,7 +16,7 @@ For row b with n = context_lens[b] tokens, query head h and its kv head g:
 
 A sequence of length 0 gives out = 0 and lse = -inf.
 
-Next: python/ascend_attention/planning.py - what a plan says.
+Next: tiling/decode_planner.h - how lengths become work items.
 """
 
 from __future__ import annotations

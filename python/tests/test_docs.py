@@ -3,6 +3,7 @@
 
 import doctest
 import inspect
+import pathlib
 
 import ascend_attention
 import pytest
@@ -40,3 +41,28 @@ def test_long_signatures_explain_every_argument(function):
         assert argument == "self" or f"\n    {argument}: " in text, argument
     for section in ("Args:", "Returns:", "Raises:", ">>> "):
         assert section in text
+
+
+READING_PATH = [
+    "README.md",
+    "python/ascend_attention/decode.py",
+    "tiling/decode_planner.h",
+    "tiling/abi/decode_plan.h",
+    "ascend_kernels/decode/decode_cube.h",
+    "ascend_kernels/decode/qk_stage.h",
+    "ascend_kernels/cce/cube_copy.h",
+]
+
+
+@pytest.mark.parametrize("step", range(len(READING_PATH) - 1))
+def test_every_file_on_the_way_to_an_intrinsic_names_the_next(step):
+    here, following = READING_PATH[step : step + 2]
+    text = pathlib.Path(here).read_text()
+    assert f"Next: {following} - " in text or (here == "README.md" and f"]({following})" in text)
+    assert pathlib.Path(following).is_file()
+
+
+def test_readme_lists_the_way_to_an_intrinsic_in_order():
+    text = pathlib.Path("README.md").read_text()
+    places = [text.index(f"[{path}]({path})") for path in READING_PATH[1:]]
+    assert places == sorted(places)

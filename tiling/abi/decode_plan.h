@@ -14,7 +14,7 @@
 // Structs are plain data with natural alignment and no padding holes; the
 // layout is pinned by decode_plan_test.cc and mirrored in Python. Device-safe.
 //
-// Next: ascend_kernels/decode/work_cursor.h - how a kernel walks its items.
+// Next: ascend_kernels/decode/decode_cube.h - what a cube core does with its items.
 #ifndef ASCEND_ATTENTION_TILING_ABI_DECODE_PLAN_H_
 #define ASCEND_ATTENTION_TILING_ABI_DECODE_PLAN_H_
 

@@ -8,6 +8,8 @@ People read text; with --json the last line of stdout is one JSON object.
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -32,10 +34,22 @@ def run_main() -> None:
 def _dispatch(args: argparse.Namespace) -> int:
     handler: Handler = args.handler
     try:
-        return handler(args)
+        code = handler(args)
+        sys.stdout.flush()
+        return code
     except LIBRARY_ERRORS as error:  # one line for people; the traceback with --verbosity=1
         logging.debug("traceback", exc_info=True)
-        print(f"ascend-attention: {type(error).__name__}: {error}", file=sys.stderr)
+        text = f"{type(error).__name__}: {error}"
+        print(f"ascend-attention: {text}", file=sys.stderr)
+        if args.json:
+            print(json.dumps({"ok": False, "error": text}))
+        return 1
+    except KeyboardInterrupt:
+        print("ascend-attention: interrupted", file=sys.stderr)
+        return 130
+    except OSError as error:  # nobody reads our output, or its disk is full
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"ascend-attention: cannot write: {error}", file=sys.stderr)
         return 1
 
 
