@@ -45,8 +45,8 @@ Result ReadSoc(vnpu::DeviceConfig* device) {
 }
 
 // Leaves *value alone if the variable is not set.
-template <typename Int>
-Result ReadInteger(const char* variable, uint64_t min, uint64_t max, Int* value) {
+template <typename Number>
+Result ReadInteger(const char* variable, uint64_t min, uint64_t max, Number* value) {
   const char* text = std::getenv(variable);
   if (text == nullptr) return {};
   char* end = nullptr;
@@ -57,7 +57,7 @@ Result ReadInteger(const char* variable, uint64_t min, uint64_t max, Int* value)
     return Error(ACL_ERROR_RT_DEV_SETUP_ERROR, "environment variable ", variable, " = '", text,
                  "': expected an integer from ", min, " to ", max);
   }
-  *value = static_cast<Int>(parsed);
+  *value = static_cast<Number>(parsed);
   return {};
 }
 
@@ -74,6 +74,10 @@ Result ReadConfig(Config* config) {
   }
   if (result.ok()) {
     result = ReadInteger("ASCEND_ATTENTION_VNPU_THREADS", 0, 1024, &device.host_threads);
+  }
+  if (result.ok()) {
+    result = ReadInteger("ASCEND_ATTENTION_VNPU_TIMEOUT_SECONDS", 0, 86400,
+                         &device.launch_timeout_seconds);
   }
   if (result.ok()) {
     result = ReadInteger("ASCEND_ATTENTION_VNPU_DEVICES", 1, kMaxDevices, &config->num_devices);

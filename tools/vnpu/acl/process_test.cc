@@ -111,6 +111,7 @@ TEST(ConfigTest, ABadValueIsAnErrorOfTheFirstCallThatNamesIt) {
       {"ASCEND_ATTENTION_VNPU_SOC", "Ascend310P", "Ascend910B1, Ascend910B2"},
       {"ASCEND_ATTENTION_VNPU_HBM_BYTES", "-1", "1048576 to"},
       {"ASCEND_ATTENTION_VNPU_THREADS", "99999999999999999999", "0 to 1024"},
+      {"ASCEND_ATTENTION_VNPU_TIMEOUT_SECONDS", "1.5", "0 to 86400"},
       {"ASCEND_ATTENTION_VNPU_DEVICES", "17", "1 to 16"},
   };
   for (const auto& bad : kBad) {
