@@ -130,7 +130,8 @@ class CubeDecoder {
     if (tile.last_of_item) query_l0a_.ReleaseFree();
     scores_l0c_.PublishFull();
     scores_l0c_.AcquireFull();
-    StoreScores(exchange_.scores.Next(), scores, problem_, tile);
+    StoreUnits(exchange_.scores.Next(), scores, problem_, tile, tile.num_tokens,
+               problem_.tile_tokens);
     scores_l0c_.ReleaseFree();
     RaiseSignal<PIPE_FIX>(kScoresReady);
   }
@@ -159,7 +160,8 @@ class CubeDecoder {
     probs_l0a_.ReleaseFree();
     o_tile_l0c_.PublishFull();
     o_tile_l0c_.AcquireFull();
-    StoreOTile(exchange_.o_tiles.Next(), o_tile, problem_, tile);
+    StoreUnits(exchange_.o_tiles.Next(), o_tile, problem_, tile, problem_.head_dim,
+               problem_.head_dim);
     o_tile_l0c_.ReleaseFree();
     RaiseSignal<PIPE_FIX>(kOTileReady);
   }

@@ -51,22 +51,6 @@ AICORE_INLINE void WeighHeads(L0cPtr<float> o_tile, L0aPtr<T> probs, L0bPtr<T> v
   }
 }
 
-// L0C -> GM, fp32 [group rows, head_dim].
-AICORE_INLINE void StoreOTile(GmPtr<float> dst, L0cPtr<float> o_tile, const Problem& problem,
-                              const Tile& tile) {
-  NzToNd copy;
-  copy.count = tile.kv_head_count;
-  copy.cols = problem.head_dim;
-  copy.src_matrix_bytes = problem.row_groups * kUnitRows * problem.head_dim * 4;
-  copy.dst_matrix_elems = problem.q_per_kv * problem.head_dim;
-  copy.dst_row_elems = problem.head_dim;
-  for (uint32_t group = 0; group < problem.row_groups; ++group) {
-    const uint32_t first = group * kUnitRows * problem.head_dim;
-    copy.rows = Min(problem.q_per_kv - group * kUnitRows, kUnitRows);
-    L0cToGm(dst + first, o_tile + first, copy);
-  }
-}
-
 }  // namespace ascend_attention
 
 #endif  // ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_PV_STAGE_H_

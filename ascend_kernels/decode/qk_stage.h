@@ -66,19 +66,20 @@ AICORE_INLINE void ScoreHeads(L0cPtr<float> scores, L0aPtr<T> query, L0bPtr<T> k
   }
 }
 
-// L0C -> GM, fp32 [group rows, kv_tile_tokens]; only the tile's tokens.
-AICORE_INLINE void StoreScores(GmPtr<float> dst, L0cPtr<float> scores, const Problem& problem,
-                               const Tile& tile) {
+// Result units [unit][16, pitch] in L0C to rows [group rows, pitch] in GM, fp32,
+// the first `cols` columns: scores of a tile, or its o_tile.
+AICORE_INLINE void StoreUnits(GmPtr<float> dst, L0cPtr<float> src, const Problem& problem,
+                              const Tile& tile, uint32_t cols, uint32_t pitch_elems) {
   NzToNd copy;
   copy.count = tile.kv_head_count;
-  copy.cols = tile.num_tokens;
-  copy.src_matrix_bytes = problem.row_groups * kUnitRows * problem.tile_tokens * 4;
-  copy.dst_matrix_elems = problem.q_per_kv * problem.tile_tokens;
-  copy.dst_row_elems = problem.tile_tokens;
+  copy.cols = cols;
+  copy.src_matrix_bytes = problem.row_groups * kUnitRows * pitch_elems * 4;
+  copy.dst_matrix_elems = problem.q_per_kv * pitch_elems;
+  copy.dst_row_elems = pitch_elems;
   for (uint32_t group = 0; group < problem.row_groups; ++group) {
-    const uint32_t first = group * kUnitRows * problem.tile_tokens;
+    const uint32_t first = group * kUnitRows * pitch_elems;
     copy.rows = Min(problem.q_per_kv - group * kUnitRows, kUnitRows);
-    L0cToGm(dst + first, scores + first, copy);
+    L0cToGm(dst + first, src + first, copy);
   }
 }
 
