@@ -284,5 +284,8 @@ def test_small_fp16_weights_of_a_long_tail_are_not_lost(gap, num_cores):
     inputs = attention_sink(65536, gap)
     out, lse = run(make_op(inputs, num_cores=num_cores), inputs)
     tail = 65535 * np.exp(-gap)
-    assert np.abs(out.astype(np.float64) - tail / (1 + tail)).max() <= 2**-10 * tail / (1 + tail)
-    assert np.abs(lse - (gap + np.log1p(tail))).max() <= 2**-10 * tail + 2**-21 * gap
+    share = tail / (1 + tail)  # of the tail in the output
+    # All weights of the tail are equal and round the same way, by at most 2^-11 of themselves; out
+    # rounds once more. lse is fp32: a few roundings of numbers up to gap.
+    assert np.abs(out.astype(np.float64) - share).max() <= 2 * 2**-11 * share
+    assert np.abs(lse - (gap + np.log1p(tail))).max() <= 2**-11 * share + 4 * 2**-24 * gap
