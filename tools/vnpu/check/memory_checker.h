@@ -18,15 +18,10 @@
 #include <vector>
 
 #include "tools/vnpu/check/access_ranges.h"
+#include "tools/vnpu/core/device.h"
 #include "tools/vnpu/core/observer.h"
 
 namespace vnpu {
-
-enum class RegionRule {
-  kReadWrite,
-  kReadOnly,
-  kNoAccess,  // guard zone
-};
 
 // Offsets from the region's or allocation's begin; 0 where nothing was touched.
 struct MemoryUsage {

@@ -93,6 +93,7 @@ void Core::Begin(Launch* launch, Block* block, uint32_t block_idx) {
 void Core::FiberMain(void* self) {
   Core* core = static_cast<Core*>(self);
   const Kernel& kernel = core->launch_->kernel();
+  for (Observer* observer : core->launch_->observers()) observer->OnCoreBegin(core->id());
   (core->is_aic() ? kernel.aic : kernel.aiv)(core->launch_->args());
   core->Finish();
 }
@@ -105,6 +106,9 @@ void Core::Finish() {
   state_ = CoreState::kFinished;
   const std::string left = Leftovers();
   if (!left.empty()) AddFault(FaultKind::kException, left, nullptr);
+  if (left.empty()) {
+    for (Observer* observer : launch_->observers()) observer->OnCoreEnd(id());
+  }
   fiber_.Leave();
 }
 
@@ -204,8 +208,18 @@ int64_t Core::Issue(uint32_t insn, uint32_t type, const int64_t* args, const voi
   in.return_address = return_address;
   in.args = args;
   in.spr = &spr;
-  last_issued_ = in;
+  int64_t changed[kMaxArgs];
   in_runtime_ = true;
+  if (launch_->filter() != nullptr) {
+    std::memcpy(changed, args, row.num_args * sizeof(int64_t));
+    in.args = changed;
+    if (launch_->filter()->OnIssue(id(), in, changed) == StreamFilter::Action::kDrop) {
+      in_runtime_ = false;
+      return 0;
+    }
+  }
+  last_issued_ = in;
+  last_issued_.args = nullptr;  // they live as long as this call
   if (launch_->expired()) FailTimeout(&in);
   CheckArgs(in, row);
   in.pipe = ResolvePipe(in, row);
@@ -227,6 +241,17 @@ int64_t Core::Issue(uint32_t insn, uint32_t type, const int64_t* args, const voi
   }
   in_runtime_ = false;
   return result;
+}
+
+uint64_t Core::Scalar(uint32_t insn, uint64_t address, uint64_t bytes, const void* return_address) {
+  const InsnRow& row = RowOf(insn);
+  // Unobserved accesses of GM are left to the host: wild ones hit a guard page.
+  if (row.args[0].space == Space::kGm && !observed_) return address;
+  const int64_t args[] = {static_cast<int64_t>(address), static_cast<int64_t>(bytes)};
+  Issue(insn, VNPU_T_none, args, return_address);
+  return row.args[0].space == Space::kGm
+             ? address
+             : reinterpret_cast<uint64_t>(scratchpad(Space::kUb).data + address);
 }
 
 bool Core::Execute(const Instruction& in) {

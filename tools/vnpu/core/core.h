@@ -71,6 +71,9 @@ class Core {
 
   int64_t Issue(uint32_t insn, uint32_t type, const int64_t* args, const void* return_address);
 
+  // A plain load or store; returns the host address.
+  uint64_t Scalar(uint32_t insn, uint64_t address, uint64_t bytes, const void* return_address);
+
   // ---- for handlers, on the fiber
   [[noreturn]] void Fail(FaultKind kind, const Instruction* in, const std::string& headline);
   void Yield();

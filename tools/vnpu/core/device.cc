@@ -114,6 +114,7 @@ class Device::Impl {
   std::mutex launch_mutex;     // held during a launch; observers do not change meanwhile
   std::mutex observers_mutex;  // against allocations from other threads
   BlockPool blocks;
+  StreamFilter* filter = nullptr;
   ThreadPool threads;
 };
 
@@ -152,6 +153,26 @@ bool Device::Contains(const void* address, uint64_t bytes) const {
   return impl_->gm.Find(begin, &allocation) && bytes <= allocation.end() - begin;
 }
 
+bool Device::NameRegion(const void* begin, uint64_t bytes, const std::string& name,
+                        RegionRule rule) {
+  return impl_->gm.NameRegion(Region{reinterpret_cast<uint64_t>(begin), bytes, name, rule});
+}
+
+void Device::ClearRegions(const void* begin, uint64_t bytes) {
+  impl_->gm.ClearRegions(reinterpret_cast<uint64_t>(begin), bytes);
+}
+
+bool Device::FindRegion(uint64_t address, Region* region) const {
+  return impl_->gm.FindRegion(address, region);
+}
+
+std::string Device::Describe(uint64_t address) const { return impl_->gm.Describe(address); }
+
+void Device::SetStreamFilter(StreamFilter* filter) {
+  std::lock_guard<std::mutex> launch_lock(impl_->launch_mutex);
+  impl_->filter = filter;
+}
+
 void Device::AddObserver(Observer* observer) {
   std::lock_guard<std::mutex> launch_lock(impl_->launch_mutex);
   std::lock_guard<std::mutex> lock(impl_->observers_mutex);
@@ -178,14 +199,15 @@ LaunchResult Device::Launch(const Kernel& kernel, uint32_t num_blocks, const voi
   std::lock_guard<std::mutex> lock(impl_->launch_mutex);
   InstallSignalHandlers();
   const std::vector<Observer*>& observers = impl_->observers;
-  vnpu::Launch launch(impl_->config, kernel, num_blocks, args, impl_->gm, observers,
-                      &impl_->blocks);
-  const LaunchInfo info{kernel.name.c_str(), num_blocks, launch.has_aic(), launch.aivs_per_block()};
+  vnpu::Launch launch(impl_->config, kernel, num_blocks, args, impl_->gm, observers, &impl_->blocks,
+                      impl_->filter);
+  const LaunchInfo info{kernel.name.c_str(),     num_blocks,   launch.has_aic(),
+                        launch.aivs_per_block(), kernel.calls, this};
   for (Observer* observer : observers) observer->OnLaunchBegin(info);
   impl_->threads.Run(&launch, impl_->ThreadsFor(kernel, num_blocks),
                      impl_->config.launch_timeout_seconds);
   result = launch.Result();
-  for (Observer* observer : observers) observer->OnLaunchEnd(result);
+  for (Observer* observer : observers) observer->OnLaunchEnd(&result);
   return result;
 }
 

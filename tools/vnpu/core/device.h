@@ -12,6 +12,35 @@
 namespace vnpu {
 
 class Observer;
+struct CoreId;
+struct Instruction;
+
+// Changes the instruction stream of kernels as they issue it: mutation tests.
+// Called before any observer sees the instruction, from several host threads
+// unless an observer forbids it.
+class StreamFilter {
+ public:
+  enum class Action { kKeep, kDrop };
+  virtual ~StreamFilter() = default;
+  // `args` are the instruction's own and may be changed.
+  virtual Action OnIssue(const CoreId& core, const Instruction& in, int64_t* args) = 0;
+};
+
+// What a kernel may do with a named part of GM.
+enum class RegionRule {
+  kReadWrite,
+  kReadOnly,
+  kOutput,    // every byte the kernel stores must be defined
+  kNoAccess,  // guard zone
+};
+
+struct Region {
+  uint64_t begin = 0;
+  uint64_t bytes = 0;
+  std::string name;
+  RegionRule rule = RegionRule::kReadWrite;
+  uint64_t end() const { return begin + bytes; }
+};
 
 struct DeviceConfig {
   std::string soc_name = "Ascend910B1";
@@ -62,6 +91,19 @@ class Device {
   uint64_t free_bytes() const;
   // True if [address, address + bytes) lies inside one live allocation.
   bool Contains(const void* address, uint64_t bytes) const;
+
+  // Names [begin, begin + bytes) in reports, and says what kernels may do there;
+  // a later name replaces earlier ones that it overlaps. Freeing an allocation
+  // ends the names in it. False if the range lies in no live allocation.
+  bool NameRegion(const void* begin, uint64_t bytes, const std::string& name, RegionRule rule);
+  void ClearRegions(const void* begin, uint64_t bytes);
+  // The region that holds `address`, if any.
+  bool FindRegion(uint64_t address, Region* region) const;
+  // "key_cache + 512 (allocation #2, 4096 bytes)"; without a name, the allocation.
+  std::string Describe(uint64_t address) const;
+
+  // Null: none. The caller keeps ownership.
+  void SetStreamFilter(StreamFilter* filter);
 
   // Observers see every launch from now on; the caller keeps ownership.
   void AddObserver(Observer* observer);

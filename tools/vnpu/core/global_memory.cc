@@ -72,6 +72,7 @@ bool GlobalMemory::Free(void* address, Allocation* allocation) {
   munmap(it->second.mapping, it->second.mapping_bytes);
   used_ -= RoundUp(allocation->bytes, kAlignment);
   live_.erase(it);
+  EraseRegions(allocation->begin, allocation->end());
   freed_.push_back(*allocation);
   if (freed_.size() > kFreedKept) freed_.pop_front();
   generation_.fetch_add(1, std::memory_order_release);
@@ -93,7 +94,51 @@ bool GlobalMemory::Find(uint64_t address, Allocation* allocation) const {
   return true;
 }
 
+void GlobalMemory::EraseRegions(uint64_t begin, uint64_t end) {
+  auto it = regions_.upper_bound(begin);
+  if (it != regions_.begin() && std::prev(it)->second.end() > begin) --it;
+  while (it != regions_.end() && it->second.begin < end) it = regions_.erase(it);
+}
+
+bool GlobalMemory::NameRegion(const Region& region) {
+  std::unique_lock<std::shared_mutex> lock(mutex_);
+  const auto after = live_.upper_bound(region.begin);
+  if (after == live_.begin()) return false;
+  const Allocation& home = std::prev(after)->second.allocation;
+  if (region.begin >= home.end() || region.bytes > home.end() - region.begin) return false;
+  if (region.bytes == 0) return true;
+  EraseRegions(region.begin, region.end());
+  regions_[region.begin] = region;
+  return true;
+}
+
+void GlobalMemory::ClearRegions(uint64_t begin, uint64_t bytes) {
+  std::unique_lock<std::shared_mutex> lock(mutex_);
+  EraseRegions(begin, begin + bytes);
+}
+
+bool GlobalMemory::FindRegion(uint64_t address, Region* region) const {
+  std::shared_lock<std::shared_mutex> lock(mutex_);
+  const auto after = regions_.upper_bound(address);
+  if (after == regions_.begin() || address >= std::prev(after)->second.end()) return false;
+  *region = std::prev(after)->second;
+  return true;
+}
+
 std::string GlobalMemory::Describe(uint64_t address) const {
+  Region region;
+  if (FindRegion(address, &region)) {
+    Allocation home;
+    Find(address, &home);
+    char text[160];
+    std::snprintf(text, sizeof(text), " + %" PRIu64 " (allocation #%" PRIu64 ", %" PRIu64 " bytes)",
+                  address - region.begin, home.id, home.bytes);
+    return region.name + text;
+  }
+  return DescribeUnnamed(address);
+}
+
+std::string GlobalMemory::DescribeUnnamed(uint64_t address) const {
   std::shared_lock<std::shared_mutex> lock(mutex_);
   auto after = live_.upper_bound(address);
   const Allocation* below = nullptr;

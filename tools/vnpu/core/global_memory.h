@@ -12,6 +12,8 @@
 #include <shared_mutex>
 #include <string>
 
+#include "tools/vnpu/core/device.h"
+
 namespace vnpu {
 
 struct Allocation {
@@ -38,10 +40,17 @@ class GlobalMemory {
   bool Find(uint64_t address, Allocation* allocation) const;
   // Changes with every Free, so that a cached Allocation can be trusted.
   uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
+  // Names parts of live allocations; see Device.
+  bool NameRegion(const Region& region);
+  void ClearRegions(uint64_t begin, uint64_t bytes);
+  bool FindRegion(uint64_t address, Region* region) const;
+  // "key_cache + 512 (allocation #2, 4096 bytes)", without a name
   // "allocation #2 (4096 bytes) + 512", or where the nearest one is.
   std::string Describe(uint64_t address) const;
 
  private:
+  void EraseRegions(uint64_t begin, uint64_t end);  // with the mutex held
+  std::string DescribeUnnamed(uint64_t address) const;
   struct Entry {
     Allocation allocation;
     void* mapping;
@@ -49,7 +58,8 @@ class GlobalMemory {
   };
   mutable std::shared_mutex mutex_;
   std::map<uint64_t, Entry> live_;
-  std::deque<Allocation> freed_;  // the latest, for reports
+  std::map<uint64_t, Region> regions_;  // by begin; they do not overlap
+  std::deque<Allocation> freed_;        // the latest, for reports
   const uint64_t capacity_;
   uint64_t used_ = 0;
   uint64_t next_id_ = 0;

@@ -31,7 +31,7 @@ void BlockPool::Return(std::unique_ptr<Block> block) {
 
 Launch::Launch(const DeviceConfig& config, const Kernel& kernel, uint32_t num_blocks,
                const void* args, const GlobalMemory& gm, const std::vector<Observer*>& observers,
-               BlockPool* pool)
+               BlockPool* pool, StreamFilter* filter)
     : config_(config),
       kernel_(kernel),
       num_blocks_(num_blocks),
@@ -39,6 +39,7 @@ Launch::Launch(const DeviceConfig& config, const Kernel& kernel, uint32_t num_bl
       gm_(gm),
       observers_(observers),
       pool_(pool),
+      filter_(filter),
       has_aic_(kernel.aic != nullptr),
       aivs_(kernel.mixed            ? 2
             : kernel.aiv != nullptr ? 1

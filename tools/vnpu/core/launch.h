@@ -33,7 +33,8 @@ class BlockPool {
 class Launch {
  public:
   Launch(const DeviceConfig& config, const Kernel& kernel, uint32_t num_blocks, const void* args,
-         const GlobalMemory& gm, const std::vector<Observer*>& observers, BlockPool* pool);
+         const GlobalMemory& gm, const std::vector<Observer*>& observers, BlockPool* pool,
+         StreamFilter* filter);
 
   // How many threads will call Work; before any does.
   void set_threads(uint32_t threads) { threads_ = threads; }
@@ -62,6 +63,7 @@ class Launch {
   bool failed() const { return failed_.load(std::memory_order_relaxed); }
   const GlobalMemory& gm() const { return gm_; }
   const std::vector<Observer*>& observers() const { return observers_; }
+  StreamFilter* filter() const { return filter_; }
 
  private:
   struct Found {
@@ -92,6 +94,7 @@ class Launch {
   const GlobalMemory& gm_;
   const std::vector<Observer*>& observers_;
   BlockPool* const pool_;
+  StreamFilter* const filter_;
   const bool has_aic_;
   const uint32_t aivs_;
 

@@ -194,7 +194,7 @@ class Recorder : public Observer {
     kernel = info.kernel;
     blocks = info.num_blocks;
   }
-  void OnLaunchEnd(const LaunchResult& result) override { fault = result.fault; }
+  void OnLaunchEnd(LaunchResult* result) override { fault = result->fault; }
   void OnIssue(const CoreId&, const Instruction& in) override {
     ++issued;
     if (in.insn == VNPU_INSN_vadds) masks.push_back(in.spr->mask[0]);

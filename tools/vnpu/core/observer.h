@@ -17,6 +17,8 @@
 
 namespace vnpu {
 
+class CallTable;
+class Device;
 struct LaunchResult;
 
 struct LaunchInfo {
@@ -24,6 +26,8 @@ struct LaunchInfo {
   uint32_t num_blocks;
   bool has_aic;
   uint32_t aivs_per_block;  // 0, 1 or 2
+  const CallTable* calls;   // source lines of the kernel; lives until OnLaunchEnd
+  const Device* device;     // names of GM addresses, configuration
 };
 
 struct Dim {
@@ -70,7 +74,11 @@ class Observer {
   virtual void OnAllocate(const void* /*address*/, uint64_t /*bytes*/, uint64_t /*id*/) {}
   virtual void OnFree(const void* /*address*/, uint64_t /*bytes*/, uint64_t /*id*/) {}
   virtual void OnLaunchBegin(const LaunchInfo&) {}
-  virtual void OnLaunchEnd(const LaunchResult&) {}
+  // May add a fault to a result that has none: a finding ends the launch.
+  virtual void OnLaunchEnd(LaunchResult*) {}
+  // A core begins its scalar program; it has come to its end without a fault.
+  virtual void OnCoreBegin(const CoreId&) {}
+  virtual void OnCoreEnd(const CoreId&) {}
   // The scalar unit issued an instruction to its pipe.
   virtual void OnIssue(const CoreId&, const Instruction&) {}
   // It executes and touches these bytes. A text in *finding ends the core with

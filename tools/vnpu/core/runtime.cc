@@ -18,6 +18,13 @@ int64_t vnpu_issue(uint32_t insn, uint32_t type, const int64_t* args) {
   return core->Issue(insn, type, args, __builtin_return_address(0));
 }
 
+uint64_t vnpu_scalar(uint32_t insn, uint64_t address, uint64_t bytes) {
+  vnpu::Core* core = vnpu::CurrentCore();
+  // Constant data that a host initialiser reads is no core's access.
+  if (core == nullptr) return address;
+  return core->Scalar(insn, address, bytes, __builtin_return_address(0));
+}
+
 void vnpu_uses_atomics(void) {}
 
 // float -> bfloat16, nearest even, denormals kept: clang calls these for

@@ -168,6 +168,10 @@ void DataCacheClean(Exec& x) {
   x.core().Yield();
 }
 
+// The access itself is the kernel's own, right after this.
+void ScalarLoad(Exec& x) { x.Access(0, x.u(0), Runs(x.u(1)), false, 1, nullptr, 0); }
+void ScalarStore(Exec& x) { x.Access(0, x.u(0), Runs(x.u(1)), true, 1, nullptr, 0); }
+
 void LoadDevice(Exec& x) {
   x.core().Yield();
   const uint64_t bytes = x.u(2);

@@ -56,6 +56,10 @@ enum VnpuType {
 
 extern "C" {
 VNPU_NOMERGE int64_t vnpu_issue(uint32_t insn, uint32_t type, const int64_t* args);
+// A plain load or store of kernel code: insn is one of the scalar_* rows.
+// Returns the host address to use: GM addresses are host addresses already, UB
+// addresses are offsets in the buffer of the running core.
+VNPU_NOMERGE uint64_t vnpu_scalar(uint32_t insn, uint64_t address, uint64_t bytes);
 // Marks a kernel whose results depend on the order of cores (floating-point
 // atomics): a module that imports it runs on one host thread.
 void vnpu_uses_atomics(void);

@@ -17,6 +17,8 @@ void CrossCoreSet(Exec& x);
 void CrossCoreWait(Exec& x);
 void DataSyncBarrier(Exec& x);
 void DataCacheClean(Exec& x);
+void ScalarLoad(Exec& x);
+void ScalarStore(Exec& x);
 void LoadDevice(Exec& x);
 void StoreDevice(Exec& x);
 // system.cc

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/vnpu/report/session.h"
+
+#include "tools/vnpu/core/observer.h"
+
+namespace vnpu {
+
+// Sits in front of the checkers to open a record, and behind them to close it.
+class Session::Impl {
+ public:
+  Impl(Device* device, const SessionOptions& options)
+      : options(options), device(device), findings(options.max_findings), first(this), last(this) {
+    Attach(&first);
+    Attach(&last);
+  }
+  ~Impl() {
+    for (Observer* observer : attached) device->RemoveObserver(observer);
+  }
+
+  struct First : Observer {
+    explicit First(Impl* impl) : impl(impl) {}
+    void OnLaunchBegin(const LaunchInfo& info) override {
+      impl->findings.Clear();
+      LaunchRecord record;
+      record.kernel = info.kernel;
+      record.num_blocks = info.num_blocks;
+      impl->launches.push_back(std::move(record));
+    }
+    Impl* const impl;
+  };
+  struct Last : Observer {
+    explicit Last(Impl* impl) : impl(impl) {}
+    void OnLaunchEnd(LaunchResult* result) override { impl->Close(result); }
+    Impl* const impl;
+  };
+
+  void Attach(Observer* observer) {
+    device->AddObserver(observer);
+    attached.push_back(observer);
+  }
+
+  void Close(LaunchResult* result) {
+    LaunchRecord& record = launches.back();
+    record.findings = findings.findings();
+    record.faulted = result->fault != FaultKind::kNone;
+    record.fault = result->text;
+    if (record.findings.empty() || record.faulted || !options.fail_launch) return;
+    result->fault = FaultKind::kException;
+    for (const Finding& finding : record.findings) result->text += FindingText(finding) + "\n";
+    if (findings.dropped() > 0) {
+      result->text += "and " + std::to_string(findings.dropped()) + " findings more\n";
+    }
+  }
+
+  const SessionOptions options;
+  Device* const device;
+  FindingList findings;
+  std::vector<LaunchRecord> launches;
+  First first;
+  Last last;
+  std::vector<Observer*> attached;
+};
+
+Session::Session(Device* device, const SessionOptions& options)
+    : impl_(std::make_unique<Impl>(device, options)) {}
+Session::~Session() = default;
+
+void Session::MarkUndefined(const void*, uint64_t) {}
+void Session::MarkDefined(const void*, uint64_t) {}
+
+const std::vector<LaunchRecord>& Session::launches() const { return impl_->launches; }
+void Session::Clear() { impl_->launches.clear(); }
+
+}  // namespace vnpu

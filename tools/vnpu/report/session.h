@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// Checkers and the clock, attached to a device as one: what the ACL layer, the
+// Python package and the tests use.
+//
+//   Session session(&device, options);
+//   device.Launch(...);
+//   for (const LaunchRecord& launch : session.launches()) ...
+#ifndef VNPU_REPORT_SESSION_H_
+#define VNPU_REPORT_SESSION_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tools/vnpu/check/finding.h"
+#include "tools/vnpu/core/device.h"
+#include "tools/vnpu/timing/timeline.h"
+
+namespace vnpu {
+
+struct SessionOptions {
+  bool race = true;
+  bool memory = true;
+  bool timing = false;
+  // Demand a dsb(DSB_DDR) between a store and the signal that hands it to
+  // another core: needed by some runtimes, not by others [hw].
+  bool strict_gm_visibility = false;
+  // Fail the launch (507015) when a checker has a finding, as a fault does.
+  bool fail_launch = true;
+  size_t max_findings = 64;
+};
+
+struct LaunchRecord {
+  std::string kernel;
+  uint32_t num_blocks = 0;
+  bool faulted = false;
+  std::string fault;                   // its text
+  std::vector<Finding> findings;       // of this launch
+  std::shared_ptr<Timeline> timeline;  // null without timing or after a fault
+};
+
+class Session {
+ public:
+  Session(Device* device, const SessionOptions& options);
+  ~Session();  // detaches; the device must still exist
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // Marks GM bytes as never written: a result that depends on them is a
+  // finding. Fresh allocations are undefined from the start.
+  void MarkUndefined(const void* begin, uint64_t bytes);
+  void MarkDefined(const void* begin, uint64_t bytes);
+
+  // Since the session began or Clear. Call between launches.
+  const std::vector<LaunchRecord>& launches() const;
+  void Clear();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace vnpu
+
+#endif  // VNPU_REPORT_SESSION_H_
