@@ -168,6 +168,16 @@ bool Device::FindRegion(uint64_t address, Region* region) const {
 
 std::string Device::Describe(uint64_t address) const { return impl_->gm.Describe(address); }
 
+void Device::SetDefined(const void* begin, uint64_t bytes, bool defined) {
+  std::lock_guard<std::mutex> lock(impl_->observers_mutex);
+  for (Observer* observer : impl_->observers) observer->OnDefine(begin, bytes, defined);
+}
+
+bool Device::observed() const {
+  std::lock_guard<std::mutex> lock(impl_->observers_mutex);
+  return !impl_->observers.empty();
+}
+
 void Device::SetStreamFilter(StreamFilter* filter) {
   std::lock_guard<std::mutex> launch_lock(impl_->launch_mutex);
   impl_->filter = filter;

@@ -102,6 +102,12 @@ class Device {
   // "key_cache + 512 (allocation #2, 4096 bytes)"; without a name, the allocation.
   std::string Describe(uint64_t address) const;
 
+  // Tells observers that the host has written these bytes, or that kernels must
+  // not depend on what they hold. Fresh allocations are undefined.
+  void SetDefined(const void* begin, uint64_t bytes, bool defined);
+  // True while any observer is attached.
+  bool observed() const;
+
   // Null: none. The caller keeps ownership.
   void SetStreamFilter(StreamFilter* filter);
 

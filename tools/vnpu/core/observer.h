@@ -73,6 +73,8 @@ class Observer {
 
   virtual void OnAllocate(const void* /*address*/, uint64_t /*bytes*/, uint64_t /*id*/) {}
   virtual void OnFree(const void* /*address*/, uint64_t /*bytes*/, uint64_t /*id*/) {}
+  // The host has written these bytes, or wants them taken for never written.
+  virtual void OnDefine(const void* /*address*/, uint64_t /*bytes*/, bool /*defined*/) {}
   virtual void OnLaunchBegin(const LaunchInfo&) {}
   // May add a fault to a result that has none: a finding ends the launch.
   virtual void OnLaunchEnd(LaunchResult*) {}

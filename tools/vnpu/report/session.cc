@@ -65,8 +65,12 @@ Session::Session(Device* device, const SessionOptions& options)
     : impl_(std::make_unique<Impl>(device, options)) {}
 Session::~Session() = default;
 
-void Session::MarkUndefined(const void*, uint64_t) {}
-void Session::MarkDefined(const void*, uint64_t) {}
+void Session::MarkUndefined(const void* begin, uint64_t bytes) {
+  impl_->device->SetDefined(begin, bytes, false);
+}
+void Session::MarkDefined(const void* begin, uint64_t bytes) {
+  impl_->device->SetDefined(begin, bytes, true);
+}
 
 const std::vector<LaunchRecord>& Session::launches() const { return impl_->launches; }
 void Session::Clear() { impl_->launches.clear(); }
