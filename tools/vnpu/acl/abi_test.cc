@@ -109,6 +109,10 @@ const std::set<std::string> kExports = {
     "aclsysGetCANNVersion",
     "aclsysGetVersionStr",
     "rtGetC2cCtrlAddr",
+    "vnpuAclChecksEnabled",
+    "vnpuAclDevice",
+    "vnpuAclMarkUndefined",
+    "vnpuAclNameRegion",
     "vnpu_abi_version",
 };
 

@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <sstream>
 #include <string>
 
 namespace vnpu_acl {
@@ -61,6 +62,25 @@ Result ReadInteger(const char* variable, uint64_t min, uint64_t max, Number* val
   return {};
 }
 
+// "race,memory", "all" or "none".
+Result ReadChecks(vnpu::SessionOptions* checks) {
+  checks->race = checks->memory = false;
+  checks->keep_launches = 1;  // findings reach the caller as errors
+  const char* text = std::getenv("ASCEND_ATTENTION_VNPU_CHECK");
+  if (text == nullptr || std::string(text) == "none") return {};
+  std::istringstream words(text);
+  std::string word;
+  while (std::getline(words, word, ',')) {
+    if (word == "race" || word == "all") checks->race = true;
+    if (word == "memory" || word == "all") checks->memory = true;
+    if (word == "race" || word == "memory" || word == "all") continue;
+    return Error(ACL_ERROR_RT_DEV_SETUP_ERROR,
+                 "environment variable ASCEND_ATTENTION_VNPU_CHECK = '", text,
+                 "': expected none, all, or a list of race, memory");
+  }
+  return {};
+}
+
 }  // namespace
 
 Result ReadConfig(Config* config) {
@@ -82,6 +102,7 @@ Result ReadConfig(Config* config) {
   if (result.ok()) {
     result = ReadInteger("ASCEND_ATTENTION_VNPU_DEVICES", 1, kMaxDevices, &config->num_devices);
   }
+  if (result.ok()) result = ReadChecks(&config->checks);
   return result;
 }
 

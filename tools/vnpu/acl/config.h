@@ -7,6 +7,7 @@
 
 #include "tools/vnpu/acl/error.h"
 #include "tools/vnpu/core/device.h"
+#include "tools/vnpu/report/session.h"
 
 namespace vnpu_acl {
 
@@ -14,7 +15,8 @@ constexpr uint32_t kMaxDevices = 16;
 
 struct Config {
   uint32_t num_devices = 1;
-  vnpu::DeviceConfig device;  // of each of them
+  vnpu::DeviceConfig device;    // of each of them
+  vnpu::SessionOptions checks;  // all false: no checkers
 };
 
 // Reads the variables of README.md. A value that cannot be used is an error

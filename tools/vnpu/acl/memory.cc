@@ -115,7 +115,9 @@ Result Copy::Run() const {
   const auto hold_src = Hold(src.device == dst.device ? nullptr : src.device);
   Result result = StillThere(dst, count);
   if (result.ok()) result = StillThere(src, count);
-  if (result.ok()) std::memmove(const_cast<void*>(dst.address), src.address, count);
+  if (!result.ok()) return result;
+  std::memmove(const_cast<void*>(dst.address), src.address, count);
+  if (dst.device != nullptr) dst.device->npu.SetDefined(dst.address, count, true);
   return result;
 }
 
@@ -220,7 +222,9 @@ struct Fill {
   Result Run() const {
     const auto hold = Hold(dst.device);
     const Result result = StillThere(dst, count);
-    if (result.ok()) std::memset(const_cast<void*>(dst.address), value, count);
+    if (!result.ok()) return result;
+    std::memset(const_cast<void*>(dst.address), value, count);
+    if (dst.device != nullptr) dst.device->npu.SetDefined(dst.address, count, true);
     return result;
   }
 };

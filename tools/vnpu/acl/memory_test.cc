@@ -5,6 +5,8 @@
 #include <thread>
 
 #include "tools/vnpu/acl/testing/acl_testing.h"
+#include "tools/vnpu/acl/vnpu_extensions.h"
+#include "tools/vnpu/core/device.h"
 
 namespace vnpu_acl_test {
 namespace {
@@ -278,6 +280,31 @@ TEST_F(MemoryTest, AThreadWithoutDeviceGetsNoMemory) {
     ExpectError(aclrtMalloc(&block, 64, ACL_MEM_MALLOC_HUGE_FIRST), 107002,
                 {"no device", "aclrtSetDevice"});
   }).join();
+}
+
+TEST_F(MemoryTest, TensorsCanBeNamedForReports) {
+  vnpu::Device* npu = vnpuAclDevice(0);
+  ASSERT_NE(npu, nullptr);
+  EXPECT_EQ(vnpuAclDevice(2), nullptr);
+  EXPECT_EQ(vnpuAclDevice(-1), nullptr);
+  EXPECT_EQ(vnpuAclChecksEnabled(0), 0);
+  void* block = nullptr;
+  ASSERT_ACL(aclrtMalloc(&block, 1024, ACL_MEM_MALLOC_HUGE_FIRST));
+  auto* bytes = static_cast<uint8_t*>(block);
+  EXPECT_EQ(vnpuAclNameRegion(0, bytes, 512, "key_cache", VNPU_ACL_READ_ONLY), 0);
+  EXPECT_EQ(vnpuAclNameRegion(0, bytes + 512, 100000, "value_cache", VNPU_ACL_READ_ONLY), 1);
+  EXPECT_EQ(vnpuAclNameRegion(0, bytes, 512, "key_cache", 4), 1);
+  EXPECT_EQ(vnpuAclNameRegion(7, bytes, 512, "key_cache", 0), 1);
+  EXPECT_EQ(vnpuAclMarkUndefined(0, &npu, 8), 1);
+  EXPECT_EQ(vnpuAclMarkUndefined(0, bytes, 512), 0);
+  const auto address = reinterpret_cast<uint64_t>(block);
+  EXPECT_EQ(npu->Describe(address + 511).rfind("key_cache + 511 (allocation #", 0), 0u);
+  EXPECT_EQ(npu->Describe(address + 512).rfind("allocation #", 0), 0u);
+  vnpu::Region region;
+  ASSERT_TRUE(npu->FindRegion(address + 1, &region));
+  EXPECT_EQ(region.rule, vnpu::RegionRule::kReadOnly);
+  EXPECT_ACL(aclrtFree(block));
+  EXPECT_FALSE(npu->FindRegion(address + 1, &region));
 }
 
 }  // namespace

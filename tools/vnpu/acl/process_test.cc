@@ -113,6 +113,7 @@ TEST(ConfigTest, ABadValueIsAnErrorOfTheFirstCallThatNamesIt) {
       {"ASCEND_ATTENTION_VNPU_THREADS", "99999999999999999999", "0 to 1024"},
       {"ASCEND_ATTENTION_VNPU_TIMEOUT_SECONDS", "1.5", "0 to 86400"},
       {"ASCEND_ATTENTION_VNPU_DEVICES", "17", "1 to 16"},
+      {"ASCEND_ATTENTION_VNPU_CHECK", "races", "none, all, or a list of race, memory"},
   };
   for (const auto& bad : kBad) {
     ExpectPassesInChild([&bad] {

@@ -72,7 +72,7 @@ DeviceState& Runtime::device(int id) {
   if (DeviceState* device = slot.load(std::memory_order_acquire)) return *device;
   std::lock_guard lock(mutex_);
   if (slot == nullptr) {
-    slot = new DeviceState(id, config_.device);
+    slot = new DeviceState(id, config_);
     // Registered after whatever the device set up, so that it runs before.
     std::atexit(StopAtExit);
   }

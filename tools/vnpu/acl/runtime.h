@@ -24,13 +24,18 @@
 #include "tools/vnpu/acl/handle_table.h"
 #include "tools/vnpu/acl/stream.h"
 #include "tools/vnpu/core/device.h"
+#include "tools/vnpu/report/session.h"
 
 namespace vnpu_acl {
 
 class Event;
 
 struct DeviceState {
-  DeviceState(int id, const vnpu::DeviceConfig& config) : id(id), npu(config) {}
+  DeviceState(int id, const Config& config) : id(id), npu(config.device) {
+    if (config.checks.race || config.checks.memory) {
+      session = std::make_unique<vnpu::Session>(&npu, config.checks);
+    }
+  }
 
   std::shared_ptr<Stream> DefaultStream();
   // Failures of streams that are gone; the next device-wide wait returns them.
@@ -38,6 +43,7 @@ struct DeviceState {
 
   const int id;
   vnpu::Device npu;
+  std::unique_ptr<vnpu::Session> session;  // checkers asked for by the environment
   // Copies hold it shared, aclrtFree exclusive: nothing is unmapped under a
   // running copy.
   std::shared_mutex memory_mutex;

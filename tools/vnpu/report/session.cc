@@ -21,6 +21,10 @@ class Session::Impl {
     explicit First(Impl* impl) : impl(impl) {}
     void OnLaunchBegin(const LaunchInfo& info) override {
       impl->findings.Clear();
+      if (!impl->launches.empty() &&
+          impl->launches.size() >= impl->options.keep_launches) {
+        impl->launches.erase(impl->launches.begin());
+      }
       LaunchRecord record;
       record.kernel = info.kernel;
       record.num_blocks = info.num_blocks;

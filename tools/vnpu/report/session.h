@@ -28,7 +28,8 @@ struct SessionOptions {
   bool strict_gm_visibility = false;
   // Fail the launch (507015) when a checker has a finding, as a fault does.
   bool fail_launch = true;
-  size_t max_findings = 64;
+  size_t max_findings = 64;     // per launch
+  size_t keep_launches = 4096;  // older records are dropped
 };
 
 struct LaunchRecord {
