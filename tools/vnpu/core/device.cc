@@ -166,6 +166,8 @@ bool Device::FindRegion(uint64_t address, Region* region) const {
   return impl_->gm.FindRegion(address, region);
 }
 
+std::vector<Region> Device::Regions() const { return impl_->gm.Regions(); }
+
 std::string Device::Describe(uint64_t address) const { return impl_->gm.Describe(address); }
 
 void Device::SetDefined(const void* begin, uint64_t bytes, bool defined) {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace vnpu {
 
@@ -99,6 +100,8 @@ class Device {
   void ClearRegions(const void* begin, uint64_t bytes);
   // The region that holds `address`, if any.
   bool FindRegion(uint64_t address, Region* region) const;
+  // All named regions, by address.
+  std::vector<Region> Regions() const;
   // "key_cache + 512 (allocation #2, 4096 bytes)"; without a name, the allocation.
   std::string Describe(uint64_t address) const;
 

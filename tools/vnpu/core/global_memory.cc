@@ -125,6 +125,13 @@ bool GlobalMemory::FindRegion(uint64_t address, Region* region) const {
   return true;
 }
 
+std::vector<Region> GlobalMemory::Regions() const {
+  std::shared_lock<std::shared_mutex> lock(mutex_);
+  std::vector<Region> all;
+  for (const auto& [begin, region] : regions_) all.push_back(region);
+  return all;
+}
+
 std::string GlobalMemory::Describe(uint64_t address) const {
   Region region;
   if (FindRegion(address, &region)) {

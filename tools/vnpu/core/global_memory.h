@@ -11,6 +11,7 @@
 #include <mutex>
 #include <shared_mutex>
 #include <string>
+#include <vector>
 
 #include "tools/vnpu/core/device.h"
 
@@ -44,6 +45,7 @@ class GlobalMemory {
   bool NameRegion(const Region& region);
   void ClearRegions(uint64_t begin, uint64_t bytes);
   bool FindRegion(uint64_t address, Region* region) const;
+  std::vector<Region> Regions() const;
   // "key_cache + 512 (allocation #2, 4096 bytes)", without a name
   // "allocation #2 (4096 bytes) + 512", or where the nearest one is.
   std::string Describe(uint64_t address) const;
