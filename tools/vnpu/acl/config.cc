@@ -7,42 +7,20 @@
 #include <sstream>
 #include <string>
 
+#include "tools/vnpu/core/soc.h"
+
 namespace vnpu_acl {
 namespace {
 
 constexpr uint64_t kMiB = uint64_t{1} << 20;
 constexpr uint64_t kGiB = uint64_t{1} << 30;
 
-struct Soc {
-  const char* name;
-  uint32_t num_cores;
-  uint64_t hbm_bytes;
-  uint64_t l2_bytes;
-};
-
-// Cores, HBM and L2 as in CANN's platform configuration of each part.
-constexpr Soc kSocs[] = {
-    {"Ascend910B1", 24, 64 * kGiB, 192 * kMiB},  {"Ascend910B2", 24, 64 * kGiB, 192 * kMiB},
-    {"Ascend910B2C", 24, 64 * kGiB, 192 * kMiB}, {"Ascend910B3", 20, 64 * kGiB, 192 * kMiB},
-    {"Ascend910B4", 20, 32 * kGiB, 96 * kMiB},
-};
-
 Result ReadSoc(vnpu::DeviceConfig* device) {
   const char* name = std::getenv("ASCEND_ATTENTION_VNPU_SOC");
-  if (name == nullptr) name = kSocs[0].name;
-  std::string known;
-  for (const Soc& soc : kSocs) {
-    if (std::string(name) == soc.name) {
-      device->soc_name = soc.name;
-      device->num_cores = soc.num_cores;
-      device->hbm_bytes = soc.hbm_bytes;
-      device->l2_bytes = soc.l2_bytes;
-      return {};
-    }
-    known += (known.empty() ? "" : ", ") + std::string(soc.name);
-  }
+  if (name == nullptr) name = vnpu::kSocs[0].name;
+  if (vnpu::ConfigureSoc(name, device)) return {};
   return Error(ACL_ERROR_RT_DEV_SETUP_ERROR, "environment variable ASCEND_ATTENTION_VNPU_SOC = '",
-               name, "': expected one of ", known);
+               name, "': expected one of ", vnpu::SocNames());
 }
 
 // Leaves *value alone if the variable is not set.
