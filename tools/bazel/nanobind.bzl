@@ -11,7 +11,14 @@ _COPTS = AA_COPTS + [
     "-fvisibility=hidden",
 ]
 
-def nanobind_extension(name, srcs, deps = [], data = [], visibility = None, **kwargs):
+def nanobind_extension(
+        name,
+        srcs,
+        deps = [],
+        data = [],
+        shared_libraries = [],
+        visibility = None,
+        **kwargs):
     """Builds <name><EXT_SUFFIX> and <name>.pyi; depend on <name>, a py_library of both.
 
     Args:
@@ -19,6 +26,7 @@ def nanobind_extension(name, srcs, deps = [], data = [], visibility = None, **kw
       srcs: C++ files; one of them has NB_MODULE with the last part of `name`.
       deps: cc_library targets.
       data: files the module opens at run time.
+      shared_libraries: .so targets of this tree that `deps` link, so that its stub can be written.
       visibility: of <name>.
       **kwargs: passed to cc_binary.
     """
@@ -35,14 +43,16 @@ def nanobind_extension(name, srcs, deps = [], data = [], visibility = None, **kw
     )
     native.genrule(
         name = name + "_stub",
-        srcs = [":" + shared],
+        srcs = [":" + shared] + shared_libraries,
         outs = [name + ".pyi"],
         # The stub generator imports the module. -B: no __pycache__ beside it.
-        cmd = "PYTHONPATH='%s' '%s' -B -m nanobind.stubgen -q -m %s -i $$(dirname $<) -o $@" % (
-            SITE_PACKAGES,
-            INTERPRETER,
-            module,
-        ),
+        cmd = "".join(["LD_LIBRARY_PATH=$$(dirname $(execpath %s)) " % s for s in shared_libraries]) +
+              "PYTHONPATH='%s' '%s' -B -m nanobind.stubgen -q -m %s -i $$(dirname %s) -o $@" % (
+                  SITE_PACKAGES,
+                  INTERPRETER,
+                  module,
+                  "$(execpath :%s)" % shared,
+              ),
         message = "Writing stub of",
     )
     aa_py_library(
