@@ -318,10 +318,10 @@ void Core::CheckGm(const Instruction& in, int operand, uint64_t begin, uint64_t 
     for (Allocation& hit : gm_hits_) hit = Allocation{};
   }
   for (const Allocation& hit : gm_hits_) {
-    if (begin >= hit.begin && end <= hit.end()) return;
+    if (begin >= hit.begin && end <= hit.limit()) return;
   }
   Allocation found;
-  if (!gm.Find(begin, &found) || end > found.end()) {
+  if (!gm.Find(begin, &found) || end > found.limit()) {
     const InsnRow& row = RowOf(in.insn);
     Fail(FaultKind::kException, &in,
          "out of bounds: " + std::string(row.name) + (write ? " writes " : " reads ") +

@@ -123,13 +123,13 @@ Device::~Device() = default;
 
 const DeviceConfig& Device::config() const { return impl_->config; }
 
-void* Device::Allocate(uint64_t bytes) {
+void* Device::Allocate(uint64_t bytes, uint64_t padding) {
   Allocation allocation;
-  void* address = impl_->gm.Allocate(bytes, &allocation);
+  void* address = impl_->gm.Allocate(bytes, padding, &allocation);
   if (address != nullptr) {
     std::lock_guard<std::mutex> lock(impl_->observers_mutex);
     for (Observer* observer : impl_->observers) {
-      observer->OnAllocate(address, allocation.bytes, allocation.id);
+      observer->OnAllocate(address, bytes + padding, allocation.id);
     }
   }
   return address;
@@ -140,7 +140,7 @@ bool Device::Free(void* address) {
   if (!impl_->gm.Free(address, &allocation)) return false;
   std::lock_guard<std::mutex> lock(impl_->observers_mutex);
   for (Observer* observer : impl_->observers) {
-    observer->OnFree(address, allocation.bytes, allocation.id);
+    observer->OnFree(address, allocation.bytes + allocation.padding, allocation.id);
   }
   return true;
 }
@@ -150,7 +150,7 @@ uint64_t Device::free_bytes() const { return impl_->gm.free_bytes(); }
 bool Device::Contains(const void* address, uint64_t bytes) const {
   Allocation allocation;
   const auto begin = reinterpret_cast<uint64_t>(address);
-  return impl_->gm.Find(begin, &allocation) && bytes <= allocation.end() - begin;
+  return impl_->gm.Find(begin, &allocation) && bytes <= allocation.limit() - begin;
 }
 
 bool Device::NameRegion(const void* begin, uint64_t bytes, const std::string& name,
@@ -167,6 +167,7 @@ bool Device::FindRegion(uint64_t address, Region* region) const {
 }
 
 std::vector<Region> Device::Regions() const { return impl_->gm.Regions(); }
+std::vector<Allocation> Device::Allocations() const { return impl_->gm.Allocations(); }
 
 std::string Device::Describe(uint64_t address) const { return impl_->gm.Describe(address); }
 

@@ -43,6 +43,16 @@ struct Region {
   uint64_t end() const { return begin + bytes; }
 };
 
+// A live piece of GM.
+struct Allocation {
+  uint64_t begin = 0;
+  uint64_t bytes = 0;    // as asked for
+  uint64_t id = 0;       // counts allocations of the device from 0
+  uint64_t padding = 0;  // accessible bytes behind them that nobody asked for
+  uint64_t end() const { return begin + bytes; }
+  uint64_t limit() const { return begin + bytes + padding; }
+};
+
 struct DeviceConfig {
   std::string soc_name = "Ascend910B1";
   uint32_t num_cores = 24;  // one AIC and two AIVs each
@@ -86,8 +96,9 @@ class Device {
   const DeviceConfig& config() const;
 
   // Global memory. Addresses are host addresses, 512-byte aligned, reserved
-  // lazily. Null when `bytes` no longer fits into hbm_bytes.
-  void* Allocate(uint64_t bytes);
+  // lazily. Null when `bytes` no longer fits into hbm_bytes. `padding` bytes
+  // behind them do not fault, as with ACL's allocator, but belong to nobody.
+  void* Allocate(uint64_t bytes, uint64_t padding = 0);
   bool Free(void* address);
   uint64_t free_bytes() const;
   // True if [address, address + bytes) lies inside one live allocation.
@@ -100,8 +111,9 @@ class Device {
   void ClearRegions(const void* begin, uint64_t bytes);
   // The region that holds `address`, if any.
   bool FindRegion(uint64_t address, Region* region) const;
-  // All named regions, by address.
+  // All named regions and all live allocations, by address.
   std::vector<Region> Regions() const;
+  std::vector<Allocation> Allocations() const;
   // "key_cache + 512 (allocation #2, 4096 bytes)"; without a name, the allocation.
   std::string Describe(uint64_t address) const;
 

@@ -41,10 +41,10 @@ GlobalMemory::~GlobalMemory() {
   for (const auto& [begin, entry] : live_) munmap(entry.mapping, entry.mapping_bytes);
 }
 
-void* GlobalMemory::Allocate(uint64_t bytes, Allocation* allocation) {
+void* GlobalMemory::Allocate(uint64_t bytes, uint64_t padding, Allocation* allocation) {
   const uint64_t page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
   std::unique_lock<std::shared_mutex> lock(mutex_);
-  const uint64_t charged = RoundUp(bytes, kAlignment);
+  const uint64_t charged = RoundUp(bytes + padding, kAlignment);
   if (bytes == 0 || bytes > capacity_ || charged > capacity_ - used_) return nullptr;
   const uint64_t body = RoundUp(charged, page);
   const uint64_t total = body + 2 * page;
@@ -58,7 +58,7 @@ void* GlobalMemory::Allocate(uint64_t bytes, Allocation* allocation) {
   }
   if (body >= kHugePageThreshold) madvise(usable, body, MADV_HUGEPAGE);
   const uint64_t begin = reinterpret_cast<uint64_t>(usable) + body - charged;
-  *allocation = Allocation{begin, bytes, next_id_++};
+  *allocation = Allocation{begin, bytes, next_id_++, padding};
   live_[begin] = Entry{*allocation, mapping, total};
   used_ += charged;
   return reinterpret_cast<void*>(begin);
@@ -70,9 +70,9 @@ bool GlobalMemory::Free(void* address, Allocation* allocation) {
   if (it == live_.end()) return false;
   *allocation = it->second.allocation;
   munmap(it->second.mapping, it->second.mapping_bytes);
-  used_ -= RoundUp(allocation->bytes, kAlignment);
+  used_ -= RoundUp(allocation->bytes + allocation->padding, kAlignment);
   live_.erase(it);
-  EraseRegions(allocation->begin, allocation->end());
+  EraseRegions(allocation->begin, allocation->limit());
   freed_.push_back(*allocation);
   if (freed_.size() > kFreedKept) freed_.pop_front();
   generation_.fetch_add(1, std::memory_order_release);
@@ -89,7 +89,7 @@ bool GlobalMemory::Find(uint64_t address, Allocation* allocation) const {
   auto it = live_.upper_bound(address);
   if (it == live_.begin()) return false;
   --it;
-  if (address >= it->second.allocation.end()) return false;
+  if (address >= it->second.allocation.limit()) return false;
   *allocation = it->second.allocation;
   return true;
 }
@@ -105,7 +105,7 @@ bool GlobalMemory::NameRegion(const Region& region) {
   const auto after = live_.upper_bound(region.begin);
   if (after == live_.begin()) return false;
   const Allocation& home = std::prev(after)->second.allocation;
-  if (region.begin >= home.end() || region.bytes > home.end() - region.begin) return false;
+  if (region.begin >= home.limit() || region.bytes > home.limit() - region.begin) return false;
   if (region.bytes == 0) return true;
   EraseRegions(region.begin, region.end());
   regions_[region.begin] = region;
@@ -132,6 +132,13 @@ std::vector<Region> GlobalMemory::Regions() const {
   return all;
 }
 
+std::vector<Allocation> GlobalMemory::Allocations() const {
+  std::shared_lock<std::shared_mutex> lock(mutex_);
+  std::vector<Allocation> all;
+  for (const auto& [begin, entry] : live_) all.push_back(entry.allocation);
+  return all;
+}
+
 std::string GlobalMemory::Describe(uint64_t address) const {
   Region region;
   if (FindRegion(address, &region)) {
@@ -150,7 +157,7 @@ std::string GlobalMemory::DescribeUnnamed(uint64_t address) const {
   auto after = live_.upper_bound(address);
   const Allocation* below = nullptr;
   if (after != live_.begin()) below = &std::prev(after)->second.allocation;
-  if (below != nullptr && address < below->end()) return Format(*below, "", address);
+  if (below != nullptr && address < below->limit()) return Format(*below, "", address);
   for (auto it = freed_.rbegin(); it != freed_.rend(); ++it) {
     if (address >= it->begin && address < it->end()) return Format(*it, "freed ", address);
   }

@@ -17,13 +17,6 @@
 
 namespace vnpu {
 
-struct Allocation {
-  uint64_t begin = 0;
-  uint64_t bytes = 0;
-  uint64_t id = 0;  // counts allocations of the device from 0
-  uint64_t end() const { return begin + bytes; }
-};
-
 class GlobalMemory {
  public:
   explicit GlobalMemory(uint64_t capacity_bytes);
@@ -33,7 +26,7 @@ class GlobalMemory {
 
   // 512-byte aligned; the end of the allocation, rounded up to 512, touches the
   // guard page, so that a scalar read past it faults. Null if it does not fit.
-  void* Allocate(uint64_t bytes, Allocation* allocation);
+  void* Allocate(uint64_t bytes, uint64_t padding, Allocation* allocation);
   bool Free(void* address, Allocation* allocation);
   uint64_t free_bytes() const;
 
@@ -45,7 +38,8 @@ class GlobalMemory {
   bool NameRegion(const Region& region);
   void ClearRegions(uint64_t begin, uint64_t bytes);
   bool FindRegion(uint64_t address, Region* region) const;
-  std::vector<Region> Regions() const;
+  std::vector<Region> Regions() const;          // by address
+  std::vector<Allocation> Allocations() const;  // live, by address
   // "key_cache + 512 (allocation #2, 4096 bytes)", without a name
   // "allocation #2 (4096 bytes) + 512", or where the nearest one is.
   std::string Describe(uint64_t address) const;
