@@ -2,9 +2,11 @@
 """cce_kernel: one .cce file to one kernel binary.
 
 The file is compiled once per core kind, as on the device. With the vnpu toolchain the result is
-<name>.so, which needs libvnpu.so; with bisheng it is <name>.o, the device ELF that ACL loads.
+<name>.so, which needs libvnpu.so (//tools/vnpu/toolchain does the work); with bisheng it is <name>.o, the device ELF that ACL loads.
 Both register the kernel as "<entry>_<key>".
 """
+
+load("//tools/bazel:cce_toolchain.bzl", "VNPU_TOOLS")
 
 _ARCH = {"aic": "CUBE", "aiv": "VEC"}
 
@@ -65,102 +67,44 @@ def _build_bisheng(ctx, tools, headers):
     )
     return binary
 
-VNPU_FLAGS = [
-    "-x",
-    "c++",
-    "-std=c++17",
-    "-O2",
-    "-gline-tables-only",
-    # addr2line of binutils loses inlined frames in DWARF 5.
-    "-gdwarf-4",
-    # Relative paths in the line tables, the same on every machine.
-    "-ffile-compilation-dir=.",
-    "-Wall",
-    "-Wextra",
-    "-Werror",
-    "-fPIC",
-    "-fvisibility=hidden",
-    "-fno-exceptions",
-    "-fno-rtti",
-    "-ffp-contract=off",
-    # Every intrinsic must be a call with a return address of its own: it names the source line.
-    "-fno-optimize-sibling-calls",
-    "-fasynchronous-unwind-tables",
-    "-fno-addrsig",
-]
+def _vnpu_tools(tools):
+    return ["--%s=%s" % (name, getattr(tools, name)) for name in VNPU_TOOLS]
 
 def _vnpu_object(ctx, tools, headers, core):
-    kind = _kind(ctx.attr.cores, core)
-    base = "_objs/%s/%s" % (ctx.label.name, core)
-    unit = ctx.actions.declare_file(base + ".cc")
-    ctx.actions.write(unit, '#include "%s"\n#include "%s"\nVNPU_KERNEL_ENTRY(%s, %d, %s)\n' % (
-        ctx.file.src.path,
-        tools.entry_header,
-        ctx.attr.entry,
-        ctx.attr.key,
-        kind,
-    ))
-    compiled = ctx.actions.declare_file(base + ".compiled.o")
-    arch = _ARCH[core]
+    output = ctx.actions.declare_file("_objs/%s/%s.o" % (ctx.label.name, core))
     ctx.actions.run(
-        executable = tools.clang,
-        arguments = VNPU_FLAGS + ["-D__DAV_C220_%s__=1" % arch, "-D__DAV_%s__=1" % arch] +
-                    _include_args(headers) +
-                    ["-include", tools.prelude, "-c", unit.path, "-o", compiled.path],
-        inputs = depset([unit, ctx.file.src], transitive = [headers.headers]),
-        outputs = [compiled],
+        executable = tools.driver,
+        arguments = [
+            "pass",
+            ctx.file.src.path,
+            "--core=" + core,
+            "--kind=" + _kind(ctx.attr.cores, core),
+            "--entry=" + ctx.attr.entry,
+            "--key=%d" % ctx.attr.key,
+            "--strict",
+            "-o",
+            output.path,
+        ] + _vnpu_tools(tools) + _include_args(headers),
+        inputs = depset([ctx.file.src], transitive = [headers.headers]),
+        outputs = [output],
         mnemonic = "CceCompile",
         progress_message = "Compiling %s for %s (vnpu)" % (ctx.file.src.short_path, core),
         use_default_shell_env = True,
     )
-
-    # Both core kinds may define one inline function in two ways. So that the final link keeps
-    # them apart, resolve the COMDAT groups of each pass and make all but the entry local.
-    merged = ctx.actions.declare_file(base + ".merged.o")
-    ctx.actions.run(
-        executable = tools.ld,
-        arguments = ["-r", "--force-group-allocation", "-o", merged.path, compiled.path],
-        inputs = [compiled],
-        outputs = [merged],
-        mnemonic = "CceMerge",
-    )
-    local = ctx.actions.declare_file(base + ".o")
-    ctx.actions.run(
-        executable = tools.objcopy,
-        arguments = ["--localize-hidden", merged.path, local.path],
-        inputs = [merged],
-        outputs = [local],
-        mnemonic = "CceLocalize",
-    )
-    return local
+    return output
 
 def _build_vnpu(ctx, tools, headers):
     objects = [_vnpu_object(ctx, tools, headers, core) for core in ctx.attr.cores]
-    linked = ctx.actions.declare_file("_objs/%s/linked.so" % ctx.label.name)
-    ctx.actions.run(
-        executable = tools.clang,
-        arguments = ["-shared", "-Wl,--no-undefined", "-Wl,--build-id=none", "-o", linked.path] +
-                    [obj.path for obj in objects] + [tools.runtime.path, "-lm"],
-        inputs = objects + [tools.runtime],
-        outputs = [linked],
-        mnemonic = "CceLink",
-        progress_message = "Linking kernel %s (vnpu)" % ctx.label.name,
-        use_default_shell_env = True,
-    )
     binary = ctx.actions.declare_file(ctx.label.name + ".so")
     ctx.actions.run(
-        executable = tools.call_sites,
-        arguments = [
-            "--objdump=" + tools.objdump,
-            "--addr2line=" + tools.addr2line,
-            "--objcopy=" + tools.objcopy,
-            linked.path,
-            binary.path,
-        ],
-        inputs = [linked],
+        executable = tools.driver,
+        arguments = ["link"] + [obj.path for obj in objects] +
+                    ["--runtime=" + tools.runtime.path, "-o", binary.path] + _vnpu_tools(tools),
+        inputs = objects + [tools.runtime],
         outputs = [binary],
-        mnemonic = "CceCallSites",
-        progress_message = "Writing call table of %s" % binary.short_path,
+        mnemonic = "CceLink",
+        progress_message = "Linking kernel %s (vnpu)" % binary.short_path,
+        use_default_shell_env = True,
     )
     return binary
 

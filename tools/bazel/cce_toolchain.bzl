@@ -3,13 +3,14 @@
 
 load("@vnpu_tools//:defs.bzl", "TOOLS")
 
+# The programs that the driver is told by path.
+VNPU_TOOLS = ["clang", "ld", "objcopy", "objdump", "addr2line"]
+
 def _vnpu_toolchain_impl(ctx):
     return [platform_common.ToolchainInfo(
         kind = "vnpu",
-        call_sites = ctx.attr.call_sites[DefaultInfo].files_to_run,
+        driver = ctx.attr.driver[DefaultInfo].files_to_run,
         isa = ctx.attr.isa[CcInfo].compilation_context,
-        prelude = ctx.attr.prelude,
-        entry_header = ctx.attr.entry_header,
         runtime = ctx.file.runtime,
         **TOOLS
     )]
@@ -17,10 +18,8 @@ def _vnpu_toolchain_impl(ctx):
 vnpu_cce_toolchain = rule(
     implementation = _vnpu_toolchain_impl,
     attrs = {
-        "call_sites": attr.label(cfg = "exec", executable = True, mandatory = True),
-        "entry_header": attr.string(doc = "declares VNPU_KERNEL_ENTRY(entry, key, kind)"),
-        "isa": attr.label(providers = [CcInfo], mandatory = True),
-        "prelude": attr.string(doc = "header that every kernel gets, as the device compiler's own"),
+        "driver": attr.label(cfg = "exec", executable = True, mandatory = True),
+        "isa": attr.label(providers = [CcInfo], mandatory = True, doc = "headers of the dialect"),
         "runtime": attr.label(allow_single_file = True, mandatory = True, doc = "libvnpu.so"),
     },
 )

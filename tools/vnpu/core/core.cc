@@ -245,8 +245,17 @@ int64_t Core::Issue(uint32_t insn, uint32_t type, const int64_t* args, const voi
 
 uint64_t Core::Scalar(uint32_t insn, uint64_t address, uint64_t bytes, const void* return_address) {
   const InsnRow& row = RowOf(insn);
-  // Unobserved accesses of GM are left to the host: wild ones hit a guard page.
-  if (row.args[0].space == Space::kGm && !observed_) return address;
+  if (!observed_ && launch_->filter() == nullptr) {
+    // Accesses of GM are left to the host: wild ones hit a guard page.
+    if (row.args[0].space == Space::kGm) return address;
+    Scratchpad& ub = scratchpad(Space::kUb);
+    if (address < ub.bytes && bytes <= ub.bytes - address) {
+      if (insn == VNPU_INSN_scalar_store_ub && address + bytes > ub.dirty) {
+        ub.dirty = static_cast<uint32_t>(address + bytes);
+      }
+      return reinterpret_cast<uint64_t>(ub.data + address);
+    }
+  }
   const int64_t args[] = {static_cast<int64_t>(address), static_cast<int64_t>(bytes)};
   Issue(insn, VNPU_T_none, args, return_address);
   return row.args[0].space == Space::kGm

@@ -74,6 +74,9 @@ class Core {
   // A plain load or store; returns the host address.
   uint64_t Scalar(uint32_t insn, uint64_t address, uint64_t bytes, const void* return_address);
 
+  // Hardware goes on with an arbitrary quotient: worth a note, not a fault.
+  void DivisionByZero(const void* return_address);
+
   // ---- for handlers, on the fiber
   [[noreturn]] void Fail(FaultKind kind, const Instruction* in, const std::string& headline);
   void Yield();

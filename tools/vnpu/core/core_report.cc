@@ -108,6 +108,16 @@ std::string Core::Leftovers() {
   return "leftover flags: set at the end of the kernel, they would leak into the next one" + flags;
 }
 
+void Core::DivisionByZero(const void* return_address) {
+  in_runtime_ = true;  // not to be left half way when the time is up
+  const std::string line = launch_->kernel().calls->Describe(return_address);
+  launch_->AddNote(id(), return_address,
+                   "integer division by zero in scalar code: hardware goes on with an arbitrary "
+                   "quotient, here with all bits set\n" +
+                       Context(nullptr) + line);
+  in_runtime_ = false;
+}
+
 // In a signal handler, on another stack: only notes what happened.
 void Core::LeaveOnSignal(int number, const void* address, uint64_t pc) {
   signal_number_ = number;
@@ -136,15 +146,15 @@ void Core::ComposeSignalFault() {
     headline = "internal error: the virtual NPU itself failed with signal " +
                std::to_string(signal_number_);
   } else if (signal_number_ == SIGFPE) {
-    headline = "integer division by zero in scalar code (hardware goes on with an arbitrary value)";
+    headline = "integer division by zero or overflow in scalar code";
   } else if (signal_number_ == SIGILL || signal_number_ == SIGTRAP) {
     headline = "scalar code ran into a compiler trap (undefined behaviour or assert)";
   } else if (fiber_.InGuard(signal_address_)) {
     headline = "stack overflow: the scalar program needs more than " +
                std::to_string(kScalarStackBytes) + " bytes";
   } else if (address < kL1Bytes) {
-    headline = "scalar access to on-chip address " + std::to_string(address) +
-               ": scalar code may dereference GM only";
+    headline = "out of bounds: scalar access to GM at address " + std::to_string(address) +
+               ", which is null or an on-chip offset";
   } else {
     headline = "out of bounds: scalar access to GM at " + launch_->gm().Describe(address);
   }

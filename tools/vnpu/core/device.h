@@ -84,6 +84,8 @@ enum class FaultKind {
 struct LaunchResult {
   FaultKind fault = FaultKind::kNone;
   std::string text;  // the report; empty without a fault
+  // What hardware lets pass but nobody wants, one text per place: division by zero.
+  std::vector<std::string> notes;
 };
 
 class Device {

@@ -19,6 +19,7 @@ enum class FaultCase : unsigned {
   kTrap,
   kScalarGm,
   kScalarUb,
+  kScalarNull,
   kDivision,
   kStack,
   kWrongCore,

@@ -225,22 +225,36 @@ TEST_F(FaultTest, ScalarAccessBeyondTheAllocation) {
 )");
 }
 
-TEST_F(FaultTest, ScalarAccessToUb) {
-  const LaunchResult result = Run(FaultCase::kScalarUb);
-  EXPECT_EQ(result.fault, FaultKind::kException);
-  EXPECT_EQ(result.text.substr(0, result.text.find('\n')),
-            "scalar access to on-chip address 64: scalar code may dereference GM only");
+TEST_F(FaultTest, ScalarAccessBeyondUb) {
+  Expect(
+      FaultCase::kScalarUb, FaultKind::kException,
+      R"(out of bounds: scalar_store_ub writes UB [196606, 196610), which has 196608 bytes (operand address)
+  kernel fault_cases_0, block 0 of 2, AIV0, pipe S, instruction 0
+  scalar_store_ub(address=UB+196606, size=4)
+{ScalarUb}
+)");
 }
 
-// Integer division by zero does not stop an arm64 host either.
-TEST_F(FaultTest, DivisionByZero) {
-  const LaunchResult result = Run(FaultCase::kDivision);
-#if defined(__x86_64__)
+TEST_F(FaultTest, ScalarAccessThroughNoGmPointer) {
+  const LaunchResult result = Run(FaultCase::kScalarNull);
   EXPECT_EQ(result.fault, FaultKind::kException);
-  EXPECT_EQ(result.text.substr(0, 24), "integer division by zero");
-#else
-  EXPECT_EQ(result.fault, FaultKind::kNone);
-#endif
+  EXPECT_EQ(result.text.substr(0, result.text.find('\n')),
+            "out of bounds: scalar access to GM at address 64, which is null or an on-chip offset");
+}
+
+// Hardware goes on; so does the machine, and says so once.
+TEST_F(FaultTest, DivisionByZeroIsANote) {
+  const LaunchResult result = Run(FaultCase::kDivision);
+  EXPECT_EQ(result.fault, FaultKind::kNone) << result.text;
+  ASSERT_EQ(result.notes.size(), 1u);
+  EXPECT_EQ(
+      result.notes[0],
+      Expand(
+          R"(integer division by zero in scalar code: hardware goes on with an arbitrary quotient, here with all bits set
+  kernel fault_cases_0, block 0 of 2, AIV0
+{Division}
+)"));
+  EXPECT_TRUE(Run(FaultCase::kNone).notes.empty());
 }
 
 TEST_F(FaultTest, StackOverflow) {

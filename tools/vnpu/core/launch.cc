@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <thread>
+#include <tuple>
 
 namespace vnpu {
 namespace {
@@ -201,7 +202,20 @@ void Launch::Work() {
   }
 }
 
+void Launch::AddNote(const CoreId& core, const void* place, const std::string& text) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  Note& note = notes_[place];
+  const bool lower = std::tie(core.block, core.role) < std::tie(note.block, note.role);
+  if (note.text.empty() || lower) note = Note{core.block, core.role, text};
+}
+
 LaunchResult Launch::Result() {
+  LaunchResult result = Verdict();
+  for (const auto& [place, note] : notes_) result.notes.push_back(note.text);
+  return result;
+}
+
+LaunchResult Launch::Verdict() {
   LaunchResult result;
   if (!found_.empty()) {
     const auto lowest =

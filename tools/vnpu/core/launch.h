@@ -7,6 +7,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <map>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -43,6 +44,9 @@ class Launch {
   // After all threads have returned.
   LaunchResult Result();
 
+  // Something that hardware lets pass; kept once per place, for the lowest core.
+  void AddNote(const CoreId& core, const void* place, const std::string& text);
+
   // One core arrives at the barrier of all cores of its kind. Returns an error
   // text if the barrier cannot work.
   std::string Arrive(bool is_aic, uint32_t core_index, int flag);
@@ -71,6 +75,11 @@ class Launch {
     CoreRole role;
     FaultReport report;
   };
+  struct Note {
+    uint32_t block;
+    CoreRole role;
+    std::string text;
+  };
   struct Blocked {
     uint32_t block;
     CoreRole role;
@@ -85,6 +94,7 @@ class Launch {
   uint64_t Epoch();
   LaunchResult DeadlockResult() const;
 
+  LaunchResult Verdict();
   std::string Headline(size_t blocked) const;
 
   const DeviceConfig& config_;
@@ -112,6 +122,7 @@ class Launch {
   uint32_t idle_ = 0;
   bool stopped_ = false;
   std::vector<Found> found_;
+  std::map<const void*, Note> notes_;
   std::vector<Blocked> blocked_;
 };
 

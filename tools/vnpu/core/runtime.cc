@@ -25,6 +25,11 @@ uint64_t vnpu_scalar(uint32_t insn, uint64_t address, uint64_t bytes) {
   return core->Scalar(insn, address, bytes, __builtin_return_address(0));
 }
 
+void vnpu_division_by_zero(uint32_t is_zero) {
+  vnpu::Core* core = vnpu::CurrentCore();
+  if (is_zero != 0 && core != nullptr) core->DivisionByZero(__builtin_return_address(0));
+}
+
 void vnpu_uses_atomics(void) {}
 
 // float -> bfloat16, nearest even, denormals kept: clang calls these for

@@ -60,6 +60,8 @@ VNPU_NOMERGE int64_t vnpu_issue(uint32_t insn, uint32_t type, const int64_t* arg
 // Returns the host address to use: GM addresses are host addresses already, UB
 // addresses are offsets in the buffer of the running core.
 VNPU_NOMERGE uint64_t vnpu_scalar(uint32_t insn, uint64_t address, uint64_t bytes);
+// In front of each integer division by a variable: not 0 if it is one by zero.
+VNPU_NOMERGE void vnpu_division_by_zero(uint32_t is_zero);
 // Marks a kernel whose results depend on the order of cores (floating-point
 // atomics): a module that imports it runs on one host thread.
 void vnpu_uses_atomics(void);

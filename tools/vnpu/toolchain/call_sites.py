@@ -10,12 +10,10 @@ Addresses are relative to the library's load address. The innermost inlined func
 paths are relative to the workspace.
 """
 
-import argparse
 import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 
 SECTION = ".vnpu.calls"
@@ -72,11 +70,8 @@ def parse_frames(text: str) -> dict[int, list[str]]:
     return frames
 
 
-def call_table(library: str, objdump: str, addr2line: str) -> str:
-    """Returns the text of the section for `library`."""
-    listing = subprocess.run(
-        [objdump, "-d", "-w", library], check=True, capture_output=True, text=True
-    ).stdout
+def call_table(library: str, listing: str, addr2line: str) -> str:
+    """Returns the text of the section for `library`, of which `objdump -d -w` gives `listing`."""
     returns = return_addresses(listing)
     # The byte before the return address lies inside the call, so it has the line of the call.
     query = "".join(f"{address - 1:#x}\n" for address in returns)
@@ -99,19 +94,3 @@ def add_section(library: str, table: str, objcopy: str, output: str) -> None:
         file.flush()
         shutil.copyfile(library, output)
         subprocess.run([objcopy, f"--add-section={SECTION}={file.name}", output], check=True)
-
-
-def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(description="Adds .vnpu.calls to a kernel library.")
-    for tool in ("objdump", "addr2line", "objcopy"):
-        parser.add_argument("--" + tool, default=tool)
-    parser.add_argument("library")
-    parser.add_argument("output")
-    args = parser.parse_args(argv)
-    table = call_table(args.library, args.objdump, args.addr2line)
-    add_section(args.library, table, args.objcopy, args.output)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

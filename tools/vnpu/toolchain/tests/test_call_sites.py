@@ -7,12 +7,11 @@ import subprocess
 
 import pytest
 
-from tools.bazel import call_sites
+from tools.vnpu.toolchain import call_sites, driver, host_programs
 
-_FOLDER = pathlib.Path("tools/bazel/tests")
-_KERNEL = _FOLDER / "libcall_sites_kernel.so"
+_FOLDER = pathlib.Path("tools/vnpu/toolchain/tests")
 _RUNTIME = _FOLDER / "libcall_sites_runtime.so"
-_SOURCE = "tools/bazel/tests/call_sites_kernel.cc"
+_SOURCE = "tools/vnpu/toolchain/tests/call_sites_kernel.cc"
 # What Kernel calls, in order, innermost frame first.
 _FRAMES = [
     f"Op@{_SOURCE}:8;Stage<3>@{_SOURCE}:13;Kernel@{_SOURCE}:19",
@@ -21,8 +20,23 @@ _FRAMES = [
 
 
 @pytest.fixture(scope="module")
-def table() -> dict[int, str]:
-    rows = call_sites.call_table(str(_KERNEL), "objdump", "addr2line").splitlines()
+def kernel(tmp_path_factory) -> str:
+    output = str(tmp_path_factory.mktemp("kernel") / "kernel.so")
+    flags = ["-x", "c++", *driver.FLAGS, *driver.STRICT, "-shared"]
+    subprocess.run([host_programs.find_clang(), *flags, _SOURCE, "-o", output], check=True)
+    return output
+
+
+def _table_text(kernel: str) -> str:
+    listing = subprocess.run(
+        ["objdump", "-d", "-w", kernel], check=True, capture_output=True, text=True
+    ).stdout
+    return call_sites.call_table(kernel, listing, "addr2line")
+
+
+@pytest.fixture(scope="module")
+def table(kernel) -> dict[int, str]:
+    rows = _table_text(kernel).splitlines()
     return {int(address, 16): frames for address, frames in (row.split("\t") for row in rows)}
 
 
@@ -31,22 +45,22 @@ def test_rows_are_sorted_and_complete(table):
     assert list(table.values()) == _FRAMES
 
 
-def test_return_addresses_at_run_time_are_in_the_table(table):
+def test_return_addresses_at_run_time_are_in_the_table(kernel, table):
     runtime = ctypes.CDLL(str(_RUNTIME.resolve()), ctypes.RTLD_GLOBAL)
     runtime.Call.restype = ctypes.c_int64
-    ctypes.CDLL(str(_KERNEL.resolve())).Kernel(1)
+    ctypes.CDLL(kernel).Kernel(1)
     assert [table[runtime.Call(i)] for i in range(runtime.NumCalls())] == _FRAMES
 
 
-def test_section_holds_the_table_and_the_library_still_loads(tmp_path):
+def test_section_holds_the_table_and_the_library_still_loads(kernel, tmp_path):
     output = tmp_path / "out.so"
-    assert call_sites.main([str(_KERNEL), str(output)]) == 0
+    call_sites.add_section(kernel, _table_text(kernel), "objcopy", str(output))
     section = tmp_path / "section"
     subprocess.run(
         ["objcopy", f"--dump-section={call_sites.SECTION}={section}", str(output)], check=True
     )
     text = section.read_text(encoding="utf-8")
-    assert text == call_sites.call_table(str(_KERNEL), "objdump", "addr2line")
+    assert text == _table_text(kernel)
     ctypes.CDLL(str(_RUNTIME.resolve()), ctypes.RTLD_GLOBAL)
     ctypes.CDLL(str(output))
 
