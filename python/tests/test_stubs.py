@@ -1,40 +1,49 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stub of the extension module is what we reviewed, and is typed throughout."""
+"""The stubs of the extension modules are what we reviewed, and are typed throughout."""
 
 import ast
 import pathlib
 
 import pytest
-from ascend_attention import _core
+from ascend_attention import _core, _vnpu
 
-BUILT = pathlib.Path("python/ascend_attention/_core.pyi")
-REVIEWED = pathlib.Path("python/tests/core_stub.pyi.golden")
+PACKAGE = pathlib.Path("python/ascend_attention")
+MODULES = {"core": _core, "vnpu": _vnpu}
 
 
-def test_stub_is_the_reviewed_one():
+@pytest.mark.parametrize("module", MODULES)
+def test_stub_is_the_reviewed_one(module):
     """After a change of the bindings: review the new stub and copy it over the golden."""
-    assert BUILT.read_text() == REVIEWED.read_text()
+    reviewed = pathlib.Path(f"python/tests/{module}_stub.pyi.golden")
+    assert (PACKAGE / f"_{module}.pyi").read_text() == reviewed.read_text()
 
 
-def functions() -> list[tuple[str, ast.FunctionDef]]:
-    tree = ast.parse(BUILT.read_text())
-    found = [(node.name, node) for node in tree.body if isinstance(node, ast.FunctionDef)]
-    for cls in (node for node in tree.body if isinstance(node, ast.ClassDef)):
-        found += [(f"{cls.name}.{f.name}", f) for f in cls.body if isinstance(f, ast.FunctionDef)]
+def functions() -> list[tuple[str, str, ast.FunctionDef]]:
+    found = []
+    for module in MODULES:
+        tree = ast.parse((PACKAGE / f"_{module}.pyi").read_text())
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef):
+                found.append((module, node.name, node))
+            elif isinstance(node, ast.ClassDef):
+                methods = (f for f in node.body if isinstance(f, ast.FunctionDef))
+                found += [(module, f"{node.name}.{f.name}", f) for f in methods]
     return found
 
 
-@pytest.mark.parametrize(("name", "node"), functions(), ids=lambda v: v if type(v) is str else "")
-def test_every_function_is_typed_and_exists(name, node):
+@pytest.mark.parametrize(
+    ("module", "name", "node"), functions(), ids=lambda v: v if type(v) is str else ""
+)
+def test_every_function_is_typed_and_exists(module, name, node):
     arguments = [*node.args.args, *node.args.kwonlyargs]
     untyped = [a.arg for a in arguments if a.annotation is None and a.arg != "self"]
     assert untyped == []
     assert node.returns is not None
     assert not {"Any", "object"} & {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-    target = _core
+    target = MODULES[module]
     for part in name.split("."):
         target = getattr(target, part)
 
 
 def test_package_is_marked_as_typed():
-    assert (BUILT.parent / "py.typed").is_file()
+    assert (PACKAGE / "py.typed").is_file()

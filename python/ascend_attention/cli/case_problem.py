@@ -11,10 +11,17 @@ from typing import TypedDict
 import numpy as np
 from ascend_attention_reference import DecodeCase, DecodeInputs
 
-from ascend_attention import DecodeAttention, DecodePlan, DeviceArray
+from ascend_attention import DecodeAttention, DecodePlan, DeviceArray, vnpu
 
-# What the library raises for a problem it refuses or a device that fails.
-LIBRARY_ERRORS = (IndexError, MemoryError, RuntimeError, TypeError, ValueError)
+# What the library raises for a problem it refuses, a device or a compiler that fails.
+LIBRARY_ERRORS = (
+    IndexError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    vnpu.CompileError,
+)
 
 _DTYPES = {"f16": "float16", "bf16": "bfloat16"}
 

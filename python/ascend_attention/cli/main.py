@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The console script `ascend-attention`: doctor, run, plan.
+"""The console script `ascend-attention`: doctor, run, plan; check, time, trace, vnpu.
 
 Exit codes: 0 all well, 1 a check failed or the device faulted, 2 wrong usage.
 People read text; with --json the last line of stdout is one JSON object.
@@ -17,7 +17,7 @@ import ascend_attention_reference as reference
 from absl import app, logging
 from absl.flags import argparse_flags
 
-from ascend_attention.cli import doctor, plan, run
+from ascend_attention.cli import check, doctor, kernel, plan, run, timing, trace
 from ascend_attention.cli.case_problem import LIBRARY_ERRORS
 
 Commands = argparse._SubParsersAction
@@ -63,6 +63,10 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     _add_doctor(commands)
     _add_run(commands)
     _add_plan(commands)
+    _add_check(commands)
+    _add_time(commands)
+    _add_trace(commands)
+    kernel.add_commands(commands, _add_command)
     return parser.parse_args(argv[1:])
 
 
@@ -100,6 +104,43 @@ def _add_plan(commands: Commands) -> None:
     _add_case(parser)
     parser.add_argument("--full", action="store_true", help="every work item and split")
     parser.add_argument("--soc", default=plan.DEFAULT_SOC, metavar="NAME", help="chip to plan for")
+
+
+def _add_check(commands: Commands) -> None:
+    parser = _add_command(
+        commands, "check", check.run, "Look for races and bad memory accesses in one case."
+    )
+    _add_case(parser)
+    parser.add_argument(
+        "--strict_gm_visibility",
+        action="store_true",
+        help="demand dsb(DSB_DDR) before the flag that hands GM to another core",
+    )
+
+
+def _add_time(commands: Commands) -> None:
+    parser = _add_command(commands, "time", timing.run, "Model the time of one case on a device.")
+    _add_case(parser)
+    _add_model(parser)
+
+
+def _add_trace(commands: Commands) -> None:
+    parser = _add_command(
+        commands, "trace", trace.run, "Write the modelled course of one case, to look at."
+    )
+    _add_case(parser)
+    _add_model(parser)
+    trace.add_output(parser)
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--soc", metavar="NAME", help=f"chip to model; default {plan.DEFAULT_SOC}")
+    parser.add_argument(
+        "--l2",
+        choices=("cold", "warm"),
+        default="cold",
+        help="what the L2 holds at the start: nothing, or what an earlier run left",
+    )
 
 
 def _add_case(parser: argparse.ArgumentParser) -> None:

@@ -1,2 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The virtual NPU from Python: run a kernel, get a verdict and a modelled timeline."""
+"""Tools of the virtual NPU: run any raw CCE kernel under checkers and clock.
+
+    compile(...), Kernel.launch(...)   a kernel of your own, on numpy arrays
+    session(...)                       the operators of this package
+
+Next: python/ascend_attention/vnpu/kernel.py - START HERE.
+"""
+
+from ascend_attention.vnpu._arguments import Parameter, input, output, sync_address, workspace
+from ascend_attention.vnpu._session import Session, session
+from ascend_attention.vnpu._toolchain import CompileError
+from ascend_attention.vnpu.findings import Finding, Launch, Report
+from ascend_attention.vnpu.kernel import Kernel, Result, compile
+from ascend_attention.vnpu.timeline import Timeline
+
+__all__ = [
+    "CompileError",
+    "Finding",
+    "Kernel",
+    "Launch",
+    "Parameter",
+    "Report",
+    "Result",
+    "Session",
+    "Timeline",
+    "compile",
+    "input",
+    "output",
+    "session",
+    "sync_address",
+    "workspace",
+]

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`ascend-attention trace`: write what one case did on the virtual NPU, to look at."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+
+from ascend_attention.cli.observed import observe, use_virtual_npu
+
+SUFFIXES = (".html", ".json", ".txt")
+
+
+def output_path(text: str) -> pathlib.Path:
+    """Type of the option -o: a file that can be written, in a form that we have."""
+    path = pathlib.Path(text)
+    if path.suffix not in SUFFIXES:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}; its ending must be .html (page), .json (Perfetto trace) or .txt"
+        )
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r}; there is no folder {str(path.parent)!r}")
+    return path
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of a command that writes a report."""
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=output_path,
+        required=True,
+        metavar="FILE",
+        help=".html: a page; .json: a trace for ui.perfetto.dev; .txt: text",
+    )
+    parser.add_argument("--force", action="store_true", help="overwrite the file")
+
+
+def refuse_to_overwrite(args: argparse.Namespace) -> None:
+    """Raises ValueError if the output is there and --force is not."""
+    if args.output.exists() and not args.force:
+        raise ValueError(f"{args.output} exists; choose another --output or say --force")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the subcommand; returns the exit code."""
+    refuse_to_overwrite(args)
+    use_virtual_npu(args.soc)
+    seen = observe(args.case, checks="all", timing=True, warm_l2=args.l2 == "warm")
+    result: dict[str, object] = {"ok": False, "case": str(args.case), "error": seen.error}
+    if seen.error is None or seen.report.launches:
+        seen.report.write(args.output, title=str(args.case), kv_bytes=seen.kv_bytes)
+        result |= {
+            "ok": True,
+            "output": str(args.output),
+            "bytes": args.output.stat().st_size,
+            "verdict": seen.report.verdict,
+        }
+        print(f"{args.output}: {len(seen.report.launches)} launches, {seen.report.verdict}")
+    else:
+        print(f"FAILED: {seen.error}")
+    if args.json:
+        print(json.dumps(result, allow_nan=False))
+    return 0 if result["ok"] else 1
