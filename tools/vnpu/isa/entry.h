@@ -12,7 +12,7 @@
 // mix_aic alone) starts one AIC, aiv (or mix_aiv alone) one AIV per block.
 // The library also has `vnpu_signature_decode_f16_0`, the parameters as a text:
 // "gm:half,gm:u8,s:i32,s:f32" (gm: pointer to GM and its element type, s:
-// scalar; struct24 is a struct of 24 bytes).
+// scalar; struct24a8 is a struct of 24 bytes, aligned to 8).
 //
 // The two passes define inline functions of equal names and different bodies:
 // a rule that links both into one library must keep them apart.
@@ -109,6 +109,8 @@ struct Describe {
     if (name[0] != 'v') return text->Append(name);
     text->Append("struct");
     text->AppendNumber(sizeof(T));
+    text->Append("a");
+    text->AppendNumber(alignof(T));
   }
 };
 template <typename T>
