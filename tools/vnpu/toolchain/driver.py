@@ -73,7 +73,8 @@ class Parameter:
     """One parameter of an entry: kind "gm" or "scalar".
 
     `type` is half, bf16, f32, f64, bool, i8 .. i64, u8 .. u64, or for a GM pointer "void", for a
-    scalar "struct<bytes>a<alignment>". u8 is also what untyped GM pointers (GM_ADDR) are declared as.
+    scalar "struct<bytes>a<alignment>". u8 is also what untyped GM pointers (GM_ADDR) are declared
+    as.
     """
 
     kind: str
