@@ -229,9 +229,13 @@ def link(objects: Iterable[str], output: str, runtime: str, tools: Tools, runner
 
 
 def _parameters(ir: str) -> tuple[Parameter, ...]:
-    match = re.search(r'^@vnpu_signature_\w+ = .*? c"([^"\\]+)"', ir, re.M)
+    match = re.search(r"^@vnpu_signature_\w+ = .*$", ir, re.M)
+    chars = re.search(r'c"([^"\\]+)"', match[0]) if match else None
+    # A short text is written as numbers.
+    codes = re.findall(r"[<,] i8 (\d+)", match[0]) if match else []
+    text = chars[1] if chars else "".join(chr(int(code)) for code in codes)
     kinds = {"gm": "gm", "s": "scalar"}
-    pairs = (part.split(":") for part in match[1].split(",")) if match else ()
+    pairs = (part.split(":") for part in filter(None, text.split(",")))
     return tuple(Parameter(kinds[kind], type_name) for kind, type_name in pairs)
 
 
