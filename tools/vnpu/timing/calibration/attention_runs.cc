@@ -2,8 +2,6 @@
 #include "tools/vnpu/timing/calibration/attention_runs.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 
 namespace vnpu {
 namespace calibration {
@@ -24,17 +22,6 @@ uint64_t NextRandom(uint64_t* state) {
 
 }  // namespace
 
-std::shared_ptr<KernelModule> LoadKernels(const std::string& library) {
-  const std::string path = "tools/vnpu/timing/calibration/" + library;
-  std::string error;
-  auto module = KernelModule::LoadFile(path, &error);
-  if (module == nullptr) {
-    std::fprintf(stderr, "calibration: cannot load %s: %s\n", path.c_str(), error.c_str());
-    std::exit(2);
-  }
-  return module;
-}
-
 split_kv::Plan PlanSplitKv(uint32_t tiles, uint32_t num_cores) {
   split_kv::Plan plan;
   plan.tiles = tiles;
@@ -46,7 +33,6 @@ split_kv::Plan PlanSplitKv(uint32_t tiles, uint32_t num_cores) {
 
 SplitKvAttention::SplitKvAttention(Device* device, uint64_t context, uint32_t num_cores)
     : device_(device),
-      module_(LoadKernels("split_kv_attention.so")),
       plan_(PlanSplitKv(static_cast<uint32_t>(context / split_kv::kTileTokens), num_cores)),
       blocks_(std::min<uint32_t>(
           num_cores, plan_.splits * (uint32_t{split_kv::kQueryHeads} / plan_.heads_per_task))),
@@ -84,12 +70,11 @@ LaunchResult SplitKvAttention::Launch() {
             partial_lse_.data(),
             plan_,
             0.08838834764f};  // 1 / sqrt(128)
-  return device_->Launch(*module_->Find("split_kv_attention_0"), blocks_, &args, sizeof(args));
+  return LaunchKernel(device_, "split_kv_attention", "split_kv_attention", blocks_, args);
 }
 
 PagedFifoAttention::PagedFifoAttention(Device* device, const FifoShape& shape, uint32_t blocks)
     : device_(device),
-      module_(LoadKernels("paged_fifo.so")),
       shape_(shape),
       blocks_(blocks),
       query_(device, uint64_t{shape.batch} * shape.num_heads * kHeadDim * kHalfBytes),
@@ -126,7 +111,7 @@ LaunchResult PagedFifoAttention::Launch(paged_fifo::Schedule schedule, bool cred
             {shape_.batch, shape_.num_heads, shape_.context / shape_.page(), shape_.q_tile,
              schedule, credits ? 1u : 0u},
             scale()};
-  return device_->Launch(*module_->Find("paged_fifo_attention_0"), blocks_, &args, sizeof(args));
+  return LaunchKernel(device_, "paged_fifo", "paged_fifo_attention", blocks_, args);
 }
 
 }  // namespace calibration

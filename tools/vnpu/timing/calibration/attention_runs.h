@@ -5,11 +5,9 @@
 #define VNPU_TIMING_CALIBRATION_ATTENTION_RUNS_H_
 
 #include <cstdint>
-#include <memory>
-#include <string>
-#include <vector>
 
 #include "tools/vnpu/core/device.h"
+#include "tools/vnpu/timing/calibration/kernel_launch.h"
 #include "tools/vnpu/timing/calibration/paged_fifo.h"
 #include "tools/vnpu/timing/calibration/split_kv_attention.h"
 
@@ -17,25 +15,6 @@ namespace vnpu {
 namespace calibration {
 
 constexpr uint32_t kHeadDim = 128;
-
-// GM that is freed with it.
-class Buffer {
- public:
-  Buffer(Device* device, uint64_t bytes) : device_(device), data_(device->Allocate(bytes)) {}
-  ~Buffer() { device_->Free(data_); }
-  Buffer(const Buffer&) = delete;
-  Buffer& operator=(const Buffer&) = delete;
-
-  void* data() const { return data_; }
-  template <typename T>
-  T* as() const {
-    return static_cast<T*>(data_);
-  }
-
- private:
-  Device* device_;
-  void* data_;
-};
 
 // One sequence over 24 cores: 32 query heads, 8 kv heads, fp16, pages of 128.
 class SplitKvAttention {
@@ -56,7 +35,6 @@ class SplitKvAttention {
 
  private:
   Device* device_;
-  std::shared_ptr<KernelModule> module_;
   split_kv::Plan plan_;
   uint32_t blocks_;
   Buffer query_, key_, value_, block_table_, out_, scores_, probs_, o_tiles_, partial_out_,
@@ -94,14 +72,10 @@ class PagedFifoAttention {
 
  private:
   Device* device_;
-  std::shared_ptr<KernelModule> module_;
   FifoShape shape_;
   uint32_t blocks_;
   Buffer query_, key_, value_, block_table_, context_lens_, out_, scores_, probs_, o_tiles_;
 };
-
-// The kernel of a library in this folder; exits with a message if there is none.
-std::shared_ptr<KernelModule> LoadKernels(const std::string& library);
 
 }  // namespace calibration
 }  // namespace vnpu
