@@ -232,7 +232,7 @@ def _parameters(ir: str) -> tuple[Parameter, ...]:
     match = re.search(r"^@vnpu_signature_\w+ = .*$", ir, re.M)
     chars = re.search(r'c"([^"\\]+)"', match[0]) if match else None
     # A short text is written as numbers.
-    codes = re.findall(r"[<,] i8 (\d+)", match[0]) if match else []
+    codes = re.findall(r"\bi8 (\d+)", match[0]) if match else []
     text = chars[1] if chars else "".join(chr(int(code)) for code in codes)
     kinds = {"gm": "gm", "s": "scalar"}
     pairs = (part.split(":") for part in filter(None, text.split(",")))
