@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Race detector: two accesses to the same bytes, one of them a write, that no
+// chain of flags, barriers and signals orders. It judges by that order alone
+// (happens-before), not by the times of the run at hand: a race is found
+// although this execution happened to come out right, and a kernel whose order
+// is complete is never accused.
+//
+// The rules, each with its source, stand where they are applied:
+//   race_order.h   what orders two accesses
+//   race_rules.h   when two accesses in a pipe or between pipes are a hazard
+//   race_cache.h   the scalar data cache, soft signals through GM
+//   below          what does not fit there
+//
+//   strict_gm_visibility: another core may rely on a GM store only if the
+//     scalar unit ran dsb(DSB_DDR) or dsb(DSB_ALL) after it knew the store to
+//     be complete and before it issued the signal. Some runtimes were seen to
+//     need that (hw-native-sys/simpler#1091); ATB and the vendor's examples
+//     go without, which is the default.
+//   fixpipe registers: a fixpipe that uses another value of nd_para, quant_pre
+//     or fpc than an earlier one needs a pipe_barrier(PIPE_FIX) between the two
+//     [hw]; other special registers take effect in issue order [hw].
+//   The end of a launch completes everything. Buffers of a core are its own.
+//   Not modelled: the order in which the scalar unit reads results of vector
+//     instructions from registers (get_rsvd_cnt and the like).
+//
+// Next: tools/vnpu/check/race_order.h
+#ifndef VNPU_CHECK_RACE_DETECTOR_H_
+#define VNPU_CHECK_RACE_DETECTOR_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+
+#include "tools/vnpu/check/finding.h"
+#include "tools/vnpu/check/race_sync_use.h"
+#include "tools/vnpu/core/observer.h"
+
+namespace vnpu {
+
+struct RaceOptions {
+  bool strict_gm_visibility = false;
+  // Report every pair of instructions, not the first of two places: for tests.
+  bool every_pair = false;
+};
+
+class RaceDetector : public Observer {
+ public:
+  // Findings go to `sink` when the launch ends; the caller keeps ownership.
+  RaceDetector(const RaceOptions& options, FindingSink* sink);
+  ~RaceDetector() override;
+
+  // By return address of the call, over all launches since ClearSyncUse.
+  const std::map<const void*, SyncUse>& sync_use() const;
+  void ClearSyncUse();
+
+  void OnLaunchBegin(const LaunchInfo& info) override;
+  void OnLaunchEnd(LaunchResult* result) override;
+  void OnCoreEnd(const CoreId& core) override;
+  void OnIssue(const CoreId& core, const Instruction& in) override;
+  void OnAccess(const CoreId& core, const Instruction& in, const Access& access,
+                std::string* finding) override;
+  void OnSignal(const CoreId& core, const Instruction& in, const SyncEvent& event) override;
+  void OnWait(const CoreId& core, const Instruction& in, const SyncEvent& event) override;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace vnpu
+
+#endif  // VNPU_CHECK_RACE_DETECTOR_H_
