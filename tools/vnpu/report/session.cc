@@ -2,6 +2,7 @@
 #include "tools/vnpu/report/session.h"
 
 #include "tools/vnpu/core/observer.h"
+#include "tools/vnpu/timing/clock.h"
 
 namespace vnpu {
 
@@ -11,6 +12,11 @@ class Session::Impl {
   Impl(Device* device, const SessionOptions& options)
       : options(options), device(device), findings(options.max_findings), first(this), last(this) {
     Attach(&first);
+    if (options.timing) {
+      std::string unknown_part;  // the clock says it again at each launch
+      clock.Configure(device->config(), &unknown_part);
+      Attach(&clock);
+    }
     Attach(&last);
   }
   ~Impl() {
@@ -48,6 +54,8 @@ class Session::Impl {
     record.findings = findings.findings();
     record.faulted = result->fault != FaultKind::kNone;
     record.fault = result->text;
+    record.timeline = clock.TakeTimeline();
+    record.timing_error = clock.error();
     if (record.findings.empty() || record.faulted || !options.fail_launch) return;
     result->fault = FaultKind::kException;
     for (const Finding& finding : record.findings) result->text += FindingText(finding) + "\n";
@@ -60,6 +68,7 @@ class Session::Impl {
   Device* const device;
   FindingList findings;
   std::vector<LaunchRecord> launches;
+  Clock clock;
   First first;
   Last last;
   std::vector<Observer*> attached;

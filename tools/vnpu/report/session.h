@@ -39,6 +39,7 @@ struct LaunchRecord {
   std::string fault;                   // its text
   std::vector<Finding> findings;       // of this launch
   std::shared_ptr<Timeline> timeline;  // null without timing or after a fault
+  std::string timing_error;            // why there is no timeline although timing is on
 };
 
 class Session {
