@@ -16,21 +16,19 @@ constexpr size_t kFreedKept = 64;
 
 uint64_t RoundUp(uint64_t value, uint64_t unit) { return (value + unit - 1) / unit * unit; }
 
-std::string Format(const Allocation& a, const char* state, uint64_t address) {
-  char text[160];
-  if (address >= a.begin && address < a.end()) {
-    std::snprintf(text, sizeof(text), "%sallocation #%" PRIu64 " (%" PRIu64 " bytes) + %" PRIu64,
-                  state, a.id, a.bytes, address - a.begin);
+// `name`: of the region that is the whole allocation, or empty.
+std::string Format(const Allocation& a, const std::string& name, const char* state,
+                   uint64_t address) {
+  std::string where;
+  if (address < a.begin) {
+    where = std::to_string(a.begin - address) + " bytes before ";
   } else if (address >= a.end()) {
-    std::snprintf(text, sizeof(text),
-                  "%" PRIu64 " bytes past the end of %sallocation #%" PRIu64 " (%" PRIu64 " bytes)",
-                  address - a.end(), state, a.id, a.bytes);
-  } else {
-    std::snprintf(text, sizeof(text),
-                  "%" PRIu64 " bytes before %sallocation #%" PRIu64 " (%" PRIu64 " bytes)",
-                  a.begin - address, state, a.id, a.bytes);
+    where = std::to_string(address - a.end()) + " bytes past the end of ";
   }
-  return text;
+  where += state + ("allocation #" + std::to_string(a.id)) + " (" + name +
+           (name.empty() ? "" : ", ") + std::to_string(a.bytes) + " bytes)";
+  if (address >= a.begin && address < a.end()) where += " + " + std::to_string(address - a.begin);
+  return where;
 }
 
 }  // namespace
@@ -155,21 +153,28 @@ std::string GlobalMemory::Describe(uint64_t address) const {
 std::string GlobalMemory::DescribeUnnamed(uint64_t address) const {
   std::shared_lock<std::shared_mutex> lock(mutex_);
   auto after = live_.upper_bound(address);
+  const auto name_of = [&](const Allocation& a) {
+    const auto it = regions_.find(a.begin);
+    const bool whole = it != regions_.end() && it->second.bytes == a.bytes;
+    return whole ? it->second.name : std::string();
+  };
   const Allocation* below = nullptr;
   if (after != live_.begin()) below = &std::prev(after)->second.allocation;
-  if (below != nullptr && address < below->limit()) return Format(*below, "", address);
+  if (below != nullptr && address < below->limit()) {
+    return Format(*below, name_of(*below), "", address);
+  }
   for (auto it = freed_.rbegin(); it != freed_.rend(); ++it) {
-    if (address >= it->begin && address < it->end()) return Format(*it, "freed ", address);
+    if (address >= it->begin && address < it->end()) return Format(*it, "", "freed ", address);
   }
   char text[64];
   std::snprintf(text, sizeof(text), "0x%" PRIx64, address);
   // Farther than this, the nearest allocation explains nothing.
   constexpr uint64_t kNear = uint64_t{1} << 20;
   if (below != nullptr && address - below->end() < kNear) {
-    return Format(*below, "", address);
+    return Format(*below, name_of(*below), "", address);
   }
   if (after != live_.end() && after->first - address < kNear) {
-    return Format(after->second.allocation, "", address);
+    return Format(after->second.allocation, name_of(after->second.allocation), "", address);
   }
   return std::string("unallocated address ") + text;
 }
