@@ -70,8 +70,8 @@ void CheckRange(const DeviceHandle& self, uint64_t address, uint64_t bytes) {
   }
 }
 
-uint64_t Allocate(DeviceHandle& self, uint64_t bytes) {
-  void* address = self.device->Allocate(bytes);
+uint64_t Allocate(DeviceHandle& self, uint64_t bytes, uint64_t padding) {
+  void* address = self.device->Allocate(bytes, padding);
   if (address == nullptr) {
     Throw(PyExc_MemoryError, "device memory: " + std::to_string(bytes) + " bytes asked for, " +
                                  std::to_string(self.device->free_bytes()) + " free");
@@ -162,7 +162,8 @@ void BindVnpuDevice(nb::module_& module) {
       .def_prop_ro("soc", [](const DeviceHandle& self) { return self.device->config().soc_name; })
       .def_prop_ro("num_cores",
                    [](const DeviceHandle& self) { return self.device->config().num_cores; })
-      .def("allocate", &Allocate, "bytes"_a, "Address of fresh, undefined memory.")
+      .def("allocate", &Allocate, "bytes"_a, "padding"_a = 0,
+           "Address of fresh, undefined memory; `padding` bytes behind it do not fault.")
       .def("free", &Free, "address"_a)
       .def("upload", &Upload, "address"_a, "source"_a, "Copies host bytes; they count as defined.")
       .def("download", &Download, "address"_a, "target"_a)

@@ -111,7 +111,7 @@ class Parameter:
 
     name: str
     is_pointer: bool
-    type: str  # key of DTYPES; "void", or "struct<bytes>"
+    type: str  # key of DTYPES; "void", or "struct<bytes>a<alignment>"
 
     def __str__(self) -> str:
         return f"__gm__ {self.type}* {self.name}" if self.is_pointer else f"{self.type} {self.name}"

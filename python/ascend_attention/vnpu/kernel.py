@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import os
 import pathlib
 import re
@@ -35,7 +36,7 @@ MAX_SECONDS = 86400.0
 
 # The machine keeps the cross-core flags itself; kernels only hand this address on.
 _SYNC_ADDRESS = 0x1000
-_GRAIN_BYTES = 32  # what DMA moves at once: arrays end on it, as aclrtMalloc rounds up
+_GRAIN_BYTES = 32  # what DMA moves at once; aclrtMalloc rounds up to it and adds one
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -168,10 +169,9 @@ class Kernel:
         for parameter, value in zip(self.parameters, values, strict=True):
             address = 0
             if isinstance(value, Memory):
-                size = value.dtype.itemsize * int(np.prod(value.shape, dtype=np.int64))
-                grains = max(1, -(-size // _GRAIN_BYTES))
-                address = device.allocate(grains * _GRAIN_BYTES)
-                device.name_region(address, size, parameter.name, value.rule)
+                size = value.dtype.itemsize * math.prod(value.shape)
+                address = device.allocate(max(1, size), -size % _GRAIN_BYTES + _GRAIN_BYTES)
+                device.name_region(address, max(1, size), parameter.name, value.rule)
                 if value.array is not None:
                     device.upload(address, _as_bytes(value.array))
             addresses.append(address)
