@@ -8,13 +8,14 @@ The findings mirror tools/vnpu/check/finding.h.
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import os
 import pathlib
 import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from ascend_attention.vnpu.report import perfetto, summary, text
+from ascend_attention.vnpu.report import html, perfetto, summary, text
 from ascend_attention.vnpu.timeline import Timeline
 
 Verdict = Literal["clean", "findings", "fault"]
@@ -142,21 +143,34 @@ class Report:
         """Returns the report for programs: JSON types only, the same keys always."""
         return summary.report_dict(self, kv_bytes=kv_bytes)
 
+    def to_html(self, *, title: str = "", kv_bytes: int | None = None) -> str:
+        """Returns one self-contained page: findings and the timelines to look at."""
+        return html.render(self, title=title, kv_bytes=kv_bytes)
+
     def to_trace(self) -> str:
         """Returns the timelines as a Chrome trace, for ui.perfetto.dev."""
         return perfetto.render(self.timelines)
 
-    def write(self, path: str | os.PathLike[str], *, kv_bytes: int | None = None) -> None:
-        """Writes the report in the form that the name asks for: .json (trace) or .txt.
+    def write(
+        self, path: str | os.PathLike[str], *, title: str = "", kv_bytes: int | None = None
+    ) -> None:
+        """Writes the report in the form that the name asks for.
+
+        Names end in .html (the page), .json or .json.gz (Chrome trace) or .txt.
 
         Raises:
             ValueError: another ending, or a trace of launches without timelines.
         """
         path = pathlib.Path(path)
-        if path.suffix == ".json":
-            content = self.to_trace()
+        if path.suffix == ".html":
+            content = self.to_html(title=title, kv_bytes=kv_bytes).encode()
+        elif path.suffix == ".json":
+            content = self.to_trace().encode()
+        elif path.name.endswith(".json.gz"):
+            content = gzip.compress(self.to_trace().encode(), mtime=0)
         elif path.suffix == ".txt":
-            content = self.to_text(kv_bytes=kv_bytes)
+            content = self.to_text(kv_bytes=kv_bytes).encode()
         else:
-            raise ValueError(f"path = {str(path)!r}; its ending must be .json or .txt")
-        path.write_text(content, encoding="utf-8")
+            allowed = ".html, .json, .json.gz or .txt"
+            raise ValueError(f"path = {str(path)!r}; its ending must be {allowed}")
+        path.write_bytes(content)

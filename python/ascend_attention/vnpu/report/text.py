@@ -43,7 +43,9 @@ def verdict_line(report: Report) -> str:
         checked = ", ".join(report.checks) or "nothing beyond what the machine itself refuses"
         return f"clean: {launches} of {kernels or 'no kernel'}, checked for {checked}"
     if report.verdict == "findings":
-        return f"findings: {_count(len(report.findings), 'finding', 'findings')} in {kernels}"
+        found = dict.fromkeys(launch.kernel for launch in report.launches if launch.findings)
+        number = _count(len(report.findings), "finding", "findings")
+        return f"findings: {number} in {', '.join(found)}"
     failed = ", ".join(launch.kernel for launch in report.launches if launch.fault is not None)
     also = f"; {_count(len(report.findings), 'finding', 'findings')} too" if report.findings else ""
     return f"fault: in {failed}{also}"
