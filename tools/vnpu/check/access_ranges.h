@@ -26,6 +26,22 @@ inline ByteRange Extent(const Access& access) {
                    access.base + static_cast<uint64_t>(high)};
 }
 
+// The same bytes in as few runs as possible: dimensions without a gap become
+// part of the run. Without the lane mask, which is about datablocks.
+inline Access Coalesced(const Access& access) {
+  Access merged = access;
+  merged.lane_mask = nullptr;
+  merged.lane_bytes = 0;
+  int outer = 2;
+  for (; outer >= 0; --outer) {
+    Dim& dim = merged.dims[outer];
+    if (dim.count > 1 && dim.stride != static_cast<int64_t>(merged.run)) break;
+    merged.run *= dim.count;
+    dim = Dim{};
+  }
+  return merged;
+}
+
 // Calls fn(range) for each run of consecutive bytes until it returns false.
 template <typename Fn>
 void ForEachRun(const Access& access, const Fn& fn) {

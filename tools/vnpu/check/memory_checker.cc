@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "tools/vnpu/core/call_table.h"
 #include "tools/vnpu/core/insn_table.h"
 
 namespace vnpu {
@@ -12,133 +13,158 @@ std::string Bytes(uint64_t begin, uint64_t end) {
   return "[" + std::to_string(begin) + ", " + std::to_string(end) + ")";
 }
 
+std::string Sized(const Region& region) {
+  return region.name + " (" + std::to_string(region.bytes) + " bytes)";
+}
+
 }  // namespace
 
-bool MemoryChecker::AddRegion(const void* begin, uint64_t bytes, const std::string& name,
-                              RegionRule rule) {
-  std::lock_guard<std::mutex> lock(mutex_);
-  const auto first = reinterpret_cast<uint64_t>(begin);
-  const auto after = regions_.lower_bound(first);
-  if (after != regions_.end() && after->second.begin < first + bytes) return false;
-  if (after != regions_.begin() && std::prev(after)->second.end > first) return false;
-  MemoryUsage usage;
-  usage.name = name;
-  usage.bytes = bytes;
-  regions_[first] = Region{first, first + bytes, rule, usage};
-  return true;
-}
-
-void MemoryChecker::ClearRegions() {
-  std::lock_guard<std::mutex> lock(mutex_);
-  regions_.clear();
-}
-
-void MemoryChecker::ClearUsage() {
-  std::lock_guard<std::mutex> lock(mutex_);
-  for (Map* map : {&regions_, &allocations_}) {
-    for (auto& [begin, region] : *map) region.usage.read_end = region.usage.write_end = 0;
+std::string DescribeAccess(const Instruction& in, const Access& access, const Device& device) {
+  const InsnRow& row = RowOf(in.insn);
+  std::string text;
+  if (access.operand < row.num_args) text = "operand " + row.args[access.operand].name + " ";
+  text += access.write ? "writes " : "reads ";
+  if (access.space != Space::kGm) {
+    const ByteRange extent = Extent(access);
+    return text + SpaceName(access.space) + " " + Bytes(extent.begin, extent.end);
   }
+  const Access merged = Coalesced(access);
+  const uint64_t rows = merged.dims[0].count * merged.dims[1].count * merged.dims[2].count;
+  if (rows > 1) text += std::to_string(rows) + " rows of ";
+  return text + std::to_string(merged.run) + " bytes at " + device.Describe(access.base);
 }
 
 std::vector<MemoryUsage> MemoryChecker::Usage() const {
   std::lock_guard<std::mutex> lock(mutex_);
   std::vector<MemoryUsage> all;
-  for (const auto& [begin, region] : regions_) all.push_back(region.usage);
-  for (const auto& [begin, region] : allocations_) {
-    if (region.usage.read_end + region.usage.write_end > 0) all.push_back(region.usage);
+  for (const Zone& zone : regions_) all.push_back(zone.usage);
+  for (const Zone& zone : allocations_) {
+    if (zone.usage.read_end + zone.usage.write_end > 0) all.push_back(zone.usage);
   }
   return all;
 }
 
-void MemoryChecker::OnAllocate(const void* address, uint64_t bytes, uint64_t id) {
+void MemoryChecker::OnLaunchBegin(const LaunchInfo& info) {
   std::lock_guard<std::mutex> lock(mutex_);
-  const auto begin = reinterpret_cast<uint64_t>(address);
-  MemoryUsage usage;
-  usage.name = "allocation #" + std::to_string(id);
-  usage.bytes = bytes;
-  allocations_[begin] = Region{begin, begin + bytes, RegionRule::kReadWrite, usage};
+  device_ = info.device;
+  calls_ = info.calls;
+  kernel_ = info.kernel;
+  regions_.clear();
+  allocations_.clear();
+  for (Region& region : device_->Regions()) {
+    const MemoryUsage usage{region.name, region.bytes, 0, 0};
+    const uint64_t end = region.end();
+    regions_.push_back(Zone{std::move(region), end, usage});
+  }
+  for (const Allocation& allocation : device_->Allocations()) {
+    const std::string name = "allocation #" + std::to_string(allocation.id);
+    allocations_.push_back(
+        Zone{Region{allocation.begin, allocation.bytes, name, RegionRule::kReadWrite},
+             allocation.limit(), MemoryUsage{name, allocation.bytes, 0, 0}});
+  }
 }
 
-void MemoryChecker::OnFree(const void* address, uint64_t bytes, uint64_t) {
-  std::lock_guard<std::mutex> lock(mutex_);
-  const auto begin = reinterpret_cast<uint64_t>(address);
-  allocations_.erase(begin);
-  // Names die with their memory.
-  regions_.erase(regions_.lower_bound(begin), regions_.lower_bound(begin + bytes));
+MemoryChecker::Zone* MemoryChecker::Find(Zones* zones, uint64_t address) {
+  const auto after = std::upper_bound(
+      zones->begin(), zones->end(), address,
+      [](uint64_t wanted, const Zone& zone) { return wanted < zone.region.begin; });
+  if (after == zones->begin()) return nullptr;
+  Zone& zone = *std::prev(after);
+  return address < zone.limit ? &zone : nullptr;
 }
 
-MemoryChecker::Region* MemoryChecker::Find(Map* map, uint64_t address) {
-  auto it = map->upper_bound(address);
-  if (it == map->begin()) return nullptr;
-  Region& region = std::prev(it)->second;
-  return address < region.end ? &region : nullptr;
+void MemoryChecker::Record(Zone* zone, const ByteRange& extent, bool write) {
+  if (zone == nullptr) return;
+  uint64_t& end = write ? zone->usage.write_end : zone->usage.read_end;
+  end = std::max(end, std::min(extent.end, zone->limit) - zone->region.begin);
 }
 
-void MemoryChecker::Record(Region* region, const ByteRange& extent, bool write) {
-  if (region == nullptr) return;
-  uint64_t& end = write ? region->usage.write_end : region->usage.read_end;
-  end = std::max(end, std::min(extent.end, region->end) - region->begin);
+void MemoryChecker::Report(const CoreId& core, const Instruction& in, const Access& access,
+                           const std::string& kind, const std::string& headline,
+                           const std::string& fix) {
+  Finding finding;
+  finding.checker = "memory";
+  finding.kind = kind;
+  finding.headline = headline;
+  finding.kernel = kernel_;
+  finding.sites.push_back(Site{core, in.pipe, in.insn, in.sequence, in.return_address,
+                               DescribeAccess(in, access, *device_),
+                               calls_->Describe(in.return_address)});
+  finding.fix = fix;
+  sink_->Report(std::move(finding));
 }
 
-// `home` is the region in which the access starts.
-void MemoryChecker::CheckRun(const ByteRange& run, const Region* home, const Access& access,
-                             const std::string& what, std::string* text) {
-  if (home != nullptr && run.begin >= home->begin && run.end <= home->end) return;
+// `home` is the region in which the access starts. False after a finding.
+bool MemoryChecker::CheckRun(const CoreId& core, const Instruction& in, const Access& access,
+                             Zone* home, const ByteRange& run) {
+  if (home != nullptr && run.begin >= home->region.begin && run.end <= home->limit) return true;
   // The first other region that the run meets.
-  auto it = regions_.upper_bound(run.begin);
-  if (it != regions_.begin() && std::prev(it)->second.end > run.begin) --it;
-  if (it != regions_.end() && &it->second == home) ++it;
-  const Region* other = it != regions_.end() && it->second.begin < run.end ? &it->second : nullptr;
+  auto it =
+      std::lower_bound(regions_.begin(), regions_.end(), run.begin,
+                       [](const Zone& zone, uint64_t wanted) { return zone.limit <= wanted; });
+  if (it != regions_.end() && &*it == home) ++it;
+  const Region* other = it != regions_.end() && it->region.begin < run.end ? &it->region : nullptr;
+  const std::string verb = access.write ? "writes" : "reads";
   if (other != nullptr && other->rule == RegionRule::kNoAccess) {
-    const uint64_t begin = std::max(run.begin, other->begin), end = std::min(run.end, other->end);
-    *text = "guard zone: " + what + " bytes " + Bytes(begin - other->begin, end - other->begin) +
-            " of '" + other->usage.name + "'";
+    const uint64_t begin = std::max(run.begin, other->begin), end = std::min(run.end, other->end());
+    Report(core, in, access, "guard-zone",
+           "guard zone: " + verb + " bytes " + Bytes(begin - other->begin, end - other->begin) +
+               " of " + Sized(*other),
+           "keep to the bytes before it");
   } else if (home != nullptr) {
-    *text = "region overrun: " + what + " from byte " + std::to_string(access.base - home->begin) +
-            " of '" + home->usage.name + "' (" + std::to_string(home->usage.bytes) +
-            " bytes), and leaves it";
-    if (other != nullptr) *text += " into '" + other->usage.name + "'";
+    Report(core, in, access, "region-overrun",
+           "region overrun: " + verb + " past the end of " + Sized(home->region) +
+               (other != nullptr ? " into " + other->name : ""),
+           "check the unit of offsets and strides (bytes or elements) and the size that was booked "
+           "for " +
+               home->region.name);
   } else if (other != nullptr) {
-    *text = "region overrun: " + what + " from outside into '" + other->usage.name + "'";
+    Report(core, in, access, "region-overrun",
+           "region overrun: " + verb + " from outside into " + Sized(*other),
+           "check the unit of offsets and strides (bytes or elements)");
+  } else {
+    return true;
   }
+  return false;
 }
 
-std::string MemoryChecker::Check(const Instruction& in, const Access& access) {
-  const std::string what = std::string(RowOf(in.insn).name) + " operand " +
-                           RowOf(in.insn).args[access.operand].name +
-                           (access.write ? " writes" : " reads");
-  const Region* home = Find(&regions_, access.base);
-  if (home != nullptr && home->rule == RegionRule::kNoAccess) {
-    return "guard zone: " + what + " byte " + std::to_string(access.base - home->begin) + " of '" +
-           home->usage.name + "'";
+void MemoryChecker::CheckRegions(const CoreId& core, const Instruction& in, const Access& access,
+                                 Zone* home, const ByteRange& extent) {
+  if (home != nullptr && home->region.rule == RegionRule::kNoAccess) {
+    return Report(core, in, access, "guard-zone",
+                  std::string("guard zone: ") + (access.write ? "writes" : "reads") + " byte " +
+                      std::to_string(access.base - home->region.begin) + " of " +
+                      Sized(home->region),
+                  "keep to the bytes before it");
   }
-  if (home != nullptr && home->rule == RegionRule::kReadOnly && access.write) {
-    return "read-only: " + what + " byte " + std::to_string(access.base - home->begin) + " of '" +
-           home->usage.name + "'";
+  if (home != nullptr && home->region.rule == RegionRule::kReadOnly && access.write) {
+    Report(core, in, access, "read-only-write",
+           "read-only input written: " + home->region.name + " + " +
+               std::to_string(access.base - home->region.begin),
+           "write to a tensor of its own, or name this one as an output");
   }
-  const ByteRange extent = Extent(access);
-  if (home != nullptr && extent.begin >= home->begin && extent.end <= home->end) return "";
-  const auto next = regions_.lower_bound(extent.begin);
-  if (home == nullptr && Find(&regions_, extent.begin) == nullptr &&
-      (next == regions_.end() || next->second.begin >= extent.end)) {
-    return "";
-  }
-  std::string text;
-  ForEachRun(access, [&](const ByteRange& run) {
-    CheckRun(run, home, access, what, &text);
-    return text.empty();
-  });
-  return text;
+  if (home != nullptr && extent.begin >= home->region.begin && extent.end <= home->limit) return;
+  ForEachRun(access, [&](const ByteRange& run) { return CheckRun(core, in, access, home, run); });
 }
 
-void MemoryChecker::OnAccess(const CoreId&, const Instruction& in, const Access& access,
-                             std::string* finding) {
+void MemoryChecker::OnAccess(const CoreId& core, const Instruction& in, const Access& access,
+                             std::string*) {
   if (access.space != Space::kGm) return;
   std::lock_guard<std::mutex> lock(mutex_);
   const ByteRange extent = Extent(access);
-  Record(Find(&allocations_, access.base), extent, access.write);
-  Record(Find(&regions_, access.base), extent, access.write);
-  if (!regions_.empty()) *finding = Check(in, access);
+  Zone* allocation = Find(&allocations_, access.base);
+  Record(allocation, extent, access.write);
+  if (allocation != nullptr && access.write && options_.guard_padding &&
+      extent.end > allocation->region.end()) {
+    Report(core, in, access, "padding-write",
+           "overrun: writes past the " + std::to_string(allocation->region.bytes) + " bytes of " +
+               allocation->region.name + " into the padding behind them",
+           "store the exact number of bytes (copy_ubuf_to_gm_align_*)");
+  }
+  if (regions_.empty()) return;
+  Zone* home = Find(&regions_, access.base);
+  Record(home, extent, access.write);
+  CheckRegions(core, in, access, home, extent);
 }
 
 }  // namespace vnpu

@@ -31,6 +31,8 @@ void Poison(Scratchpad* pad, uint32_t bytes) {
 Core* CurrentCore() { return current_core; }
 void SetCurrentCore(Core* core) { current_core = core; }
 
+const uint8_t* RunningCompareMask() { return current_core->compare_mask; }
+
 Core::Core(CoreRole role) : role_(role), fiber_(kScalarStackBytes) {
   if (role == CoreRole::kAic) {
     scratchpad(Space::kL1).bytes = kL1Bytes;

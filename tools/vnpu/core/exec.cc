@@ -51,6 +51,7 @@ uint8_t* Exec::ResolveIn(Space space, int operand, uint64_t base, const Runs& ru
     for (int i = 0; i < 3; ++i) access.dims[i] = runs.dims[i];
     access.lane_mask = lane_mask;
     access.lane_bytes = lane_bytes;
+    access.data = host;
     core_.Observe(in_, access);
   }
   return host;

@@ -48,7 +48,11 @@ struct Access {
   Dim dims[3];
   const uint64_t* lane_mask = nullptr;
   uint32_t lane_bytes = 0;
+  const uint8_t* data = nullptr;  // host memory of `base`, before the access
 };
+
+// The compare mask (16 bytes) of the core whose instruction is being observed.
+const uint8_t* RunningCompareMask();
 
 enum class SyncKind : uint8_t {
   kFlag,         // set_flag, wait_flag

@@ -59,7 +59,8 @@ BENCHMARK(BM_KvStream)
     ->Unit(benchmark::kMillisecond);
 
 void BM_KvStreamChecked(benchmark::State& state) {
-  vnpu::MemoryChecker checker;
+  vnpu::FindingList findings;
+  vnpu::MemoryChecker checker(&findings);
   RunKvStream(state, &checker);
 }
 BENCHMARK(BM_KvStreamChecked)->Arg(4)->UseRealTime()->Unit(benchmark::kMillisecond);
