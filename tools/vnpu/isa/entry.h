@@ -91,7 +91,9 @@ constexpr const char* ElementName() {
   if (std::is_same<U, float>::value) return "f32";
   if (std::is_same<U, double>::value) return "f64";
   if (std::is_same<U, bool>::value) return "bool";
-  if constexpr (std::is_integral<U>::value || std::is_enum<U>::value) {
+  if constexpr (std::is_enum<U>::value) {
+    return ElementName<std::underlying_type_t<U>>();
+  } else if constexpr (std::is_integral<U>::value) {
     constexpr bool is_signed = static_cast<U>(-1) < static_cast<U>(0);
     if (sizeof(U) == 1) return is_signed ? "i8" : "u8";
     if (sizeof(U) == 2) return is_signed ? "i16" : "u16";

@@ -32,11 +32,15 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    kernel = commands.add_parser("kernel", help="source to library; other options go to clang")
+    kernel = commands.add_parser(
+        "kernel",
+        help="source to library; options like -DNAME=1 and -Idir go to clang",
+        allow_abbrev=False,
+    )
     _source(kernel)
     kernel.add_argument("--cores", help="aic, aiv or aic,aiv; default: found out")
     kernel.add_argument("--runtime", required=True, help="libvnpu.so")
-    one = commands.add_parser("pass", help="one core kind to an object; other options go to clang")
+    one = commands.add_parser("pass", help="one core kind to an object", allow_abbrev=False)
     _source(one)
     one.add_argument("--core", required=True, choices=driver.CORES)
     one.add_argument(

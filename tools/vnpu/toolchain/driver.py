@@ -26,6 +26,7 @@ import dataclasses
 import os
 import re
 import shlex
+import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
 
@@ -224,8 +225,11 @@ def link(objects: Iterable[str], output: str, runtime: str, tools: Tools, runner
         command = [tools.clang, *flags, "-o", linked, *objects, runtime, "-lm"]
         runner.check(command, "the kernel does not link")
         listing = runner.check([tools.objdump, "-d", "-w", linked], "objdump fails")
-        table = call_sites.call_table(linked, listing, tools.addr2line)
-        call_sites.add_section(linked, table, tools.objcopy, output)
+        try:
+            table = call_sites.call_table(linked, listing, tools.addr2line)
+            call_sites.add_section(linked, table, tools.objcopy, output)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise CompileError(f"the call table of {output!r} cannot be written: {error}") from None
 
 
 def _parameters(ir: str) -> tuple[Parameter, ...]:
@@ -277,6 +281,10 @@ def _front_ends(job: Job, cores: tuple[str, ...] | None, folder: str) -> list[Pa
     errors = [future.exception() for future in futures]
     if all(isinstance(error, EntryMissingError) for error in errors):
         raise errors[0]
+    for error, core in zip(errors, reversed(names), strict=True):
+        if isinstance(error, CompileError) and not isinstance(error, EntryMissingError):
+            hint = f'\nif the kernel has code for one core kind only, say so: cores=("{core}",)'
+            raise CompileError(str(error) + ("" if all(errors) else hint))
     return detect(
         job,
         [

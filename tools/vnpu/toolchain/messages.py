@@ -4,7 +4,9 @@
 import os
 import re
 
-_HEAD = re.compile(r"^(?P<place>\S[^\n]*?:\d+:\d+): (?P<kind>fatal error|error|warning|note): ")
+_HEAD = re.compile(
+    r"^(?:(?P<place>\S[^\n]*?:\d+:\d+): )?(?P<kind>fatal error|error|warning|note): "
+)
 _MAX_BLOCKS = 8
 _MAX_NOTES = 3
 _ENTRY = re.compile(r"__global__\s[^;{}()]*?(\w+)\s*\(")
@@ -20,7 +22,7 @@ def _blocks(text: str):
             if block:
                 yield kind, place, "\n".join(block)
             block = []
-            kind, place = (head["kind"], head["place"]) if head else ("", "")
+            kind, place = (head["kind"], head["place"] or "") if head else ("", "")
         if head or (kind and not re.match(r"^\d+ (errors?|warnings?)\b", line)):
             block.append(line)
     if block:
@@ -33,7 +35,7 @@ def shorten(stderr: str, kinds: tuple[str, ...], renamed: dict[str, str]) -> str
     `renamed` maps the starts of paths as the compiler saw them to what the user wrote.
     """
     kept: list[str] = []
-    dropped = notes = 0
+    shown = dropped = notes = 0
     keep = False
     for kind, place, block in _blocks(stderr):
         if kind == "note":
@@ -42,10 +44,11 @@ def shorten(stderr: str, kinds: tuple[str, ...], renamed: dict[str, str]) -> str
                 notes += 1
                 kept.append(block)
             continue
-        keep = kind in kinds and len(kept) < _MAX_BLOCKS * (1 + _MAX_NOTES)
+        keep = kind in kinds and shown < _MAX_BLOCKS
         dropped += kind in kinds and not keep
         notes = 0
         if keep:
+            shown += 1
             kept.append(block)
     text = "\n".join(kept)
     for seen, given in renamed.items():
@@ -55,7 +58,8 @@ def shorten(stderr: str, kinds: tuple[str, ...], renamed: dict[str, str]) -> str
 
 def entries(source_text: str) -> list[str]:
     """Names of the functions that look like kernel entries."""
-    return sorted(set(_ENTRY.findall(source_text)))
+    plain = re.sub(r"__attribute__\s*\(\(.*?\)\)|\[\[.*?\]\]|__mix__\(.*?\)", " ", source_text)
+    return sorted(set(_ENTRY.findall(plain)))
 
 
 def folder_names(source: str) -> dict[str, str]:
