@@ -28,8 +28,11 @@ def venv(tmp_path_factory) -> pathlib.Path:
     return folder
 
 
-def in_venv(venv: pathlib.Path, *command: str) -> subprocess.CompletedProcess:
-    """Runs a program of the venv; the dependencies come from the packages of this test."""
+def in_venv(venv: pathlib.Path, *command: str, path: str = "") -> subprocess.CompletedProcess:
+    """Runs a program of the venv; the dependencies come from the packages of this test.
+
+    `path` are folders with programs beyond those of the venv.
+    """
     packages = {pathlib.Path(p.__path__[0]).parent for p in (np, ml_dtypes, absl)}
     return subprocess.run(
         [venv / "bin" / command[0], *command[1:]],
@@ -38,7 +41,10 @@ def in_venv(venv: pathlib.Path, *command: str) -> subprocess.CompletedProcess:
         timeout=120,
         check=False,
         cwd=venv,
-        env={"PATH": str(venv / "bin"), "PYTHONPATH": os.pathsep.join(map(str, packages))},
+        env={
+            "PATH": os.pathsep.join(filter(None, (str(venv / "bin"), path))),
+            "PYTHONPATH": os.pathsep.join(map(str, packages)),
+        },
     )
 
 
@@ -59,6 +65,50 @@ def test_doctor_finds_everything_inside_the_venv(venv):
     assert str(venv) in facts["ACL library"]
 
 
+KERNEL = """
+extern "C" __global__ __aicore__ void twice(__gm__ float* x, __gm__ float* y, int32_t n) {
+  for (int32_t i = 0; i < n; ++i) y[i] = 2 * x[i];
+  dcci(y, ENTIRE_DATA_CACHE);
+}
+"""
+
+LAUNCH = """
+import numpy as np
+from ascend_attention import vnpu
+kernel = vnpu.compile("twice.cce", entry="twice")
+result = kernel.launch(1, vnpu.input(np.arange(9, dtype="f4")), vnpu.output(9, "f4"), 9)
+print(result.report.verdict, result.outputs["y"].tolist())
+"""
+
+
+def test_check_finds_a_case_clean(venv):
+    done = in_venv(venv, "ascend-attention", "check", "--case", CASE, "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["verdict"] == "clean"
+    assert result["case"] == CASE
+
+
+def test_a_kernel_of_the_user_compiles_and_runs(venv):
+    (venv / "twice.cce").write_text(KERNEL)
+    done = in_venv(venv, "python", "-c", LAUNCH, path="/usr/bin:/bin")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout == f"clean {[2.0 * i for i in range(9)]}\n"
+
+
+def test_without_clang_compiling_says_what_to_install(venv):
+    (venv / "twice.cce").write_text(KERNEL)
+    done = in_venv(venv, "ascend-attention", "vnpu", "compile", "twice.cce", "--entry", "twice")
+    assert done.returncode == 1
+    assert "no clang found" in done.stderr
+    assert "apt-get install clang-19" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_wheel_is_small():
+    assert WHEEL.stat().st_size < 5_000_000
+
+
 def test_wheel_has_the_parts_and_only_those():
     names = zipfile.ZipFile(WHEEL).namelist()
     for part in (
@@ -72,9 +122,16 @@ def test_wheel_has_the_parts_and_only_those():
         "ascend_attention/kernels/vnpu/combine_bf16.so",
         "ascend_attention/vnpu/lib/libascendcl.so",
         "ascend_attention/vnpu/lib/libvnpu.so",
+        "ascend_attention/vnpu/include/tools/vnpu/isa/cce.h",
+        "ascend_attention/vnpu/include/tools/vnpu/isa/insns.inc",
+        "ascend_attention/vnpu/_toolchain/driver.py",
+        "ascend_attention/vnpu/kernel.py",
+        "ascend_attention/vnpu/report/html.py",
+        "ascend_attention/_vnpu.pyi",
     ):
         assert part in names
-    assert any(name.startswith("ascend_attention/_core.") and ".so" in name for name in names)
+    for module in ("_core.", "_vnpu."):
+        assert any(n.startswith(f"ascend_attention/{module}") and ".so" in n for n in names)
     tops = {name.split("/")[0] for name in names}
     assert tops == {"ascend_attention", "ascend_attention_reference", dist_info(names)}
     assert not [name for name in names if "test" in name]

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`ascend-attention check` finds nothing in any golden case: no false alarm on correct kernels."""
+
+import argparse
+import json
+import pathlib
+
+import ascend_attention_reference as reference
+import pytest
+from ascend_attention.cli import check
+
+CASES = reference.read_cases(pathlib.Path("testdata/cases/decode_ci.txt").read_text())
+GOLDENS = {path.parent.name for path in pathlib.Path("testdata/golden").glob("*/out.npy")}
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_golden_case_is_clean(case, capsys):
+    code = check.run(argparse.Namespace(case=case, json=True, strict_gm_visibility=False))
+    text = capsys.readouterr().out
+    result = json.loads(text.splitlines()[-1])
+    assert code == 0, text
+    assert result["verdict"] == "clean"
+    assert result["checks"] == ["race", "memory"]
+    assert result["findings"] == []
+    assert result["launches"] >= 1
+
+
+def test_every_golden_case_is_among_them():
+    assert {case.name for case in CASES} == GOLDENS
