@@ -1,30 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line as a user sees it: texts, JSON, exit codes."""
 
-import json
 import os
-import subprocess
 import sys
 
 import pytest
+from command_line import cli, last_json
 
 CASE = "decode:b3:h8:kv2:d64:bs32:ctx0,40,300:f16:cores4:seed31"
-
-
-def cli(*args: str, **env: str) -> subprocess.CompletedProcess:
-    """Runs `python -m ascend_attention` on the paths of this process."""
-    return subprocess.run(
-        [sys.executable, "-m", "ascend_attention", *args],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), **env},
-    )
-
-
-def last_json(done: subprocess.CompletedProcess) -> dict:
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def test_run_compares_a_case_and_exits_0():
@@ -168,7 +151,7 @@ def test_wrong_usage_exits_2_and_says_what(args, text):
 def test_help_exits_0_and_names_the_commands():
     done = cli("--help")
     assert done.returncode == 0
-    for command in ("doctor", "run", "plan"):
+    for command in ("doctor", "run", "plan", "check", "time", "trace", "vnpu"):
         assert command in done.stdout
 
 
