@@ -46,10 +46,10 @@ LocalCost FillCost(const Op& op, const Parameters& p) {
 LocalCost VectorCyclesOf(const Op& op, const Parameters& p) {
   const VectorCost cost = p.VectorCostOf(op.insn, op.type);
   const double repeats = op.figure[0];
-  const double slope = std::max<double>(cost.slope, op.conflict > 1 ? op.conflict : 0);
-  const double work = slope * repeats;
+  const double conflict = op.conflict > 1 ? op.conflict : 0;
   const double extra = op.figure[1] != 0 ? p.counter_mode_cycles : 0;
-  return {std::max(cost.floor, work), cost.head + std::max(work, slope) + extra};
+  return {std::max(cost.floor, std::max(cost.slope, conflict) * repeats),
+          cost.head + std::max(cost.late, conflict) * std::max(repeats, 1.0) + extra};
 }
 
 // Bytes of consecutive addresses that one instruction asks for, whatever the

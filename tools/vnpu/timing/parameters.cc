@@ -71,8 +71,8 @@ struct VectorRow {
 };
 
 constexpr VectorRow kVectorRows[] = {
-#define VNPU_VECTOR(pattern, type, slope, floor, head, mark, source) \
-  {pattern, TypeClass::type, {slope, floor, head}, ParameterMark::mark, source},
+#define VNPU_VECTOR(pattern, type, slope, floor, head, late, mark, source) \
+  {pattern, TypeClass::type, {slope, floor, head, late}, ParameterMark::mark, source},
 #include "tools/vnpu/timing/parameters.inc"
 #undef VNPU_VECTOR
 };
@@ -184,11 +184,11 @@ std::string Parameters::ToText() const {
   for (const FixedRow& row : kFixedRows) {
     text += TextRow(row.name, row.value, row.unit, row.mark, row.source);
   }
-  text += "vector operations: cycles per repeat, at least, results later by\n";
+  text += "vector operations: cycles per repeat, at least; results after head + late x repeats\n";
   for (const VectorRow& row : kVectorRows) {
     text += Padded(std::string(row.pattern) + TypeClassName(row.type), 26) +
             Padded(Number(row.cost.slope), 5) + Padded(Number(row.cost.floor), 5) +
-            Padded(Number(row.cost.head), 5) +
+            Padded(Number(row.cost.head), 5) + Padded(Number(row.cost.late), 5) +
             Padded(std::string("[") + ParameterMarkName(row.mark) + "]", 6) + row.source + "\n";
   }
   return text;
@@ -212,7 +212,8 @@ std::string Parameters::ToJson() const {
     if (&row != kVectorRows) json += ",";
     json += JsonRow(std::string(row.pattern) + TypeClassName(row.type),
                     "\"slope\":" + Number(row.cost.slope) + ",\"floor\":" + Number(row.cost.floor) +
-                        ",\"head\":" + Number(row.cost.head) + ",\"unit\":\"cyc\"",
+                        ",\"head\":" + Number(row.cost.head) +
+                        ",\"late\":" + Number(row.cost.late) + ",\"unit\":\"cyc\"",
                     row.mark, row.source);
   }
   return json + "]}";

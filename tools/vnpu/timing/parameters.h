@@ -22,6 +22,7 @@ struct VectorCost {
   double slope = 0;
   double floor = 0;
   double head = 0;
+  double late = 0;
 };
 
 struct Parameters {

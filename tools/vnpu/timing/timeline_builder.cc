@@ -47,6 +47,12 @@ void TimelineBuilder::AddWait(uint32_t lane, int64_t until, WaitCause cause, uin
                               uint32_t from) {
   Course& course = courses_[lane];
   if (until <= course.end) return;
+  if (cause == WaitCause::kIssue && !course.waits.empty() &&
+      course.waits.back().end_ps == course.end &&
+      course.waits.back().cause == static_cast<uint32_t>(cause)) {
+    course.waits.back().end_ps = course.end = until;
+    return;
+  }
   course.waits.push_back(Wait{course.end, until, lane, static_cast<uint32_t>(cause), site, from});
   course.end = until;
 }
