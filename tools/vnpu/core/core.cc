@@ -89,6 +89,7 @@ void Core::Begin(Launch* launch, Block* block, uint32_t block_idx) {
   signal_number_ = 0;
   in_runtime_ = false;
   state_ = CoreState::kReady;
+  block_local_ = launch->kernel().block_local_image;
   fiber_.Prepare(&Core::FiberMain, this);
 }
 
@@ -129,7 +130,10 @@ bool Core::CanRun() const {
 void Core::Run() {
   state_ = CoreState::kReady;
   current_core = this;
+  char* const shared = launch_->kernel().block_local;
+  if (shared != nullptr) std::memcpy(shared, block_local_.data(), block_local_.size());
   fiber_.Resume();
+  if (shared != nullptr) block_local_.assign(shared, block_local_.size());
   current_core = nullptr;
   if (signal_number_ != 0) ComposeSignalFault();
 }

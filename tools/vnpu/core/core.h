@@ -143,6 +143,7 @@ class Core {
 
   const CoreRole role_;
   Fiber fiber_;
+  std::string block_local_;  // the kernel's block-local variables while this core is off
   uint8_t* memory_ = nullptr;
   size_t memory_bytes_ = 0;
   Scratchpad pads_[kNumSpaces];

@@ -101,7 +101,7 @@ class Device::Impl {
 
   uint32_t ThreadsFor(const Kernel& kernel, uint32_t num_blocks) const {
     // Floating-point atomics depend on the order of cores: keep one order.
-    if (kernel.uses_atomics) return 1;
+    if (kernel.uses_atomics || kernel.block_local != nullptr) return 1;
     for (const Observer* observer : observers) {
       if (!observer->thread_safe()) return 1;
     }

@@ -51,6 +51,11 @@ class LoadedModule : public KernelModule {
                "build it again";
       return false;
     }
+    const auto* own = static_cast<const VnpuBlockLocal*>(dlsym(handle_, "vnpu_block_local"));
+    if (own != nullptr && own->begin != own->end) {
+      block_local_ = own->begin;
+      block_local_image_.assign(own->begin, own->end);
+    }
     // The dialect header calls this symbol where a kernel switches atomics on.
     constexpr char kMarker[] = "vnpu_uses_atomics";
     const auto* begin = reinterpret_cast<const char*>(image);
@@ -66,6 +71,8 @@ class LoadedModule : public KernelModule {
     kernel->name = name;
     kernel->calls = &calls_;
     kernel->uses_atomics = uses_atomics_;
+    kernel->block_local = block_local_;
+    kernel->block_local_image = block_local_image_;
     const Entry mix_aic = Symbol(kernel.get(), "mix_aic");
     const Entry mix_aiv = Symbol(kernel.get(), "mix_aiv");
     const Entry aic = Symbol(kernel.get(), "aic");
@@ -97,6 +104,8 @@ class LoadedModule : public KernelModule {
   int fd_ = -1;
   CallTable calls_;
   bool uses_atomics_ = false;
+  char* block_local_ = nullptr;
+  std::string block_local_image_;
   mutable std::mutex mutex_;
   mutable std::map<std::string, std::unique_ptr<Kernel>> kernels_;
 };

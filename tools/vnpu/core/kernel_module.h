@@ -24,6 +24,10 @@ class Kernel {
   bool mixed = false;  // one AIC and two AIVs per block
   uint64_t argument_bytes = 0;
   bool uses_atomics = false;
+  // Variables that each core has for itself, and what they hold at start. The
+  // library has them once: such kernels run on one host thread.
+  char* block_local = nullptr;
+  std::string block_local_image;
   const CallTable* calls = nullptr;
 };
 

@@ -48,6 +48,12 @@
 #define __check_sync_alias__
 #define __simd_callee__
 #define __simd_vf__
+// Variables of which each core has its own: [[block_local]], __BLOCK_LOCAL__.
+// The machine swaps this section when it changes cores.
+#define block_local gnu::section("blklocal")
+#ifndef __BLOCK_LOCAL__
+#define __BLOCK_LOCAL__ __attribute__((section("blklocal")))
+#endif
 
 // Memories. Plain numbers: no host target gives them a meaning of its own, and
 // passing one where another is expected does not compile.

@@ -151,6 +151,12 @@ constexpr char RowKind(const char* name, const char* cores) {
 }  // namespace vnpu_entry
 
 extern "C" {
+// The linker's names for the section of block-local variables, if there is one.
+extern char __start_blklocal[] __attribute__((weak));
+extern char __stop_blklocal[] __attribute__((weak));
+extern const VnpuBlockLocal vnpu_block_local __attribute__((visibility("default"), weak));
+const VnpuBlockLocal vnpu_block_local = {__start_blklocal, __stop_blklocal};
+
 extern const uint32_t vnpu_scalar_rows[4];
 const uint32_t vnpu_scalar_rows[4] = {VNPU_INSN_scalar_load, VNPU_INSN_scalar_store,
                                       VNPU_INSN_scalar_load_ub, VNPU_INSN_scalar_store_ub};

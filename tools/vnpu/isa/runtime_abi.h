@@ -54,6 +54,12 @@ enum VnpuType {
 #define VNPU_NOMERGE
 #endif
 
+// The bytes of a kernel library's variables that each core has for itself.
+struct VnpuBlockLocal {
+  char* begin;
+  char* end;
+};
+
 extern "C" {
 VNPU_NOMERGE int64_t vnpu_issue(uint32_t insn, uint32_t type, const int64_t* args);
 // A plain load or store of kernel code: insn is one of the scalar_* rows.
