@@ -133,7 +133,11 @@ void Core::Run() {
   char* const shared = launch_->kernel().block_local;
   if (shared != nullptr) std::memcpy(shared, block_local_.data(), block_local_.size());
   fiber_.Resume();
-  if (shared != nullptr) block_local_.assign(shared, block_local_.size());
+  if (shared != nullptr) {
+    block_local_.assign(shared, block_local_.size());
+    // A library that is loaded again takes its image from here.
+    std::memcpy(shared, launch_->kernel().block_local_image.data(), block_local_.size());
+  }
   current_core = nullptr;
   if (signal_number_ != 0) ComposeSignalFault();
 }

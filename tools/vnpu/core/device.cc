@@ -210,6 +210,10 @@ LaunchResult Device::Launch(const Kernel& kernel, uint32_t num_blocks, const voi
     return result;
   }
   std::lock_guard<std::mutex> lock(impl_->launch_mutex);
+  // The library's variables are shared by all devices of the process.
+  static std::mutex block_local_mutex;
+  std::unique_lock<std::mutex> block_local_lock(block_local_mutex, std::defer_lock);
+  if (kernel.block_local != nullptr) block_local_lock.lock();
   InstallSignalHandlers();
   const std::vector<Observer*>& observers = impl_->observers;
   vnpu::Launch launch(impl_->config, kernel, num_blocks, args, impl_->gm, observers, &impl_->blocks,
