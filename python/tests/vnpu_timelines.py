@@ -14,10 +14,6 @@ from ascend_attention.vnpu import timeline as tl
 US = 1_000_000  # picoseconds
 
 
-def lane_number(lanes: list[tuple], block: int, role: str, pipe: str) -> int:
-    return lanes.index((block, tl.ROLES.index(role), tl.PIPES.index(pipe)))
-
-
 class Recorder:
     """Collects lanes, spans, waits and arrows, and closes the books of each lane."""
 
@@ -220,14 +216,11 @@ class _Block:
             issued=scalar,
         )
         c["MTE1"].wait_for(loaded, c["MTE2"], 2 + slot, _site("ring.h:83 (AcquireFilled)", line))
-        here = _site("cube_copy.h:61 (L1ToL0b)", line), _site("ring.h:83 (AcquireFilled)", line)
+        move_site = _site("cube_copy.h:61 (L1ToL0b)", line)
+        filled_site = _site("ring.h:83 (AcquireFilled)", line)
         for piece in range(8):
-            moved = c["MTE1"].run(
-                "load_cbuf_to_cb", _site("cube_copy.h:61 (L1ToL0b)", line), 70_000
-            )
-            c["M"].wait_for(
-                moved, c["MTE1"], 4 + piece % 2, _site("ring.h:83 (AcquireFilled)", line)
-            )
+            moved = c["MTE1"].run("load_cbuf_to_cb", move_site, 70_000)
+            c["M"].wait_for(moved, c["MTE1"], 4 + piece % 2, filled_site)
             product = c["M"].run("mad", _site(stage, line), 19_000)
         self.free_slots[slot] = c["MTE1"].free
         c["FIX"].wait_for(product, c["M"], 6, _site("ring.h:83 (AcquireFilled)", line))

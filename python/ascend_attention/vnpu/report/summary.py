@@ -19,9 +19,10 @@ Keys of `summarize`; a fraction is of the launch time and a mean over all lanes 
     bound_pipe        the busiest pipe, such as "AIC.MTE2"
     roofline          hbm_fraction, cube_fraction, peak_hbm_tb_per_s, peak_tflops,
                       flop_per_byte (null without HBM traffic)
-    pipes             by name: lanes, busy, busy_max (of one lane), slowed (the part of transfers
-                      owed to HBM and L2 that others use too), exposed_wait (standing still between
-                      begin and end of its core), idle (before and after), waits (by cause)
+    pipes             by name: lanes (of a launch), busy, busy_max (of one lane), slowed (the part
+                      of transfers owed to HBM and L2 that others use too), exposed_wait (standing
+                      still between begin and end of its core), idle (before and after), waits
+                      (by cause)
     launches          kernel, num_blocks, time_us, launch_us, imbalance of each
 """
 
@@ -159,18 +160,24 @@ def _imbalance(timelines: Sequence[Timeline]) -> float:
 
 
 def _pipes(timelines: Sequence[Timeline]) -> dict[str, dict[str, Any]]:
-    whole: dict[tuple[int, str], list[np.ndarray]] = {}  # (pipe, kind) -> [busy, waits] by lane
+    rows: dict[tuple[str, int], list[np.ndarray]] = {}  # by kind of core and pipe: a row per lane
     for timeline in timelines:
         for lane, totals in zip(timeline.lanes, timeline.totals, strict=True):
             row = np.array([timeline.total_ps, totals["busy_ps"], *totals["wait_ps"]], np.float64)
-            whole.setdefault((int(lane["pipe"]), _KINDS[lane["role"]]), []).append(row)
-    rows = {}
-    for (pipe, kind), lanes in sorted(whole.items(), key=lambda item: (item[0][1], item[0][0])):
-        table = np.array(lanes)
-        if not np.any(table[:, 1]):
+            rows.setdefault((_KINDS[lane["role"]], int(lane["pipe"])), []).append(row)
+    figures = {}
+    for (kind, pipe), table in sorted(rows.items()):
+        if not any(row[1] for row in table):
             continue  # a pipe without work
-        rows[f"{kind}.{PIPES[pipe]}"] = _pipe_row(table)
-    return rows
+        lanes = max(_lane_count(timeline, kind, pipe) for timeline in timelines)
+        figures[f"{kind}.{PIPES[pipe]}"] = {"lanes": lanes, **_pipe_row(np.array(table))}
+    return figures
+
+
+def _lane_count(timeline: Timeline, kind: str, pipe: int) -> int:
+    return len(
+        [lane for lane in timeline.lanes if (_KINDS[lane["role"]], lane["pipe"]) == (kind, pipe)]
+    )
 
 
 def _pipe_row(table: np.ndarray) -> dict[str, Any]:
@@ -179,7 +186,6 @@ def _pipe_row(table: np.ndarray) -> dict[str, Any]:
     shares = waits.sum(axis=0) / time
     slowed, idle = shares[_SLOWED].sum(), shares[_IDLE].sum()
     return {
-        "lanes": len(table),
         "busy": _rounded(busy.sum() / time),
         "busy_max": _rounded((busy / total).max()),
         "slowed": _rounded(slowed),

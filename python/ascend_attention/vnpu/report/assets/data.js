@@ -33,6 +33,9 @@ function columnsOf(bytes, table) {
   return Object.fromEntries(Object.entries(table).map(([name, at]) => [name, column(bytes, at)]));
 }
 
+// Causes that do not stop a pipe: its transfer takes longer.
+const isSlowing = (cause) => cause === "hbm" || cause === "l2";
+
 function makeSequence(begin, end) {
   const n = begin.length;
   const sum = new Float64Array(n + 1);
@@ -72,7 +75,8 @@ function makeLaunch(launch, header, bytes) {
       kind: role === 0 ? "AIC" : "AIV",
       busy_ps: launch.busy_ps[index],
       wait_ps: launch.wait_ps[index],
-      detailed: shown.has(block),
+      // Instructions are here up to then; behind it, and for other blocks, only the load is.
+      until: shown.has(block) ? launch.shown_until_ps ?? Infinity : 0,
     };
     lane.name = `block ${block} ${lane.roleName} ${lane.pipeName}`;
     lane.spans = laneSpans(spans, spanTimes, index);
@@ -81,14 +85,19 @@ function makeLaunch(launch, header, bytes) {
     return lane;
   });
   launch.arrows = makeArrows(columnsOf(bytes, launch.arrows), launch.lanes);
-  launch.blocks = [...new Set(launch.lanes.map((lane) => lane.block))].map((number) => ({
+  const numbers = [...new Set(launch.lanes.map((lane) => lane.block))].sort((a, b) => a - b);
+  launch.blocks = numbers.map((number) => ({
     number,
-    lanes: launch.lanes.filter((lane) => lane.block === number),
+    lanes: launch.lanes.filter((lane) => lane.block === number).sort(alongTheData),
     working_ps: launch.working_ps[number],
   }));
   launch.mainPipes = mainPipes(launch, header);
   return launch;
 }
+
+// Lanes from top to bottom: the scalar unit, then the way that data takes.
+const FLOW = ["S", "MTE2", "MTE1", "M", "V", "FIX", "MTE3"];
+const alongTheData = (a, b) => a.role - b.role || FLOW.indexOf(a.pipeName) - FLOW.indexOf(b.pipeName);
 
 function laneSpans(spans, times, lane) {
   const [from, to] = [times.first[lane], times.first[lane + 1]];
@@ -111,10 +120,9 @@ function laneWaits(waits, times, lane, causes) {
     }
     return sequence;
   };
-  const slowing = (cause) => cause === "hbm" || cause === "l2";
   return {
-    slowed: pick(slowing),
-    stalls: pick((cause) => !slowing(cause) && cause !== "launch" && cause !== "done"),
+    slowed: pick(isSlowing),
+    stalls: pick((cause) => !isSlowing(cause) && cause !== "launch" && cause !== "done"),
   };
 }
 
@@ -139,7 +147,7 @@ function makeArrows(rows, lanes) {
 
 // The pipe that works most, of each kind of core: a block's strip while it is closed.
 function mainPipes(launch, header) {
-  const slow = ["hbm", "l2"].map((cause) => header.causes.indexOf(cause));
+  const slow = header.causes.flatMap((cause, i) => (isSlowing(cause) ? [i] : []));
   const best = {};
   for (const kind of ["AIC", "AIV"]) {
     const load = new Map();

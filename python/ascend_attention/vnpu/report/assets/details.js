@@ -9,7 +9,7 @@ function describe(view, item) {
     const share = lane.heat[Math.max(0, Math.min(lane.heat.length - 1, index))] / 255;
     return {
       head: `works ${percentText(share)} of this stretch`, swatch: view.palette.work(lane.pipeName), site: "",
-      facts: [["lane", lane.name], ["", "this page holds the load of this block, not its instructions"]],
+      facts: [["lane", lane.name], ["", "here the page holds the load alone, not the instructions"]],
     };
   }
   const { begin, end } = view.timesOf(item);
@@ -94,6 +94,14 @@ function showDetails(view) {
         make("button", { onclick: () => view.zoomTo(item), title: "F" }, "Zoom to it"),
         make("button", { onclick: () => view.select(null), title: "Esc", "aria-label": "Close" }, "×"))),
     make("div", { class: "columns" }, list, framesElement(site, 12, true) ?? ""));
+  keepClear(view, panel);
+}
+
+// The panel lies at the bottom, or at the top where it would cover the chosen lane.
+function keepClear(view, panel) {
+  const row = view.rowOfLane.get(view.selected.lane.index) ?? view.rowOfBlock.get(view.selected.lane.block);
+  const bottom = view.stage.getBoundingClientRect().top + row.y + row.h;
+  panel.classList.toggle("at-top", bottom > innerHeight - panel.offsetHeight - 40);
 }
 
 function arrowText(launch, i, side) {
@@ -115,7 +123,7 @@ function stepItem(view, by) {
 
 // The lane above or below, at the same time.
 function stepLane(view, by) {
-  const rows = view.rows.filter((row) => row.lane && !row.lane.heat);
+  const rows = view.rows.filter((row) => row.lane?.spans.n);
   if (!rows.length) return;
   const here = rows.findIndex((row) => row.lane === view.selected?.lane);
   const row = rows[here < 0 ? 0 : Math.max(0, Math.min(rows.length - 1, here + by))];

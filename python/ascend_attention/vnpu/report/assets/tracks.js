@@ -172,27 +172,25 @@ function longestCause(stalls, from, to) {
   return stalls.cause[best];
 }
 
-// A lane that came without its instructions: its load over time.
+// Where a lane came without its instructions: its load over time.
 function drawHeat(ctx, lane, box, window, palette, total) {
   const cells = lane.heat.length;
   const scale = window.width / (window.end - window.begin);
   ctx.fillStyle = palette.work(lane.pipeName);
   for (let cell = 0; cell < cells; ++cell) {
-    const x0 = ((cell * total) / cells - window.begin) * scale;
-    const x1 = (((cell + 1) * total) / cells - window.begin) * scale;
-    if (x1 < 0 || x0 > window.width || !lane.heat[cell]) continue;
+    const [x0, x1] = [cell, cell + 1].map((edge) => Math.round(((edge * total) / cells - window.begin) * scale));
+    const known = ((cell + 1) * total) / cells <= lane.until;
+    if (x1 < 0 || x0 > window.width || !lane.heat[cell] || known) continue;
     ctx.globalAlpha = lane.heat[cell] / 255;
-    ctx.fillRect(x0, box.y, x1 - x0 + 0.3, box.h);
+    ctx.fillRect(x0, box.y, x1 - x0, box.h);
   }
   ctx.globalAlpha = 1;
 }
 
 // Load alone, where rows are too thin for anything else.
 function drawLoad(ctx, lane, box, window, palette, total) {
-  if (lane.heat) {
-    drawHeat(ctx, lane, box, window, palette, total);
-    return;
-  }
+  if (lane.heat) drawHeat(ctx, lane, box, window, palette, total);
+  if (lane.until <= window.begin) return;
   ctx.fillStyle = palette.work(lane.pipeName);
   const perPixel = (window.end - window.begin) / window.width;
   let before = 0;
@@ -207,10 +205,8 @@ function drawLoad(ctx, lane, box, window, palette, total) {
 }
 
 function drawLane(ctx, lane, box, window, palette, look) {
-  if (lane.heat) {
-    drawHeat(ctx, lane, box, window, palette, look.total);
-    return;
-  }
+  if (lane.heat) drawHeat(ctx, lane, box, window, palette, look.total);
+  if (lane.until <= window.begin) return;
   drawStalls(ctx, lane, box, window, palette, look);
   drawSlowed(ctx, lane, box, window, palette, look);
   drawWork(ctx, lane, box, window, palette, look);

@@ -81,7 +81,8 @@ class View {
   }
 
   laneLabel({ lane }, style) {
-    const busy = (lane.busy_ps + lane.slowed.sum[lane.slowed.n]) / this.launch.total_ps;
+    const slowed = this.causes.reduce((sum, cause, i) => sum + (isSlowing(cause) ? lane.wait_ps[i] : 0), 0);
+    const busy = (lane.busy_ps + slowed) / this.launch.total_ps;
     return make("div", { class: "row lane", style },
       make("span", { class: "core" }, lane.roleName), make("b", {}, lane.pipeName),
       make("span", { class: "right", title: "share of the launch that it works" }, percentText(busy)));
@@ -316,7 +317,7 @@ class View {
       if (!lane) return null;
     }
     const time = this.timeAt(x);
-    if (lane.heat) return { lane, kind: "heat", index: Math.floor((time / this.launch.total_ps) * lane.heat.length) };
+    if (time >= lane.until) return { lane, kind: "heat", index: Math.floor((time / this.launch.total_ps) * lane.heat.length) };
     const slack = ((this.range.end - this.range.begin) / this.width) * 2.5;
     for (const [kind, sequence, reach] of [
       ["span", lane.spans, 0], ["slowed", lane.slowed, 0], ["stalls", lane.stalls, 0], ["span", lane.spans, slack],
