@@ -39,7 +39,8 @@ AICORE_INLINE void ResetMerge(const MergeState& state, uint32_t head_dim) {
   VectorBarrier();
 }
 
-// m', a; turns `lse` [partials, 8] into w and adds the weights to sum.
+// m', a; turns `lse` [partials, 8] into w and adds the weights to sum. The
+// barriers of the sum order w; nothing reads sum before a barrier of its reader.
 AICORE_INLINE void WeighPartials(UbPtr<float> lse, const MergeState& state,
                                  const MergeScratch& scratch, uint32_t partials) {
   UseLanesBelow(kSlabRows);
@@ -64,7 +65,6 @@ AICORE_INLINE void WeighPartials(UbPtr<float> lse, const MergeState& state,
     AddDense(state.sum, state.sum, lse + partial * kSlabRows, 1);
   }
   UseAllLanes();
-  VectorBarrier();
 }
 
 // rows: o [partials, 8, head_dim], scratch afterwards; lse: [partials, 8].
@@ -83,7 +83,6 @@ AICORE_INLINE void MergePartials(UbPtr<float> rows, UbPtr<float> lse, const Merg
     VectorBarrier();
     AddDense(state.acc, state.acc, rows + partial * kSlabRows * head_dim, SlabRepeats(head_dim));
   }
-  VectorBarrier();
 }
 
 // out: [8, head_dim] in 16 bits; out_lse: [8].
@@ -99,7 +98,6 @@ AICORE_INLINE void FinishMerge(UbPtr<T> out, UbPtr<float> out_lse, const MergeSt
   }
   VectorBarrier();
   FromF32(out, state.acc, SlabRepeats(head_dim));
-  VectorBarrier();
 }
 
 }  // namespace ascend_attention

@@ -5,6 +5,9 @@
 //   at the end  o[r, :]     = o_acc[r, :] / l[r],   lse[r] = ln(l[r] / c) + m[r]
 //
 // o_acc starts at 0. a, l, m, c: softmax_stage.h.
+//
+// No stage ends with a barrier: the flag that hands its result on, or the first
+// barrier of what reads it, orders it already (`ascend-attention mutate`).
 #ifndef ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_RESCALE_STAGE_H_
 #define ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_RESCALE_STAGE_H_
 
@@ -28,7 +31,6 @@ AICORE_INLINE void AccumulateOTile(UbPtr<float> o_acc, UbPtr<float> o_tile,
   }
   VectorBarrier();
   AddDense(o_acc, o_acc, o_tile, shape.repeats());
-  VectorBarrier();
 }
 
 // In place: o_acc becomes o.
@@ -39,7 +41,6 @@ AICORE_INLINE void NormaliseRows(UbPtr<float> o_acc, UbPtr<float> row_sum, UbPtr
   for (uint32_t lane = 0; lane < shape.head_dim; lane += kF32Lanes) {
     DivPerRow(o_acc + lane, o_acc + lane, spread, shape.rows, shape.head_dim);
   }
-  VectorBarrier();
 }
 
 // probs_scale: c, a power of two.
@@ -49,7 +50,6 @@ AICORE_INLINE void LogSumExp(UbPtr<float> lse, const RowState& state, float prob
   LnDense(lse, lse, 1);
   VectorBarrier();
   AddDense(lse, lse, state.row_max, 1);
-  VectorBarrier();
 }
 
 }  // namespace ascend_attention

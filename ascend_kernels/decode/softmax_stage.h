@@ -157,7 +157,6 @@ AICORE_INLINE void SoftmaxTile(UbPtr<T> probs, UbPtr<float> scores, UbPtr<float>
   RowSum(scratch.tile_sum, scores, scratch.lane_reduce, shape);
   VectorBarrier();
   AddDense(state.row_sum, state.row_sum, scratch.tile_sum, 1);
-  VectorBarrier();
 }
 
 }  // namespace ascend_attention
