@@ -22,6 +22,7 @@ struct DeviceHandle {
 
 void BindVnpuDevice(nanobind::module_& module);    // device, kernel library
 void BindVnpuSession(nanobind::module_& module);   // checkers, clock, findings
+void BindVnpuMutation(nanobind::module_& module);  // small faults in kernels
 void BindVnpuTimeline(nanobind::module_& module);  // a modelled course as bytes
 
 }  // namespace ascend_attention::python

@@ -8,4 +8,5 @@ NB_MODULE(_vnpu, module) {
   ascend_attention::python::BindVnpuTimeline(module);
   ascend_attention::python::BindVnpuDevice(module);
   ascend_attention::python::BindVnpuSession(module);
+  ascend_attention::python::BindVnpuMutation(module);
 }

@@ -4,11 +4,13 @@
 // Next: tools/vnpu/report/session.h - what is bound here.
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "python/ascend_attention/bindings/vnpu_bindings.h"
@@ -50,6 +52,18 @@ void Close(SessionHandle& self) {
   if (self.session == nullptr) return;
   self.closed = self.session->launches();
   self.session.reset();
+}
+
+// (return address, executions, of which told nobody anything, of which had nothing behind them)
+using SyncUses = std::vector<std::tuple<uint64_t, uint64_t, uint64_t, uint64_t>>;
+SyncUses GetSyncUses(const SessionHandle& self) {
+  SyncUses uses;
+  if (self.session == nullptr) return uses;
+  for (const auto& [place, use] : self.session->sync_use()) {
+    uses.emplace_back(reinterpret_cast<uint64_t>(place), use.executions, use.redundant,
+                      use.trailing);
+  }
+  return uses;
 }
 
 std::vector<LaunchRecord> Launches(const SessionHandle& self) {
@@ -94,6 +108,8 @@ void BindVnpuSession(nb::module_& module) {
       .def("__init__", &CreateSession, nb::keep_alive<1, 2>(), "device"_a, nb::kw_only(), "race"_a,
            "memory"_a, "timing"_a, "strict_gm_visibility"_a)
       .def("launches", &Launches, "What was found of each launch; call while none is running.")
+      .def("sync_uses", &GetSyncUses,
+           "Per place of a synchronisation: (address, executions, redundant, trailing).")
       .def("close", &Close);
 }
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The console script `ascend-attention`: doctor, run, plan; check, time, trace, vnpu.
+"""The console script `ascend-attention`: doctor, run, plan; check, time, trace, mutate, vnpu.
 
 Exit codes: 0 all well, 1 a check failed or the device faulted, 2 wrong usage.
 People read text; with --json the last line of stdout is one JSON object.
@@ -17,7 +17,7 @@ import ascend_attention_reference as reference
 from absl import app, logging
 from absl.flags import argparse_flags
 
-from ascend_attention.cli import check, doctor, kernel, plan, run, timing, trace
+from ascend_attention.cli import check, doctor, kernel, mutate, plan, run, timing, trace
 from ascend_attention.cli.case_problem import LIBRARY_ERRORS
 
 Commands = argparse._SubParsersAction
@@ -66,6 +66,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     _add_check(commands)
     _add_time(commands)
     _add_trace(commands)
+    _add_mutate(commands)
     kernel.add_commands(commands, _add_command)
     return parser.parse_args(argv[1:])
 
@@ -131,6 +132,27 @@ def _add_trace(commands: Commands) -> None:
     _add_case(parser)
     _add_model(parser)
     trace.add_output(parser)
+
+
+def _add_mutate(commands: Commands) -> None:
+    parser = _add_command(
+        commands,
+        "mutate",
+        mutate.run,
+        "Remove every flag, wait and barrier of a kernel, one at a time: do the checkers notice?",
+    )
+    parser.add_argument("--kernel", choices=mutate.KERNELS, required=True)
+    parser.add_argument(
+        "--case",
+        type=_case,
+        action="append",
+        metavar="CASE",
+        help="cases to try, may be repeated; default: a few small ones that reach every branch",
+    )
+    parser.add_argument(
+        "--sync_only", action="store_true", help="leave counts, slots and regions as they are"
+    )
+    parser.add_argument("--verbose", action="store_true", help="show every mutant")
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:

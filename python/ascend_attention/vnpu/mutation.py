@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mutation tests of kernels: would anybody notice one lost flag?
+
+Each mutation changes a kernel's instruction stream in one small way (tools/vnpu/mutation/mutator.h
+lists them), runs problems under all checkers and compares the results. A mutation is
+
+    caught            a checker reports it, the machine faults, or a result is wrong;
+    proven_redundant  a synchronisation that never ordered anything: each time it took effect,
+                      whoever waited knew all of it already through other flags and barriers;
+    survived          neither: a hole in a checker, in the problems, or a needless instruction.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Literal, Protocol
+
+from ascend_attention import _vnpu
+from ascend_attention.vnpu import _records
+from ascend_attention.vnpu.findings import Frame, Report, parse_frames
+
+Outcome = Literal["caught", "proven_redundant", "survived"]
+
+# What launches and their callers raise when the machine stops a kernel.
+_FAULTS = (IndexError, MemoryError, RuntimeError, ValueError)
+
+
+class Problem(Protocol):
+    """Something that launches the kernel and can tell a right result from a wrong one."""
+
+    name: str
+
+    def run(self) -> object:
+        """Launches; returns what the kernel made of it."""
+
+    def accepts(self, result: object) -> bool:
+        """Says whether a result of run() is right."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Mutant:
+    """One mutation and what became of it."""
+
+    kind: str  # "drop", "drop-pair", "move-pipe"; "shorten", "one-slot", "shrink"
+    is_sync: bool
+    kernel: str
+    what: str
+    frames: list[Frame]
+    outcome: Outcome
+    by: str  # "race", "memory", "sync", "result"; empty unless caught
+    problem: str  # that caught it
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the fields as plain data."""
+        return dataclasses.asdict(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class MutationReport:
+    """All mutants of the kernels that were asked for."""
+
+    mutants: list[Mutant]
+
+    def count(self, outcome: Outcome, *, sync: bool) -> int:
+        """Returns how many mutants of synchronisation, or of data, ended so."""
+        return sum(m.outcome == outcome and m.is_sync == sync for m in self.mutants)
+
+    def summary(self, *, sync: bool) -> dict[str, Any]:
+        """Returns counts, and the survivors with their places."""
+        return {
+            "mutants": sum(m.is_sync == sync for m in self.mutants),
+            "caught": self.count("caught", sync=sync),
+            "proven_redundant": self.count("proven_redundant", sync=sync),
+            "survived": self.count("survived", sync=sync),
+            "survivors": [
+                m.to_dict() for m in self.mutants if m.is_sync == sync and m.outcome == "survived"
+            ],
+        }
+
+
+def mutate(
+    device: _vnpu.Device,
+    prefix: str,
+    problems: Sequence[Problem],
+    *,
+    data: bool = True,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> MutationReport:
+    """Tries every mutation of the kernels whose name begins with `prefix`.
+
+    Args:
+        device: where the problems launch.
+        prefix: of "<entry>_<key>".
+        problems: run in this order until one catches the mutation; put the quickest first.
+        data: mutate counts, slots and regions too, not only synchronisation.
+        progress: called with the number of mutations done, and of all.
+
+    Raises:
+        RuntimeError: a problem is not clean and right without any mutation.
+    """
+    mutator = _vnpu.Mutator(device)
+    try:
+        mutator.record(prefix)
+        redundant = _baseline(device, problems)
+        mutations = mutator.mutations()
+        chosen = [i for i, m in enumerate(mutations) if data or m.is_sync]
+        mutants = []
+        for done, index in enumerate(chosen):
+            mutator.apply(index)
+            mutants.append(_try(mutations[index], device, problems, redundant))
+            progress(done + 1, len(chosen))
+    finally:
+        mutator.close()
+    return MutationReport(mutants)
+
+
+def _baseline(device: _vnpu.Device, problems: Sequence[Problem]) -> set[int]:
+    """Runs the unchanged kernels; returns the places whose synchronisation never mattered."""
+    executed: dict[int, list[int]] = {}
+    for problem in problems:
+        session = _records.open_session(
+            device, _records.CHECKERS, timing=False, strict_gm_visibility=False
+        )
+        try:
+            result = problem.run()
+            report = _records.report(session.launches(), _records.CHECKERS)
+            uses = session.sync_uses()
+        finally:
+            session.close()
+        if report.verdict != "clean" or not problem.accepts(result):
+            raise RuntimeError(f"{problem.name} fails without a mutation: {report.to_text()}")
+        for place, executions, redundant, trailing in uses:
+            total = executed.setdefault(place, [0, 0])
+            total[0] += executions
+            total[1] += min(executions, redundant + trailing)
+    return {place for place, (executions, idle) in executed.items() if executions == idle}
+
+
+def _try(
+    mutation: _vnpu.Mutation,
+    device: _vnpu.Device,
+    problems: Sequence[Problem],
+    redundant: Collection[int],
+) -> Mutant:
+    by, caught_in = "", ""
+    for problem in problems:
+        by = _caught_by(device, problem)
+        if by:
+            caught_in = problem.name
+            break
+    outcome: Outcome = "caught" if by else "survived"
+    if not by and mutation.is_sync and all(place in redundant for place in mutation.places):
+        outcome = "proven_redundant"
+    return Mutant(
+        kind=mutation.kind,
+        is_sync=mutation.is_sync,
+        kernel=mutation.kernel,
+        what=mutation.what,
+        frames=parse_frames(mutation.frames),
+        outcome=outcome,
+        by=by,
+        problem=caught_in,
+    )
+
+
+def _caught_by(device: _vnpu.Device, problem: Problem) -> str:
+    """Runs a problem; returns who noticed that something is wrong, or nothing."""
+    session = _records.open_session(
+        device, _records.CHECKERS, timing=False, strict_gm_visibility=False
+    )
+    result: object = None
+    failed = False
+    try:
+        result = problem.run()
+    except _FAULTS:
+        failed = True
+    finally:
+        report: Report = _records.report(session.launches(), _records.CHECKERS)
+        session.close()
+    for launch in report.launches:
+        for finding in launch.findings:
+            return finding.checker
+        if launch.fault is not None:
+            return "sync" if _is_sync_fault(launch.fault) else "memory"
+    if failed or not problem.accepts(result):
+        return "result"
+    return ""
+
+
+def _is_sync_fault(text: str) -> bool:
+    words = ("deadlock", "timeout", "flag", "barrier", "counter")
+    return any(word in text.splitlines()[0] for word in words)
