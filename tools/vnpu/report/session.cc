@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/vnpu/report/session.h"
 
+#include "tools/vnpu/check/definedness_checker.h"
+#include "tools/vnpu/check/memory_checker.h"
+#include "tools/vnpu/check/race_detector.h"
 #include "tools/vnpu/core/observer.h"
 #include "tools/vnpu/timing/clock.h"
 
@@ -12,6 +15,18 @@ class Session::Impl {
   Impl(Device* device, const SessionOptions& options)
       : options(options), device(device), findings(options.max_findings), first(this), last(this) {
     Attach(&first);
+    if (options.race) {
+      RaceOptions race_options;
+      race_options.strict_gm_visibility = options.strict_gm_visibility;
+      race = std::make_unique<RaceDetector>(race_options, &findings);
+      Attach(race.get());
+    }
+    if (options.memory) {
+      memory = std::make_unique<MemoryChecker>(&findings);
+      definedness = std::make_unique<DefinednessChecker>(device, &findings);
+      Attach(memory.get());
+      Attach(definedness.get());
+    }
     if (options.timing) {
       std::string unknown_part;  // the clock says it again at each launch
       clock.Configure(device->config(), &unknown_part);
@@ -27,8 +42,7 @@ class Session::Impl {
     explicit First(Impl* impl) : impl(impl) {}
     void OnLaunchBegin(const LaunchInfo& info) override {
       impl->findings.Clear();
-      if (!impl->launches.empty() &&
-          impl->launches.size() >= impl->options.keep_launches) {
+      if (!impl->launches.empty() && impl->launches.size() >= impl->options.keep_launches) {
         impl->launches.erase(impl->launches.begin());
       }
       LaunchRecord record;
@@ -52,6 +66,7 @@ class Session::Impl {
   void Close(LaunchResult* result) {
     LaunchRecord& record = launches.back();
     record.findings = findings.findings();
+    if (memory != nullptr) record.memory = memory->Usage();
     record.faulted = result->fault != FaultKind::kNone;
     record.fault = result->text;
     record.timeline = clock.TakeTimeline();
@@ -67,6 +82,9 @@ class Session::Impl {
   const SessionOptions options;
   Device* const device;
   FindingList findings;
+  std::unique_ptr<RaceDetector> race;
+  std::unique_ptr<MemoryChecker> memory;
+  std::unique_ptr<DefinednessChecker> definedness;
   std::vector<LaunchRecord> launches;
   Clock clock;
   First first;
@@ -83,6 +101,10 @@ void Session::MarkUndefined(const void* begin, uint64_t bytes) {
 }
 void Session::MarkDefined(const void* begin, uint64_t bytes) {
   impl_->device->SetDefined(begin, bytes, true);
+}
+
+std::map<const void*, SyncUse> Session::sync_use() const {
+  return impl_->race != nullptr ? impl_->race->sync_use() : std::map<const void*, SyncUse>{};
 }
 
 const std::vector<LaunchRecord>& Session::launches() const { return impl_->launches; }

@@ -9,11 +9,14 @@
 #define VNPU_REPORT_SESSION_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "tools/vnpu/check/finding.h"
+#include "tools/vnpu/check/memory_checker.h"
+#include "tools/vnpu/check/race_sync_use.h"
 #include "tools/vnpu/core/device.h"
 #include "tools/vnpu/timing/timeline.h"
 
@@ -38,6 +41,7 @@ struct LaunchRecord {
   bool faulted = false;
   std::string fault;                   // its text
   std::vector<Finding> findings;       // of this launch
+  std::vector<MemoryUsage> memory;     // last byte used per region and allocation
   std::shared_ptr<Timeline> timeline;  // null without timing or after a fault
   std::string timing_error;            // why there is no timeline although timing is on
 };
@@ -53,6 +57,10 @@ class Session {
   // finding. Fresh allocations are undefined from the start.
   void MarkUndefined(const void* begin, uint64_t bytes);
   void MarkDefined(const void* begin, uint64_t bytes);
+
+  // What each synchronisation of the kernels was good for, by return address of
+  // its call, since the session began; empty without the race checker.
+  std::map<const void*, SyncUse> sync_use() const;
 
   // Since the session began or Clear. Call between launches.
   const std::vector<LaunchRecord>& launches() const;
