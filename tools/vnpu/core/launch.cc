@@ -77,6 +77,7 @@ std::string Launch::Arrive(bool is_aic, uint32_t core_index, int flag) {
   }
   barriers_done_[is_aic][flag].fetch_add(1, std::memory_order_release);
   ++epoch_;
+  idle_ = 0;  // those who waited have work, whether or not they have woken up yet
   barrier_completed_.notify_all();
   return "";
 }
@@ -144,13 +145,11 @@ uint64_t Launch::Epoch() {
 
 bool Launch::WaitForBarrier(uint64_t seen_epoch) {
   std::unique_lock<std::mutex> lock(mutex_);
-  ++idle_;
-  if (epoch_ == seen_epoch && idle_ == threads_) {
+  if (epoch_ == seen_epoch && ++idle_ == threads_) {
     stopped_ = true;
     barrier_completed_.notify_all();
   }
   barrier_completed_.wait(lock, [&] { return stopped_ || epoch_ != seen_epoch; });
-  --idle_;
   return !stopped_;
 }
 
