@@ -35,6 +35,11 @@ void DefinednessChecker::KnowAllocations() {
   }
 }
 
+uint64_t DefinednessChecker::UndefinedBits(const void* address, uint64_t count) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return gm_.Load(reinterpret_cast<uint64_t>(address), count);
+}
+
 void DefinednessChecker::OnAllocate(const void* address, uint64_t bytes, uint64_t) {
   std::lock_guard<std::mutex> lock(mutex_);
   gm_.Add(reinterpret_cast<uint64_t>(address), bytes, true);
@@ -238,18 +243,21 @@ void DefinednessChecker::Report(const Step& step, const std::string& kind,
     place.has_frames = true;
     const std::string subject = Subject(origin);
     const bool gm = origin.space == Space::kGm;
-    finding.headline =
-        (gm ? "undefined bytes of " + subject : subject + ", which nothing has written,") + " " +
-        reaches;
-    first.what =
-        "reads " + (gm ? device_->Describe(origin.at) : subject) + ", which nobody has written";
+    finding.headline = "undefined " + kind.substr(kind.find('-') + 1) + ": bytes of " + subject +
+                       " that nobody has written " + reaches;
+    first.what = "reads " + (gm ? device_->Describe(origin.at) : subject);
+    if (!gm && RowOf(place.insn).cost == CostClass::kDmaIn) {
+      first.what = "leaves " + subject + " behind its burst undefined";
+    }
     first.frames = place.frames;
     second.what = what;
     second.frames = calls_->Describe(in.return_address);
     finding.fix = fix;
   }
   if (same_instruction) {
-    second.what = what + ", from " + Subject(origin) + ", which nobody has written";
+    second.what = what + (origin.space == Space::kGm && kind == "undefined-scalar"
+                              ? " " + device_->Describe(origin.at)
+                              : ", from " + Subject(origin));
   } else {
     finding.sites.push_back(std::move(first));
   }
@@ -262,21 +270,27 @@ void DefinednessChecker::ReachOutput(const Step& step, uint64_t address, OriginI
   const bool named = device_->FindRegion(address, &region);
   const std::string where =
       named ? region.name + " + " + std::to_string(address - region.begin) : "GM";
-  Report(step, "undefined-output", "reach the output " + where,
-         "stores them to " + device_->Describe(address), origin,
-         "use valid elements only (exact m, k, n; lane masks; burst lengths) or fill the rest "
-         "before it is used");
+  const bool adds = step.in().spr->atomic_type != 0;
+  const bool from_gm = origins_[origin].space == Space::kGm;
+  Report(step, "undefined-output", "reach " + where,
+         (adds ? "adds to " : "stores to ") + device_->Describe(address), origin,
+         adds ? "clear the output before atomics add to it, and add valid elements only"
+         : from_gm
+             ? "use valid elements only (exact m, k, n; lane masks; burst lengths), and check "
+               "the address they come from (64-bit page products)"
+             : "use valid elements only (exact m, k, n; lane masks; burst lengths), or fill "
+               "the rest before it is used");
 }
 
 void DefinednessChecker::ReachAddress(const Step& step, OriginId origin) {
-  Report(step, "undefined-address", "decide an address", "takes its address from them", origin,
+  Report(step, "undefined-address", "decide an address", "takes an address from them", origin,
          "fill all offsets that are used before this instruction");
 }
 
 void DefinednessChecker::ReachScalar(const Step& step, OriginId origin) {
   Report(step, "undefined-scalar", "are loaded by scalar code",
-         "loads them, and branches or addresses depend on it", origin,
-         "write them first, or do not look at them");
+         "loads, for a branch or an address,", origin,
+         "write them before they are read, or wait for whoever does");
 }
 
 }  // namespace vnpu

@@ -46,6 +46,10 @@ class DefinednessChecker : public Observer, private StepHost {
                      const DefinednessOptions& options = {});
   ~DefinednessChecker() override;
 
+  // A bit per byte of GM from `address` on, set where it is undefined; count
+  // 1..64. Call between launches.
+  uint64_t UndefinedBits(const void* address, uint64_t count);
+
   void OnAllocate(const void* address, uint64_t bytes, uint64_t id) override;
   void OnFree(const void* address, uint64_t bytes, uint64_t id) override;
   void OnDefine(const void* address, uint64_t bytes, bool defined) override;

@@ -115,13 +115,13 @@ void RuleGmToUbAlign(Step& step) {
     const uint64_t rest = to + left + bytes, rest_bytes = filled - left - bytes;
     if (rest_bytes == 0) continue;
     const bool copied = !padded && step.Any(Space::kGm, from, element);
-    // Marked first: the origin is this place in UB.
-    step.Fill(Space::kUb, rest, rest_bytes, dummy || copied, 0);
-    if (copied && !dummy) {
-      step.Fill(Space::kUb, rest, rest_bytes, true, step.OriginIn(Space::kGm, from, element));
-    } else if (dummy) {
-      step.Fill(Space::kUb, rest, rest_bytes, true, step.OriginAt(Space::kUb, rest));
+    OriginId origin = 0;
+    if (dummy) {
+      origin = step.FreshOrigin(Space::kUb, rest);
+    } else if (copied) {
+      origin = step.OriginIn(Space::kGm, from, element);
     }
+    step.Fill(Space::kUb, rest, rest_bytes, origin != 0, origin);
   }
 }
 

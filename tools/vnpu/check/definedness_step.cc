@@ -70,13 +70,13 @@ void Step::Store(Space space, uint64_t at, uint64_t count, uint64_t bits, Origin
     }
     if (bits != 0) bits = KeepOutputClean(at, bits, origin);
     gm_.Store(at, count, bits);
-    if (bits != 0) gm_.SetOrigin(at, count, origin);
+    if (bits != 0 && origin != 0) gm_.SetOrigin(at, count, origin);
     return;
   }
   if (space == Space::kUb && !shadow_.partial.empty()) ForgetPartial(at, count);
   PadShadow& pad = shadow_.pads[static_cast<int>(space)];
   pad.Store(at, count, bits);
-  if (bits != 0) pad.SetOrigin(at, count, origin);
+  if (bits != 0 && origin != 0) pad.SetOrigin(at, count, origin);
 }
 
 void Step::Fill(Space space, uint64_t at, uint64_t bytes, bool undefined, OriginId origin) {
@@ -111,7 +111,10 @@ void Step::Copy(Space to_space, uint64_t to, Space from_space, uint64_t from, ui
 OriginId Step::OriginAt(Space space, uint64_t at) {
   const OriginId known =
       space == Space::kGm ? gm_.origin(at) : shadow_.pads[static_cast<int>(space)].origin(at);
-  if (known != 0) return known;
+  return known != 0 ? known : FreshOrigin(space, at);
+}
+
+OriginId Step::FreshOrigin(Space space, uint64_t at) {
   OriginId& fresh = fresh_[static_cast<int>(space)];
   if (fresh == 0) fresh = host_.NewOrigin(*this, space, at);
   return fresh;

@@ -82,7 +82,7 @@ class Step {
   // ---- shadow bits: 1 where undefined. Counts of 1..64.
   bool Any(Space space, uint64_t at, uint64_t bytes);
   uint64_t Load(Space space, uint64_t at, uint64_t count);
-  // The origin for bytes stored with it is that of `from`, if any bit is set.
+  // Undefined bytes that are stored get the origin; 0 leaves what is there.
   void Store(Space space, uint64_t at, uint64_t count, uint64_t bits, OriginId origin);
   void Fill(Space space, uint64_t at, uint64_t bytes, bool undefined, OriginId origin = 0);
   // Copies the bits of `bytes` bytes.
@@ -90,6 +90,7 @@ class Step {
   // Where the undefined bytes at `at` came from; if nobody has read them
   // before, this instruction.
   OriginId OriginAt(Space space, uint64_t at);
+  OriginId FreshOrigin(Space space, uint64_t at);  // this instruction
   // The origin of the first undefined byte of [at, at + bytes).
   OriginId OriginIn(Space space, uint64_t at, uint64_t bytes);
 
