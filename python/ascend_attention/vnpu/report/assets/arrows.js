@@ -32,16 +32,29 @@ function arrowsOf(launch, item) {
   };
 }
 
-function arrowsInView(launch, window) {
-  const { arrows } = launch;
+// Those that show: their time and one of their rows in view, and not inside a closed block. Null
+// if there are too many.
+function arrowsInView(launch, window, middleOf, { top, bottom }) {
+  const { arrows, lanes } = launch;
   const last = countUpTo(arrows.begin, window.end);
+  const rows = lanes.map(middleOf);
   const found = [];
   for (let i = 0; i < last; ++i) {
     if (arrows.end[i] < window.begin) continue;
+    const [from, to] = [rows[arrows.from[i]], rows[arrows.to[i]]];
+    if (from === to || Math.max(from, to) < top || Math.min(from, to) > bottom) continue;
     found.push(i);
     if (found.length > MAX_ARROWS) return null;
   }
   return found;
+}
+
+// True if the waiting pipe stood still for this flag; others had been set long before.
+function endedAWait(launch, i) {
+  const { arrows, lanes } = launch;
+  const { stalls } = lanes[arrows.to[i]];
+  const wait = intervalAt(stalls, arrows.end[i] - 1, 0);
+  return wait >= 0 && stalls.from[wait] === arrows.from[i];
 }
 
 function drawArrows(ctx, launch, list, window, middleOf, palette, strong) {
@@ -57,16 +70,17 @@ function drawArrows(ctx, launch, list, window, middleOf, palette, strong) {
       colour: arrows.crossCore[i] ? palette.value("cross_core") : palette.ink,
       halo: palette.card,
       dashed: arrows.crossCore[i] === 1,
-      strong,
+      strength: strong ? 1 : endedAWait(launch, i) ? 0.75 : 0.13,
     });
   }
 }
 
-function drawArrow(ctx, x0, y0, x1, y1, { colour, halo, dashed, strong }) {
+function drawArrow(ctx, x0, y0, x1, y1, { colour, halo, dashed, strength }) {
   const bend = Math.max(10, Math.min(60, Math.abs(x1 - x0) / 2 + 8));
   const path = new Path2D();
   path.moveTo(x0, y0);
   path.bezierCurveTo(x0 + bend, y0, x1 - bend, y1, x1 - 3, y1);
+  const strong = strength === 1;
   ctx.lineCap = "round";
   if (strong) {
     ctx.strokeStyle = halo;
@@ -74,7 +88,7 @@ function drawArrow(ctx, x0, y0, x1, y1, { colour, halo, dashed, strong }) {
     ctx.setLineDash([]);
     ctx.stroke(path);
   }
-  ctx.globalAlpha = strong ? 1 : 0.55;
+  ctx.globalAlpha = strength;
   ctx.strokeStyle = ctx.fillStyle = colour;
   ctx.lineWidth = strong ? 1.7 : 1;
   ctx.setLineDash(dashed ? [5, 3] : []);

@@ -35,7 +35,7 @@ function pipeRow(name, row) {
 }
 
 function causeFill(cause) {
-  const marks = { cross_core: "135deg", barrier: "90deg", queue_full: "45deg" };
+  const marks = { cross_core: "135deg", barrier: "90deg" };
   return marks[cause]
     ? `repeating-linear-gradient(${marks[cause]}, var(--${cause}) 0 3px, var(--card) 3px 4px)`
     : `var(--${cause})`;

@@ -173,11 +173,23 @@ function countUpTo(sorted, limit) {
   return low;
 }
 
-// Time before `time` that a sequence covers.
-function coveredBefore(sequence, time) {
-  const i = countUpTo(sequence.begin, time);
-  if (i === 0) return 0;
-  return sequence.sum[i] - Math.max(0, sequence.end[i - 1] - time);
+// The same for a limit not below an earlier one of which `count` was the answer: steps that double.
+function countOnwards(sorted, limit, count) {
+  let step = 1;
+  while (count + step <= sorted.length && sorted[count + step - 1] <= limit) {
+    count += step;
+    step *= 2;
+  }
+  for (; step >= 1; step >>= 1) {
+    if (count + step <= sorted.length && sorted[count + step - 1] <= limit) count += step;
+  }
+  return count;
+}
+
+// Time before `time` that a sequence covers; `begun` intervals of it begin up to then.
+function coveredBefore(sequence, time, begun = countUpTo(sequence.begin, time)) {
+  if (begun === 0) return 0;
+  return sequence.sum[begun] - Math.max(0, sequence.end[begun - 1] - time);
 }
 
 // Index of the interval that holds `time`, or the nearest within `slack` of it; -1 for none.

@@ -5,11 +5,11 @@ const CAUSE_TEXT = {
   flag: ["flag", "wait_flag: another pipe had not set the flag yet"],
   cross_core: ["other core", "wait_flag_dev: the other core had not signalled yet"],
   barrier: ["barrier", "a pipe_barrier or a barrier of all cores"],
-  queue_full: ["queue full", "the scalar unit: the pipe's queue had no room"],
+  queue_full: ["queue full", "the scalar unit stood still: the queue of a pipe had no room"],
   issue: ["not issued", "nothing to do: the scalar unit had not issued the next instruction"],
   hbm: ["shared HBM", "slower than alone: other transfers use the HBM too"],
   l2: ["shared L2", "slower than alone: other transfers use the L2 too"],
-  scalar_gm: ["scalar load", "the scalar unit: a load of GM had not arrived"],
+  scalar_gm: ["scalar load", "the scalar unit stood still: a load of GM had not arrived"],
   launch: ["launch", "before the core began"],
   done: ["done", "after the core's last instruction"],
 };

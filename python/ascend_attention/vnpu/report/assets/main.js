@@ -24,7 +24,7 @@ class Page {
     tabs.hidden = this.data.launches.length < 2;
     this.tabs = this.data.launches.map((launch) => make("button", { onclick: () => this.show(launch) },
       `${launch.kernel} · ${timeText(launch.total_ps)}`));
-    tabs.replaceChildren(...this.tabs);
+    tabs.replaceChildren(...this.tabs, make("span", { class: "all" }, allText(this.data.figures)));
   }
 
   show(launch) {
@@ -50,7 +50,7 @@ class Page {
 
   showRange() {
     const { range, tooManyArrows } = this.view;
-    const flags = tooManyArrows ? " · zoom in for flags" : "";
+    const flags = tooManyArrows ? " · flags too many" : "";
     byId("range").textContent = `${timeText(range.end - range.begin)} shown${flags}`;
   }
 
@@ -104,6 +104,13 @@ class Page {
       this.view.changed();
     });
   }
+}
+
+// All launches together.
+function allText(figures) {
+  const rate = figures.kv_tb_per_s === null ? ""
+    : ` · ${bytesText(figures.kv_bytes)} of keys and values at ${digits(figures.kv_tb_per_s)} TB/s`;
+  return `in all ${digits(figures.time_us)} µs${rate}`;
 }
 
 const longestLaunch = (launches) => launches.reduce((a, b) => (b.total_ps > a.total_ps ? b : a));

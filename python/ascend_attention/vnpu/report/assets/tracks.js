@@ -30,9 +30,8 @@ class Palette {
   wait(cause) {
     return this.cached(cause, () => {
       const colour = this.value(cause);
-      return { cross_core: 1, barrier: 2, queue_full: 3 }[cause]
-        ? this.hatch(colour, { cross_core: "/", barrier: "|", queue_full: ":" }[cause], 1)
-        : colour;
+      const kind = { cross_core: "/", barrier: "|" }[cause];
+      return kind ? this.hatch(colour, kind, 1) : colour;
     });
   }
 
@@ -60,7 +59,6 @@ class Palette {
       "/": [[-1, 7, 7, -1], [-4, 4, 4, -4], [2, 10, 10, 2]],
       "\\": [[-1, -1, 7, 7], [-4, 2, 4, 10], [2, -4, 10, 4]],
       "|": [[2, 0, 2, 6]],
-      ":": [[2, 0, 2, 2], [5, 3, 5, 5]],
     }[kind];
     for (const [x0, y0, x1, y1] of lines) {
       ctx.moveTo(x0, y0);
@@ -86,11 +84,20 @@ function eachPiece(sequence, window, paint) {
     }
     return;
   }
-  let before = coveredBefore(sequence, t0);
+  paintLoad(sequence, window, paint);
+}
+
+// Pixel by pixel, with neighbours of the same shade as one piece.
+function paintLoad(sequence, { begin: t0, end: t1, width }, paint) {
+  const scale = width / (t1 - t0);
+  let begun = countUpTo(sequence.begin, t0);
+  let before = coveredBefore(sequence, t0, begun);
   let runStart = 0;
   let runShade = 0;
   for (let x = 0; x <= width; ++x) {
-    const after = x < width ? coveredBefore(sequence, t0 + (x + 1) / scale) : before;
+    const time = t0 + Math.min(width, x + 1) / scale;
+    begun = countOnwards(sequence.begin, time, begun);
+    const after = coveredBefore(sequence, time, begun);
     const share = Math.min(1, (after - before) * scale);
     // At least a hint where anything is, so that rare short work is not lost.
     const shade = share > 0 ? Math.max(1, Math.round(share * SHADES)) : 0;
@@ -141,7 +148,7 @@ function drawSlowed(ctx, lane, box, window, palette, look) {
 
 // Waits are a thin line, work is a full lane: what is busy stands out.
 function drawStalls(ctx, lane, box, window, palette, look) {
-  const height = Math.max(2, Math.round(box.h * 0.3));
+  const height = Math.max(2, Math.round(box.h * 0.22));
   const y = box.y + Math.round((box.h - height) / 2);
   const perPixel = (window.end - window.begin) / window.width;
   eachPiece(lane.stalls, window, (x, width, share, index) => {
@@ -151,9 +158,11 @@ function drawStalls(ctx, lane, box, window, palette, look) {
       ctx.fillRect(x, y, width, height);
       return;
     }
+    let begun = countUpTo(lane.stalls.begin, window.begin + x * perPixel);
     for (let column = 0; column < width; ++column) {
       const from = window.begin + (x + column) * perPixel;
-      ctx.fillStyle = palette.wait(look.causes[longestCause(lane.stalls, from, from + perPixel)]);
+      begun = countOnwards(lane.stalls.begin, from, begun);
+      ctx.fillStyle = palette.wait(look.causes[longestCause(lane.stalls, begun, from, from + perPixel)]);
       ctx.fillRect(x + column, y, 1, height);
     }
   });
@@ -161,8 +170,8 @@ function drawStalls(ctx, lane, box, window, palette, look) {
 }
 
 // The cause of the longest of the first waits in a pixel; eight are enough for a colour.
-function longestCause(stalls, from, to) {
-  let i = Math.max(0, countUpTo(stalls.begin, from) - 1);
+function longestCause(stalls, begun, from, to) {
+  let i = Math.max(0, begun - 1);
   let best = i;
   let length = -1;
   for (const stop = Math.min(stalls.n, i + 8); i < stop && stalls.begin[i] < to; ++i) {
@@ -193,10 +202,15 @@ function drawLoad(ctx, lane, box, window, palette, total) {
   if (lane.until <= window.begin) return;
   ctx.fillStyle = palette.work(lane.pipeName);
   const perPixel = (window.end - window.begin) / window.width;
-  let before = 0;
+  const sequences = [lane.spans, lane.slowed];
+  const begun = sequences.map((sequence) => countUpTo(sequence.begin, window.begin));
+  const covered = (time) => sequences.reduce((sum, sequence, i) => {
+    begun[i] = countOnwards(sequence.begin, time, begun[i]);
+    return sum + coveredBefore(sequence, time, begun[i]);
+  }, 0);
+  let before = covered(window.begin);
   for (let x = 0; x < window.width; ++x) {
-    const time = window.begin + (x + 1) * perPixel;
-    const after = coveredBefore(lane.spans, time) + coveredBefore(lane.slowed, time);
+    const after = covered(window.begin + (x + 1) * perPixel);
     ctx.globalAlpha = Math.min(1, (after - before) / perPixel);
     ctx.fillRect(x, box.y, 1, box.h);
     before = after;

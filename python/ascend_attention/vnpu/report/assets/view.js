@@ -262,7 +262,7 @@ class View {
     const { arrowMode, launch, palette } = this;
     const middle = (lane) => this.middleOf(lane);
     if (arrowMode === "all") {
-      const list = arrowsInView(launch, this.range);
+      const list = arrowsInView(launch, this.range, middle, this.visible);
       this.tooManyArrows = list === null;
       if (list) drawArrows(ctx, launch, list, this.window, middle, palette, false);
     } else {
