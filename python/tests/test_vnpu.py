@@ -335,6 +335,46 @@ def test_an_access_outside_an_array_is_a_fault_with_its_name_and_line(scale_add)
     assert (result.outputs["z"] == (X + Y)[:512]).all()
 
 
+def test_a_store_to_an_input_is_a_finding(folder):
+    text = ENTRY + "spoil(__gm__ int* x, __gm__ int* y) { x[0] = 1; y[0] = x[1]; }"
+    kernel = build(folder, text, "spoil")
+    x = np.array([5, 6], np.int32)
+    report = kernel.launch(1, vnpu.input(x), vnpu.output(1, np.int32)).report
+    assert report.verdict != "clean"
+    assert "x" in report.to_text() and "spoil.cce:1" in report.to_text()
+    assert kernel.launch(1, x, vnpu.output(1, np.int32)).report.verdict == "clean"
+
+
+def test_a_result_that_depends_on_what_an_output_held_is_a_finding(folder):
+    text = ENTRY + "add(__gm__ int* y, __gm__ int* z) { z[0] = y[0] + 1; }"
+    kernel = build(folder, text, "add")
+    z = vnpu.output(1, np.int32)
+    report = kernel.launch(1, vnpu.output(1, np.int32), z).report
+    assert report.verdict == "findings"
+    assert {finding.checker for finding in report.findings} == {"memory"}
+    assert kernel.launch(1, np.ones(1, np.int32), z).report.verdict == "clean"
+
+
+def test_usage_tells_how_far_each_array_was_touched(scale_add):
+    report = scale_add.launch(1, vnpu.input(X), vnpu.input(Y), OUT, 512, 1.0).report
+    usage = {
+        row.name: (row.size_bytes, row.read_end_bytes, row.write_end_bytes) for row in report.usage
+    }
+    assert usage["x"] == usage["y"] == (4096, 2048, 0)
+    assert usage["z"] == (4096, 0, 2048)
+
+
+def test_timing_is_modelled_and_the_same_each_time(scale_add):
+    arguments = (2, vnpu.input(X), vnpu.input(Y), OUT, 1024, 2.0)
+    first, second = (scale_add.launch(*arguments, timing=True).report for _ in range(2))
+    assert first.summary() == second.summary()
+    assert first.to_trace() == second.to_trace()
+    assert first.summary()["source"] == "model"
+    assert scale_add.launch(*arguments).report.timelines == []
+    other = scale_add.launch(*arguments, timing=True, soc="Ascend910B4").report
+    assert other.summary()["soc"] == "Ascend910B4"
+
+
 def test_null_is_null(folder):
     text = ENTRY + "null(__gm__ float* x, __gm__ int* y) { *y = x == nullptr ? 5 : 6; }"
     kernel = build(folder, text, "null")

@@ -25,6 +25,7 @@ namespace nb = nanobind;
 using nb::literals::operator""_a;
 using vnpu::Finding;
 using vnpu::LaunchRecord;
+using vnpu::MemoryUsage;
 using vnpu::Session;
 using vnpu::Site;
 
@@ -91,19 +92,30 @@ void BindFinding(nb::module_& module) {
       .def_prop_ro("text", &vnpu::FindingText);
 }
 
+void BindMemoryUsage(nb::module_& module) {
+  nb::class_<MemoryUsage>(module, "MemoryUsage", "What launches touched of a region or allocation.")
+      .def_ro("name", &MemoryUsage::name)
+      .def_ro("bytes", &MemoryUsage::bytes)
+      .def_ro("read_end", &MemoryUsage::read_end)
+      .def_ro("write_end", &MemoryUsage::write_end);
+}
+
 }  // namespace
 
 void BindVnpuSession(nb::module_& module) {
   BindFinding(module);
+  BindMemoryUsage(module);
   nb::class_<LaunchRecord>(module, "LaunchRecord", "What was found of one launch.")
       .def_ro("kernel", &LaunchRecord::kernel)
       .def_ro("num_blocks", &LaunchRecord::num_blocks)
       .def_ro("faulted", &LaunchRecord::faulted)
       .def_ro("fault", &LaunchRecord::fault)
       .def_ro("findings", &LaunchRecord::findings)
+      .def_ro("memory", &LaunchRecord::memory)
       .def_prop_ro(
           "timeline", [](const LaunchRecord& self) { return self.timeline; },
-          nb::for_getter(nb::sig("def timeline(self, /) -> Timeline | None")));
+          nb::for_getter(nb::sig("def timeline(self, /) -> Timeline | None")))
+      .def_ro("timing_error", &LaunchRecord::timing_error);
   nb::class_<SessionHandle>(module, "Session", "Checkers and clock on a device until close().")
       .def("__init__", &CreateSession, nb::keep_alive<1, 2>(), "device"_a, nb::kw_only(), "race"_a,
            "memory"_a, "timing"_a, "strict_gm_visibility"_a)

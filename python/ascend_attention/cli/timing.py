@@ -38,5 +38,6 @@ def _untimed(seen: Observed) -> str | None:
     """Why there is no time, if there is none."""
     for launch in seen.report.launches:
         if launch.timeline is None:
-            return f"launch of {launch.kernel} has no timeline: {launch.fault or 'no clock'}"
+            reason = launch.fault or launch.timing_error
+            return f"launch of {launch.kernel} has no timeline: {reason}"
     return None if seen.report.launches else "no kernel was launched"

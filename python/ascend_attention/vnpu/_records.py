@@ -46,7 +46,21 @@ def open_session(
 
 def report(records: Sequence[_vnpu.LaunchRecord], checks: Sequence[str]) -> findings.Report:
     """Returns the report of launches."""
-    return findings.Report(launches=[_launch(record) for record in records], checks=tuple(checks))
+    return findings.Report(
+        launches=[_launch(record) for record in records],
+        usage=_usage(records),
+        checks=tuple(checks),
+    )
+
+
+def _usage(records: Sequence[_vnpu.LaunchRecord]) -> list[findings.RegionUsage]:
+    """The highest bytes over all launches."""
+    found: dict[tuple[str, int], tuple[int, int]] = {}
+    for memory in (memory for record in records for memory in record.memory):
+        key = memory.name, memory.bytes
+        read_end, write_end = found.get(key, (0, 0))
+        found[key] = max(read_end, memory.read_end), max(write_end, memory.write_end)
+    return [findings.RegionUsage(*key, *ends) for key, ends in found.items()]
 
 
 def _launch(record: _vnpu.LaunchRecord) -> findings.Launch:
@@ -56,6 +70,7 @@ def _launch(record: _vnpu.LaunchRecord) -> findings.Launch:
         fault=record.fault if record.faulted else None,
         findings=[_finding(finding) for finding in record.findings],
         timeline=None if record.timeline is None else _timeline(record.timeline),
+        timing_error=record.timing_error or None,
     )
 
 

@@ -84,13 +84,17 @@ class RegionUsage:
 
 @dataclasses.dataclass(frozen=True)
 class Launch:
-    """One kernel launch; `fault` is its text or None, `timeline` None without timing."""
+    """One kernel launch; `fault` is its text or None, `timeline` None without timing.
+
+    `timing_error` says why there is no timeline although the clock was on.
+    """
 
     kernel: str
     num_blocks: int
     fault: str | None = None
     findings: list[Finding] = dataclasses.field(default_factory=list)
     timeline: Timeline | None = None
+    timing_error: str | None = None
 
     @property
     def verdict(self) -> Verdict:
