@@ -7,6 +7,7 @@
 #include <cstring>
 #include <string>
 
+#include "tools/vnpu/check/definedness_checker.h"
 #include "tools/vnpu/check/memory_checker.h"
 #include "tools/vnpu/core/device.h"
 
@@ -26,14 +27,26 @@ struct Args {
   uint32_t m;
 };
 
-void RunKvStream(benchmark::State& state, vnpu::Observer* observer) {
+// Which checkers watch, and whether the last rows of each page of 128 tokens
+// hold nothing (they are loaded and multiplied like the others here).
+struct Watch {
+  bool memory = false;
+  bool definedness = false;
+  bool stale_tails = false;
+};
+
+void RunKvStream(benchmark::State& state, const Watch& watch) {
   std::string error;
   const auto module = vnpu::KernelModule::LoadFile(kKernelPath, &error);
   if (!module) return state.SkipWithError(error.c_str());
   vnpu::DeviceConfig config;
   config.host_threads = 1;
   vnpu::Device device(config);
-  if (observer != nullptr) device.AddObserver(observer);
+  vnpu::FindingList findings;
+  vnpu::MemoryChecker memory(&findings);
+  vnpu::DefinednessChecker definedness(&device, &findings);
+  if (watch.memory) device.AddObserver(&memory);
+  if (watch.definedness) device.AddObserver(&definedness);
   Args args = {device.Allocate(kCacheBytes),
                device.Allocate(kCacheBytes),
                device.Allocate(uint64_t{1} << 20),
@@ -41,15 +54,25 @@ void RunKvStream(benchmark::State& state, vnpu::Observer* observer) {
                kKvHeads,
                static_cast<uint32_t>(state.range(0))};
   // Small normal halves: 0x3555 is about 1/3.
-  for (void* cache : {args.key, args.value}) std::memset(cache, 0x35, kCacheBytes);
+  for (void* cache : {args.key, args.value}) {
+    std::memset(cache, 0x35, kCacheBytes);
+    device.SetDefined(cache, kCacheBytes, true);
+    for (uint64_t token = 100; token < kTokens && watch.stale_tails; token += 128) {
+      const uint64_t row = kCacheBytes / kTokens;
+      device.SetDefined(static_cast<uint8_t*>(cache) + token * row, 28 * row, false);
+    }
+  }
   for (auto _ : state) {
     const vnpu::LaunchResult result =
         device.Launch(*module->Find("kv_stream_0"), 1, &args, sizeof(args));
     if (!result.text.empty()) return state.SkipWithError(result.text.c_str());
   }
   state.SetBytesProcessed(static_cast<int64_t>(state.iterations() * 2 * kCacheBytes));
+  device.RemoveObserver(&memory);
+  device.RemoveObserver(&definedness);
 }
-void BM_KvStream(benchmark::State& state) { RunKvStream(state, nullptr); }
+
+void BM_KvStream(benchmark::State& state) { RunKvStream(state, Watch{}); }
 BENCHMARK(BM_KvStream)
     ->Arg(1)
     ->Arg(4)
@@ -58,11 +81,15 @@ BENCHMARK(BM_KvStream)
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);
 
-void BM_KvStreamChecked(benchmark::State& state) {
-  vnpu::FindingList findings;
-  vnpu::MemoryChecker checker(&findings);
-  RunKvStream(state, &checker);
+void BM_KvStreamMemory(benchmark::State& state) { RunKvStream(state, Watch{true, false, false}); }
+BENCHMARK(BM_KvStreamMemory)->Arg(4)->UseRealTime()->Unit(benchmark::kMillisecond);
+
+void BM_KvStreamDefinedness(benchmark::State& state) {
+  RunKvStream(state, Watch{true, true, false});
 }
-BENCHMARK(BM_KvStreamChecked)->Arg(4)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK(BM_KvStreamDefinedness)->Arg(4)->Arg(16)->UseRealTime()->Unit(benchmark::kMillisecond);
+
+void BM_KvStreamStaleTails(benchmark::State& state) { RunKvStream(state, Watch{true, true, true}); }
+BENCHMARK(BM_KvStreamStaleTails)->Arg(4)->UseRealTime()->Unit(benchmark::kMillisecond);
 
 }  // namespace
