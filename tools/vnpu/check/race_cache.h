@@ -19,7 +19,8 @@
 // it: for a scalar store all earlier work of that scalar unit, for a DMA store
 // what a barrier of its pipe had completed. So soft barriers need their fences,
 // and a data word read this way without waiting is taken for a poll. A first
-// look without dcci counts as a poll once the same load comes back with one.
+// look without dcci counts as a poll once the same core polls that word and sees
+// the same store.
 // Copies that poll (MTE2) are races.
 #ifndef VNPU_CHECK_RACE_CACHE_H_
 #define VNPU_CHECK_RACE_CACHE_H_

@@ -12,10 +12,11 @@
 //   below          what does not fit there
 //
 //   strict_gm_visibility: another core may rely on a GM store only if the
-//     scalar unit ran dsb(DSB_DDR) or dsb(DSB_ALL) after it knew the store to
-//     be complete and before it issued the signal. Some runtimes were seen to
-//     need that (hw-native-sys/simpler#1091); ATB and the vendor's examples
-//     go without, which is the default.
+//     scalar unit ran dsb(DSB_DDR) or dsb(DSB_ALL) between the store and the
+//     issue of the signal, when it knew the store to be complete or had queued
+//     a pipe_barrier of the storing pipe behind it. One runtime was seen to need
+//     that (hw-native-sys/simpler#1091); ATB and the vendor's examples go
+//     without, which is the default.
 //   fixpipe registers: a fixpipe that uses another value of nd_para, quant_pre
 //     or fpc than an earlier one needs a pipe_barrier(PIPE_FIX) between the two
 //     [hw]; other special registers take effect in issue order [hw].
@@ -23,7 +24,7 @@
 //   Not modelled: the order in which the scalar unit reads results of vector
 //     instructions from registers (get_rsvd_cnt and the like).
 //
-// Next: tools/vnpu/check/race_order.h
+// Next: tools/vnpu/check/race_order.h; the work is done in race_engine.cc
 #ifndef VNPU_CHECK_RACE_DETECTOR_H_
 #define VNPU_CHECK_RACE_DETECTOR_H_
 
@@ -36,6 +37,9 @@
 #include "tools/vnpu/core/observer.h"
 
 namespace vnpu {
+namespace race {
+class Engine;
+}
 
 struct RaceOptions {
   bool strict_gm_visibility = false;
@@ -63,8 +67,7 @@ class RaceDetector : public Observer {
   void OnWait(const CoreId& core, const Instruction& in, const SyncEvent& event) override;
 
  private:
-  class Impl;
-  std::unique_ptr<Impl> impl_;
+  std::unique_ptr<race::Engine> engine_;
 };
 
 }  // namespace vnpu

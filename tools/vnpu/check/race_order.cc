@@ -112,9 +112,11 @@ void CoreOrder::DrainAll() {
 
 void CoreOrder::Fence() {
   LearnScalar(kScalarStoreGm, stores_gm);
-  for (const int unit :
-       {static_cast<int>(Pipe::kMte3), static_cast<int>(Pipe::kFix), kScalarStoreGm}) {
-    LearnScalar(FencedUnit(unit), scalar().own.at[Unit(unit)]);
+  LearnScalar(kFencedScalar, stores_gm);
+  for (const Pipe p : {Pipe::kMte3, Pipe::kFix}) {
+    const int unit = static_cast<int>(p);
+    const int32_t behind_barrier = pipe(p).before.own.at[Unit(unit)];
+    LearnScalar(FencedUnit(unit), std::max(scalar().own.at[Unit(unit)], behind_barrier));
   }
 }
 

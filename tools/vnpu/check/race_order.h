@@ -25,6 +25,8 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "tools/vnpu/check/race_clock.h"
@@ -106,7 +108,8 @@ class CoreOrder {
   // What every unit that may still touch this core's buffers knows.
   BlockClock KnownToAll() const;
 
-  // Work of PIPE_ALL and dsb.
+  // PIPE_ALL; dsb of GM, which publishes what the scalar unit knows to be stored
+  // and what a barrier of the storing pipe lies behind.
   void DrainAll();
   void Fence();
   bool AllDrained() const;
@@ -121,6 +124,8 @@ class CoreOrder {
   std::deque<SignalRef> signals[kCrossCoreFlags];
   uint64_t barriers_taken[kCrossCoreFlags] = {};
   std::vector<SignalRef> taken;  // the last of each counter, oldest first
+  // Cores whose words it has seen in polls.
+  std::set<std::pair<uint32_t, CoreRole>> polled;
   // Synchronisation since the last access or signal.
   std::vector<const void*> trailing;
 

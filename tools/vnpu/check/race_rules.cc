@@ -72,10 +72,7 @@ bool Supersedes(const Touch& second, const Touch& first, Relation relation) {
   if (first.dirty) return second.dirty && first.same_core(second);
   if (second.atomic && first.write && !first.atomic) return false;
   if (second.atomic && !first.write) return false;
-  // A first look becomes a poll when the same load comes back.
-  if (second.polls && !first.polls && first.place.return_address != second.place.return_address) {
-    return false;
-  }
+  if (second.polls && !first.polls) return false;
   if (first.same_core(second) && SameUnit(first, second)) return second.write || !first.write;
   return second.write && relation == Relation::kOrdered;
 }

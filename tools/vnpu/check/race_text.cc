@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/vnpu/check/race_text.h"
 
+#include <cinttypes>
+#include <cstdio>
+
 #include "tools/vnpu/core/call_table.h"
 #include "tools/vnpu/core/device.h"
+#include "tools/vnpu/core/insn_table.h"
 
 namespace vnpu {
 namespace race {
@@ -68,10 +72,21 @@ class Writer {
            std::to_string(h_.common.end) + ")";
   }
 
+  // The headline has said where they are.
+  std::string TheseBytes() const {
+    if (second_.space != Space::kGm) return Bytes();
+    return "these " + std::to_string(h_.common.end - h_.common.begin) + " bytes";
+  }
+
   std::string What(const Touch& touch) const {
-    if (h_.kind == HazardKind::kFixRegister) return std::string("uses ") + h_.reg;
+    if (h_.kind == HazardKind::kFixRegister) {
+      char text[64];
+      std::snprintf(text, sizeof(text), "uses %s = 0x%" PRIx64, h_.reg,
+                    &touch == &first_ ? h_.values[0] : h_.values[1]);
+      return text;
+    }
     const std::string verb = !touch.write   ? "reads "
-                             : touch.atomic ? "adds atomically to "
+                             : touch.atomic ? "updates atomically "
                                             : "writes ";
     if (touch.space != Space::kGm) {
       return verb + SpaceName(touch.space) + " " + ShapeText(touch.shape);
@@ -115,7 +130,8 @@ class Writer {
         return one + " and " + two + " both write the 64-byte line of " + Bytes() +
                ", one of them through the data cache";
       case HazardKind::kStaleCache:
-        return two + " loads " + Bytes() + ", which " + one + " wrote behind its data cache";
+        return two + " loads " + Bytes() + ", which " + one +
+               " has written, and its data cache may hold the old ones";
       default:
         return std::string("FIX takes another value of ") + h_.reg +
                " while an earlier fixpipe may still use the old one";
@@ -125,9 +141,7 @@ class Writer {
   void Explain(Finding* f) const {
     switch (h_.kind) {
       case HazardKind::kRace:
-        return first_.same_core(second_)                             ? ExplainFlag(f)
-               : first_.place.core.block == second_.place.core.block ? ExplainSignal(f)
-                                                                     : ExplainBlocks(f);
+        return first_.same_core(second_) ? ExplainFlag(f) : ExplainCores(f);
       case HazardKind::kMissingBarrier:
         f->missing = Name(second_, first_) +
                      " may start an instruction before those in front of it "
@@ -179,7 +193,7 @@ class Writer {
     const Pipe src = first_.place.pipe, dst = second_.place.pipe;
     const std::string pair = std::string(PipeName(src)) + "->" + PipeName(dst);
     f->missing = Name(second_, first_) + " is not told that " + Name(first_, second_) +
-                 " is done with " + Bytes() + ": ";
+                 " is done with " + TheseBytes() + ": ";
     const LastFlag& last = order_.last_flag(src, dst);
     if (last.any) {
       f->missing += "the last flag " + pair + " that it waited for, EVENT_ID" +
@@ -211,56 +225,74 @@ class Writer {
                        std::string(RoleName(place.core.role)) + ", flag " +
                        std::to_string(signal.flag) + ", was queued on " + PipeName(place.pipe);
     if (place.sequence < first_.place.sequence) return text + " before the " + FirstDone();
-    return text + ", which does not wait for " + PipeName(first_.place.pipe);
+    if (place.pipe != first_.place.pipe) {
+      return text + ", which does not wait for " + PipeName(first_.place.pipe);
+    }
+    return text + ", but the " + SecondNext() + " was issued before the wait for it";
   }
 
-  // Cores of one block.
-  void ExplainSignal(Finding* f) const {
-    const std::string who = RoleName(second_.place.core.role);
-    f->missing =
-        who + " is not told that " + Name(first_, second_) + " is done with " + Bytes() + ": ";
-    SignalRef signal;
-    const Place* place = LastSignal(&signal);
-    f->missing += place != nullptr ? LastSignalText(*place, *signal)
-                                   : "it has taken no signal from " +
-                                         std::string(RoleName(first_.place.core.role));
-    if (place != nullptr && place->sequence > first_.place.sequence &&
-        first_.place.pipe != Pipe::kS) {
-      f->fix = "move ffts_cross_core_sync to " + PipeText(first_.place.pipe);
-      return;
-    }
-    if (first_.place.pipe == Pipe::kS) {
-      f->fix = "publish the store (dcci, or st_dev and dsb) before the signal that " + who +
-               " waits for";
-      if (!first_.write) f->fix = "raise the signal after the read";
-      return;
-    }
-    f->fix = "ffts_cross_core_sync(" + PipeText(first_.place.pipe) + ", mode 2) after the " +
-             FirstDone() + " and wait_flag_dev on " + who + " before the " + SecondNext() +
-             OrSlot();
+  bool one_block() const { return first_.place.core.block == second_.place.core.block; }
+  std::string Who() const {
+    const CoreId& core = second_.place.core;
+    return one_block() ? RoleName(core.role) : "block " + std::to_string(core.block);
   }
 
-  // Different blocks: only barriers of all cores, or soft ones.
-  void ExplainBlocks(Finding* f) const {
-    f->missing = "block " + std::to_string(second_.place.core.block) + " is not told that " +
-                 Name(first_, second_) + " is done with " + Bytes() + ": ";
+  // Two cores.
+  void ExplainCores(Finding* f) const {
     SignalRef signal;
     const Place* place = LastSignal(&signal);
+    const CoreId& from = first_.place.core;
+    const bool polled = order_.polled.count({from.block, from.role}) != 0;
+    f->missing = Who() + " is not told that " + Name(first_, second_) + " is done with " +
+                 TheseBytes() + ": ";
     if (place != nullptr) {
       f->missing += LastSignalText(*place, *signal);
+    } else if (polled) {
+      f->missing +=
+          std::string("the word that it polled was stored before the end of the ") + FirstDone();
     } else {
-      f->missing += "no barrier of all cores lies between the two";
+      f->missing += one_block() ? std::string("it has taken no signal from ") + RoleName(from.role)
+                                : "no barrier of all cores lies between the two";
     }
+    f->fix = place == nullptr ? FixWithoutSignal(polled) : FixSignal(*place);
+  }
+
+  std::string FixWithoutSignal(bool polled) const {
     const Pipe pipe = first_.place.pipe;
-    if (first_.write && second_.write) {
-      f->fix = "one writer for these bytes; or a barrier of all cores (mode 0) between the writes";
-    } else if (place != nullptr && place->sequence > first_.place.sequence && pipe != Pipe::kS) {
-      f->fix = "move ffts_cross_core_sync to " + PipeText(pipe);
-    } else {
-      f->fix = "ffts_cross_core_sync(" + PipeText(pipe == Pipe::kS ? Pipe::kMte3 : pipe) +
-               ", mode 0) on all cores after the " + FirstDone() +
-               " and wait_flag_dev before the " + SecondNext();
+    if (polled && pipe != Pipe::kS) {
+      return "set_flag(" + PipeText(pipe) + ", PIPE_S, id) after the " + FirstDone() +
+             " and wait_flag before the word is stored";
     }
+    if (second_.place.insn == VNPU_INSN_scalar_load && SmallStore(first_)) {
+      return "wait for a signal before the load; a poll needs a dcci of the line before each look, "
+             "or ld_dev";
+    }
+    if (first_.write && second_.write && !one_block()) {
+      return "one writer for these bytes; or a barrier of all cores (mode 0) between the writes";
+    }
+    return NewSignal();
+  }
+
+  std::string FixSignal(const Place& last) const {
+    const Pipe pipe = first_.place.pipe;
+    if (last.sequence < first_.place.sequence || pipe == Pipe::kS) return NewSignal();
+    if (last.pipe == pipe)
+      return std::string("issue the ") + SecondNext() + " behind wait_flag_dev";
+    return "move ffts_cross_core_sync to " + PipeText(pipe);
+  }
+
+  std::string NewSignal() const {
+    const Pipe pipe = first_.place.pipe;
+    if (pipe == Pipe::kS) {
+      return first_.write ? "publish the store (dcci, or st_dev and dsb) before the signal that " +
+                                Who() + " waits for"
+                          : "raise the signal that " + Who() + " waits for after the read";
+    }
+    const bool aivs =
+        first_.place.core.role != CoreRole::kAic && second_.place.core.role != CoreRole::kAic;
+    const char* mode = !one_block() ? "mode 0) on all cores" : aivs ? "mode 1)" : "mode 2)";
+    return "ffts_cross_core_sync(" + PipeText(pipe) + ", " + mode + " after the " + FirstDone() +
+           " and wait_flag_dev on " + Who() + " before the " + SecondNext() + OrSlot();
   }
 
   const Hazard& h_;

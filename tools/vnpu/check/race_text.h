@@ -27,8 +27,9 @@ struct Hazard {
   HazardKind kind;
   Touch first;
   Touch second;
-  Range common;               // bytes that both touch
-  const char* reg = nullptr;  // kFixRegister: "nd_para"
+  Range common;                 // bytes that both touch
+  const char* reg = nullptr;    // kFixRegister: "nd_para"
+  uint64_t values[2] = {0, 0};  // that the two use
 };
 
 // `second` is of core `order`; `info` of the running launch.

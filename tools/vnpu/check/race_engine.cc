@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/vnpu/check/race_engine.h"
+
+#include <algorithm>
+
+#include "tools/vnpu/core/device.h"
+#include "tools/vnpu/core/insn_table.h"
+
+namespace vnpu {
+namespace race {
+namespace {
+
+bool IsFixpipe(uint16_t insn) {
+  return insn == VNPU_INSN_copy_matrix_cc_to_gm || insn == VNPU_INSN_copy_matrix_cc_to_cbuf;
+}
+bool IsMad(uint16_t insn) { return insn == VNPU_INSN_mad || insn == VNPU_INSN_mad_bias; }
+
+HazardKind KindOf(Relation relation) {
+  switch (relation) {
+    case Relation::kMissingBarrier:
+      return HazardKind::kMissingBarrier;
+    case Relation::kUnpublished:
+      return HazardKind::kUnpublished;
+    case Relation::kUnfenced:
+      return HazardKind::kUnfenced;
+    case Relation::kLostUpdate:
+      return HazardKind::kLostUpdate;
+    default:
+      return HazardKind::kRace;
+  }
+}
+
+bool IsHazard(Relation relation) {
+  return relation != Relation::kNoConflict && relation != Relation::kOrdered &&
+         relation != Relation::kUnitFlag;
+}
+
+constexpr const char* kFixRegisterNames[] = {"nd_para", "quant_pre", "fpc"};
+
+}  // namespace
+
+void Engine::Begin(const LaunchInfo& info) {
+  info_ = info;
+  order.Begin(info.num_blocks, info.aivs_per_block);
+  cores_.clear();
+  cores_.resize(size_t{info.num_blocks} * kCoresPerBlock);
+  gm_.Clear();
+  known_.clear();
+  findings_.clear();
+}
+
+void Engine::End() {
+  for (auto& data : cores_) {
+    if (data == nullptr) continue;
+    for (const Deferred& deferred : data->deferred) Report(deferred.hazard);
+  }
+  for (Finding& finding : findings_) sink_->Report(std::move(finding));
+  findings_.clear();
+  cores_.clear();
+  gm_.Clear();
+}
+
+CoreData& Engine::Data(const CoreId& id) {
+  auto& data = cores_[size_t{id.block} * kCoresPerBlock + static_cast<size_t>(id.role)];
+  if (data != nullptr) return *data;
+  if (spare_.empty()) {
+    data = std::make_unique<CoreData>();
+  } else {
+    data = std::move(spare_.back());
+    spare_.pop_back();
+  }
+  return *data;
+}
+
+void Engine::EndCore(const CoreId& id) {
+  order.OnCoreEnd(id);
+  auto& data = cores_[size_t{id.block} * kCoresPerBlock + static_cast<size_t>(id.role)];
+  if (data == nullptr) return;
+  for (const Deferred& deferred : data->deferred) Report(deferred.hazard);
+  data->deferred.clear();
+  for (auto& buffer : data->buffers) buffer.Clear();
+  data->cache = ScalarCache();
+  for (auto& use : data->fix) use.any = false;
+  spare_.push_back(std::move(data));
+}
+
+Touch Engine::MakeTouch(const CoreId& id, const Instruction& in, const Access& access) {
+  Touch touch;
+  touch.shape = MakeShape(access);
+  touch.place = Place{id, in.pipe, in.insn, in.sequence, in.return_address};
+  touch.space = access.space;
+  touch.write = access.write;
+  touch.unit = static_cast<uint8_t>(in.pipe);
+  touch.index = 0;
+  if (access.space == Space::kGm) {
+    touch.atomic = access.write && in.spr->atomic_type != VNPU_T_none &&
+                   (in.pipe == Pipe::kMte3 || in.pipe == Pipe::kFix);
+  } else if (access.space == Space::kL0c) {
+    if (IsMad(in.insn)) {
+      const int64_t fractals = ((in.args[3] + 15) / 16) * ((in.args[5] + 15) / 16);
+      touch.fractals = static_cast<uint8_t>(std::min<int64_t>(fractals, 255));
+      touch.unit_flag = in.args[6] != 0;
+    } else if (IsFixpipe(in.insn)) {
+      touch.unit_flag = in.args[7] != 0;
+    }
+  }
+  return touch;
+}
+
+void Engine::OnAccess(const CoreId& id, const Instruction& in, const Access& access) {
+  CoreOrder& core = order.core(id);
+  core.trailing.clear();
+  if (in.pipe != Pipe::kS) {
+    PipeAccess(core, in, access);
+    ImpliedReads(core, in, access);
+  } else if (access.space == Space::kGm) {
+    ScalarGm(core, in, access);
+  } else {
+    ScalarUb(core, in, access);
+  }
+}
+
+void Engine::PipeAccess(CoreOrder& core, const Instruction& in, const Access& access) {
+  Touch touch = MakeTouch(core.id, in, access);
+  if (touch.shape.empty()) return;
+  PipeState& pipe = core.Start(in);
+  if (!pipe.counted) {
+    pipe.counted = true;
+    ++pipe.started;
+  }
+  touch.index = pipe.started;
+  if (access.space != Space::kGm) {
+    const int32_t partner = CheckBuffer(core, touch, pipe.before);
+    if (partner > 0) {
+      const Pipe other = in.pipe == Pipe::kM ? Pipe::kFix : Pipe::kM;
+      int32_t& known = pipe.before.own.at[core.Unit(static_cast<int>(other))];
+      known = std::max(known, partner);
+    }
+    return;
+  }
+  if (SmallStore(touch)) {
+    auto release = std::make_shared<Clock>(pipe.before);
+    // Completion is told by prefixes: this store alone only if all before it are.
+    int32_t& own = release->own.at[core.Unit(touch.unit)];
+    if (own == touch.index - 1) own = touch.index;
+    touch.release = std::move(release);
+  }
+  CheckGm(core, touch, pipe.before);
+}
+
+// Operands that handlers do not name.
+void Engine::ImpliedReads(CoreOrder& core, const Instruction& in, const Access& access) {
+  Access read{};
+  read.write = false;
+  if (IsFixpipe(in.insn) && access.operand == 1) {
+    FixRegisters(core, in, MakeTouch(core.id, in, access));
+    constexpr int64_t kVectorModes[] = {2, 4, 12, 23};
+    if (std::find(std::begin(kVectorModes), std::end(kVectorModes), in.args[8]) ==
+        std::end(kVectorModes)) {
+      return;
+    }
+    read.space = Space::kFb;
+    read.base = (in.spr->fpc >> 8 & 0xff) * 128;
+    read.run = static_cast<uint64_t>(in.args[3]) * 8;
+  } else if (in.insn == VNPU_INSN_mad && access.operand == 0 && access.write && in.args[8] != 0 &&
+             in.args[9] == 0) {
+    read.space = Space::kBt;
+    read.run = static_cast<uint64_t>(in.args[5]) * 4;
+  } else {
+    return;
+  }
+  read.operand = access.operand;
+  PipeAccess(core, in, read);
+}
+
+void Engine::FixRegisters(CoreOrder& core, const Instruction& in, const Touch& touch) {
+  Touch mine = touch;
+  mine.index = core.pipe(Pipe::kFix).started;
+  const int64_t mode = in.args[8];
+  if (in.args[11] != 0) UseFixRegister(core, kNdPara, in.spr->nd_para, mine);
+  constexpr int64_t kScalarModes[] = {3, 5, 13, 24}, kVectorModes[] = {2, 4, 12, 23};
+  const auto is = [mode](const int64_t (&modes)[4]) {
+    return std::find(std::begin(modes), std::end(modes), mode) != std::end(modes);
+  };
+  if (is(kScalarModes)) UseFixRegister(core, kQuantPre, in.spr->quant_pre, mine);
+  if (is(kVectorModes)) UseFixRegister(core, kFpc, in.spr->fpc, mine);
+}
+
+void Engine::UseFixRegister(CoreOrder& core, FixRegister reg, uint64_t value, const Touch& touch) {
+  CoreData::FixUse& last = Data(core.id).fix[reg];
+  const Clock& clock = core.pipe(Pipe::kFix).before;
+  if (last.any && last.value != value && !Knows(clock, core.id.block, last.touch)) {
+    Report(Hazard{HazardKind::kFixRegister,
+                  last.touch,
+                  touch,
+                  Range{touch.shape.begin, touch.shape.end},
+                  kFixRegisterNames[reg],
+                  {last.value, value}});
+  }
+  last.any = true;
+  last.value = value;
+  last.touch = touch;
+}
+
+int32_t Engine::CheckBuffer(CoreOrder& core, const Touch& touch, const Clock& clock) {
+  BufferShadow& buffer = Data(core.id).buffers[static_cast<int>(touch.space)];
+  int32_t partner = 0;
+  buffer.Visit(touch.shape, [&](const Touch& first) {
+    const Relation relation = Relate(first, touch, clock, options_.strict_gm_visibility);
+    if (relation > Relation::kOrdered) {
+      Range common;
+      const Range whole{touch.shape.begin, touch.shape.end};
+      if (Meet(first.shape, touch.shape, whole, &common)) {
+        if (IsHazard(relation)) hazards_.push_back(Hazard{KindOf(relation), first, touch, common});
+        if (relation == Relation::kUnitFlag) partner = std::max(partner, first.index);
+      }
+    }
+    return Supersedes(touch, first, relation) && Covers(touch.shape, first.shape);
+  });
+  ReportAll();
+  buffer.Add(touch);
+  if (buffer.crowded()) buffer.Forget(core.KnownToAll());
+  return partner;
+}
+
+uint32_t Engine::CheckGm(CoreOrder& core, const Touch& touch, const Clock& clock) {
+  const auto judge = [&](const Touch& first, const GmShadow::Part& part) {
+    Relation relation = Relate(first, touch, clock, options_.strict_gm_visibility);
+    JudgeGm(core, first, touch, clock, part, &relation);
+    if (!Supersedes(touch, first, relation)) return false;
+    return (part.dense && part.now.begin <= part.earlier.begin &&
+            part.now.end >= part.earlier.end) ||
+           Covers(touch.shape, first.shape);
+  };
+  const uint32_t number = gm_.Access(touch, true, judge);
+  ReportAll();
+  return number;
+}
+
+void Engine::JudgeGm(CoreOrder& core, const Touch& first, const Touch& second, const Clock& clock,
+                     const GmShadow::Part& part, Relation* relation) {
+  const bool lines = (first.line || second.line) && first.write && second.write;
+  const bool cached_load = second.place.insn == VNPU_INSN_scalar_load;
+  const bool stale = cached_load && *relation == Relation::kOrdered;
+  if (!IsHazard(*relation) && !lines && !stale) return;
+  Range common;
+  const Range both{std::max(part.earlier.begin, part.now.begin),
+                   std::min(part.earlier.end, part.now.end)};
+  if (!Meet(first.shape, second.shape, both, &common)) {
+    if (!lines) return;
+    *relation = RelateLine(first, second, clock);
+    common = Range{second.shape.begin, second.shape.end};
+  } else if (stale) {
+    return JudgeStale(core, first, second);
+  }
+  if (!IsHazard(*relation) || PollLearns(first, second, *relation)) return;
+  const Hazard hazard{KindOf(*relation), first, second, common};
+  if (*relation == Relation::kRace && Defer(hazard)) return;
+  hazards_.push_back(hazard);
+}
+
+// A write that does not wait for the readers of the previous one does not wait
+// for that one either: the order that is missing is the readers'.
+void Engine::ReportAll() {
+  if (hazards_.empty()) return;
+  bool race = false;
+  for (const Hazard& hazard : hazards_) race |= hazard.kind == HazardKind::kRace;
+  for (const Hazard& hazard : hazards_) {
+    if (race && hazard.kind == HazardKind::kMissingBarrier && !options_.every_pair) continue;
+    Report(hazard);
+  }
+  hazards_.clear();
+}
+
+void Engine::Report(const Hazard& hazard) {
+  const Place& a = hazard.first.place;
+  const Place& b = hazard.second.place;
+  const auto instruction = [](const Place& place) {
+    return std::make_tuple(place.core.block, place.core.role, place.sequence);
+  };
+  const Pair pair{instruction(a), instruction(b)};
+  const Key key{hazard.kind, a.return_address, b.return_address, uint32_t{a.insn} << 16 | b.insn,
+                options_.every_pair ? pair : Pair()};
+  const auto [it, added] = known_.emplace(key, Known{findings_.size(), pair});
+  Known& known = it->second;
+  if (added) {
+    findings_.push_back(Compose(hazard, order.core(b.core), info_));
+  } else if (known.last != pair) {
+    // Operands and pages of the same two instructions count once.
+    known.last = pair;
+    ++findings_[known.finding].count;
+  }
+}
+
+}  // namespace race
+}  // namespace vnpu
