@@ -135,44 +135,72 @@ class EntryMissingError(CompileError):
 
 
 def front_end(job: Job, core: str, kind: str, folder: str) -> Pass:
-    """Compiles one pass to LLVM's text form."""
-    unit = os.path.join(folder, f"{kind}.cc")
-    output = os.path.join(folder, f"{kind}.ll")
-    with open(unit, "w", encoding="utf-8") as file:
+    """Compiles one pass to LLVM's text form.
+
+    Two habits of foreign sources get a second try: an entry that is named as the device's loader
+    wants it, <entry>_<key>_mix_<core>, and `#define __aicore__ [aicore]` without a condition.
+    """
+    result, ir = _attempt(job, core, kind, folder)
+    attributes = result.returncode != 0 and "[aicore]" in result.stderr
+    if attributes:
+        result, ir = _attempt(job, core, kind, folder, attributes=True)
+    if _misses_entry(job, result.stderr):
+        second, ir = _attempt(job, core, kind, folder, attributes=attributes, suffix=True)
+        result = result if _misses_entry(job, second.stderr) else second
+    if result.returncode != 0:
+        raise _compile_error(job, core, result.stderr, result.args)
+    warnings = messages.shorten(result.stderr, ("warning",), messages.folder_names(job.source))
+    return Pass(core, ir, warnings)
+
+
+def _attempt(
+    job: Job, core: str, kind: str, folder: str, attributes: bool = False, suffix: bool = False
+) -> tuple[subprocess.CompletedProcess, str]:
+    """Runs clang once; the text is empty if it fails."""
+    base = os.path.join(folder, kind)
+    with open(base + ".cc", "w", encoding="utf-8") as file:
         file.write(f'#include "{os.path.abspath(job.source)}"\n#include "{ENTRY_HEADER}"\n')
+        if suffix:
+            file.write(f"constexpr auto& {job.entry} = {job.entry}_{job.key}_mix_{core};\n")
         file.write(f"VNPU_KERNEL_ENTRY({job.entry}, {job.key}, {kind})\n")
-    renamed = messages.folder_names(job.source)
-    command = [
-        job.tools.clang,
-        "-x",
-        "c++",
-        *FLAGS,
-        *[f"-ffile-prefix-map={seen}={given}" for seen, given in renamed.items()],
-        *(STRICT if job.strict else LENIENT),
+    prefixes = messages.folder_names(job.source).items()
+    clang = [job.tools.clang, *FLAGS, *(STRICT if job.strict else LENIENT)]
+    clang += [f"-ffile-prefix-map={seen}={given}" for seen, given in prefixes]
+    source = [
         f"-D__DAV_C220_{_ARCH[core]}__=1",
         f"-D__DAV_{_ARCH[core]}__=1",
         f"-I{job.isa_dir}",
         *job.flags,
         "-include",
         os.path.join(job.isa_dir, PRELUDE),
-        "-S",
-        "-emit-llvm",
-        unit,
-        "-o",
-        output,
+        "-x",
+        "c++",
+        base + ".cc",
     ]
-    result = job.runner.run(command)
+    if attributes:
+        result = job.runner.run([*clang, *source, "-E", "-o", base + ".ii"])
+        if result.returncode != 0:
+            return result, ""
+        with open(base + ".ii", encoding="utf-8", errors="surrogateescape") as file:
+            text = re.sub(r"\[\s*aicore\s*\]", "", file.read())
+        with open(base + ".ii", "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(text)
+        clang += [flag for flag in job.flags if not flag.startswith(("-I", "-D", "-U", "-isystem"))]
+        source = ["-x", "c++-cpp-output", base + ".ii"]
+    result = job.runner.run([*clang, *source, "-S", "-emit-llvm", "-o", base + ".ll"])
     if result.returncode != 0:
-        raise _compile_error(job, core, result.stderr, command)
-    with open(output, encoding="utf-8", errors="surrogateescape") as file:
-        ir = file.read()
-    return Pass(core, ir, messages.shorten(result.stderr, ("warning",), renamed))
+        return result, ""
+    with open(base + ".ll", encoding="utf-8", errors="surrogateescape") as file:
+        return result, file.read()
+
+
+def _misses_entry(job: Job, stderr: str) -> bool:
+    name = rf"'{job.entry}(_{job.key}_mix_ai[cv])?'"
+    return re.search(rf"error: use of undeclared identifier {name}", stderr) is not None
 
 
 def _compile_error(job: Job, core: str, stderr: str, command: list[str]) -> CompileError:
-    if re.search(rf"error: use of undeclared identifier '{job.entry}'", stderr) or re.search(
-        rf"undeclared identifier 'vnpu_entry_{job.entry}_", stderr
-    ):
+    if _misses_entry(job, stderr):
         with open(job.source, encoding="utf-8", errors="replace") as file:
             found = messages.entries(file.read())
         names = ", ".join(found) if found else 'none (an entry is extern "C" __global__)'
@@ -193,9 +221,12 @@ def _compile_error(job: Job, core: str, stderr: str, command: list[str]) -> Comp
 def back_end(job: Job, part: Pass, folder: str) -> str:
     """Announces the scalar accesses and compiles on; returns the path of the object."""
     try:
-        ir = scalar_access.instrument(part.ir)
+        ir, warnings = scalar_access.instrument(part.ir)
+        if warnings and job.strict:
+            raise scalar_access.AccessError("\n".join(warnings))
     except scalar_access.AccessError as error:
         raise CompileError(f"{job.source}: does not compile for {part.core}\n{error}") from None
+    part.warnings = "\n".join(filter(None, [part.warnings, *warnings]))
     base = os.path.join(folder, part.core)
     with open(base + ".scalar.ll", "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write(ir)

@@ -92,6 +92,8 @@ class Places:
         while at in self._nodes:
             file = self._field(self._field(at, "scope"), "file")
             path = os.path.normpath(self._field(file, "filename") or "?")
+            if path.endswith("vnpu/isa/entry.h"):  # the call of the entry: no part of the kernel
+                break
             column = self._field(at, "column")
             frames.append(f"{path}:{self._field(at, 'line')}" + (f":{column}" if column else ""))
             at = self._field(at, "inlinedAt")

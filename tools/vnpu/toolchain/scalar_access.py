@@ -11,6 +11,9 @@ with the source place of the access. GM addresses are host addresses already; a 
 address that the call returns, which is how UB pointers work at all. Scalar code cannot reach the
 other buffers (addrspace 3..8): such an access is an AccessError with its source line.
 
+A cast to a plain pointer hides what memory it leads to: of GM that is a warning (such accesses
+work, unseen), of other memories an AccessError.
+
 Integer divisions by a variable get a guard: the device goes on where a host may stop (a divisor of
 zero, the most negative number divided by -1). `vnpu_division_by_zero` hears of the first kind.
 
@@ -25,6 +28,8 @@ from . import ir_text
 GM, UB = 1, 2
 # Name of the memory, and its qualifier.
 _BUFFERS = {
+    1: ("GM", "__gm__"),
+    2: ("UB", "__ubuf__"),
     3: ("L1", "__cbuf__"),
     4: ("L0A", "__ca__"),
     5: ("L0B", "__cb__"),
@@ -49,6 +54,7 @@ _ORDERING = re.compile(
     r'( syncscope\("[^"]*"\))?'
     r"( (unordered|monotonic|acquire|release|acq_rel|seq_cst))+$"
 )
+_CAST = re.compile(r"\baddrspacecast \(?ptr addrspace\((\d+)\) .*? to ptr(?! addrspace)")
 _DBG = re.compile(r", !dbg !\d+")
 _MEMORY_CALL = re.compile(
     r"@llvm\.(?P<name>memcpy|memmove|memset)(?P<inline>\.inline)?(?:\.p\d+)+\.(?P<length>i\d+)\("
@@ -85,6 +91,7 @@ class _Rewriter:
         self.counter = 0
         self.declarations: dict[str, str] = {}
         self.errors: list[str] = []
+        self.warnings: list[str] = []
         self.places: ir_text.Places | None = None
 
     def instrument(self) -> str:
@@ -106,6 +113,9 @@ class _Rewriter:
 
     def _instruction(self, line: str) -> Iterator[str]:
         if "addrspace(" in line:
+            cast = _CAST.search(line)
+            if cast:
+                self._cast(int(cast[1]), line)
             match = _INSTRUCTION.match(line)
             if match:
                 handler = self._call if match["op"] == "call" else self._access
@@ -164,6 +174,19 @@ class _Rewriter:
         if translate or space == UB:
             yield f"  {host} = inttoptr i64 {result} to ptr{dbg}"
         return host
+
+    def _cast(self, space: int, line: str) -> None:
+        dbg = _DBG.search(line)
+        if space not in _BUFFERS:
+            return
+        self.places = self.places or ir_text.Places(self.ir)
+        place = self.places.describe(dbg[0] if dbg else "")
+        name, qualifier = _BUFFERS[space]
+        what = f"a pointer to {name} is cast to one without {qualifier}"
+        if space == GM:
+            self.warnings.append(f"{place}: warning: {what}: accesses through it are not seen")
+        else:
+            self.errors.append(f"{place}: error: {what}: it leads nowhere")
 
     def _refuse(self, space: int, write: bool, dbg: str) -> None:
         self.places = self.places or ir_text.Places(self.ir)
@@ -236,6 +259,7 @@ class _Rewriter:
         yield f"  {match['result']} = select i1 {zero}, {kind} -1, {kind} {quotient}{suffix}"
 
 
-def instrument(ir: str) -> str:
-    """Returns the text of one pass with every access and division announced."""
-    return _Rewriter(ir).instrument()
+def instrument(ir: str) -> tuple[str, list[str]]:
+    """Returns the text of one pass with every access and division announced, and warnings."""
+    rewriter = _Rewriter(ir)
+    return rewriter.instrument(), list(dict.fromkeys(rewriter.warnings))

@@ -202,6 +202,36 @@ def test_templates_and_mangled_entries_work(folder):
     assert [p.type for p in _compile(text).parameters] == ["f32", "f32"]
 
 
+def test_entry_named_for_the_loader(folder):
+    text = (
+        "#ifdef __DAV_VEC__\n"
+        "#define NAME(x) x##_0_mix_aiv\n"
+        "#define BODY vector_dup((__ubuf__ int*)0, *x, 1, 1, 1, 8, 0)\n"
+        "#else\n"
+        "#define NAME(x) x##_0_mix_aic\n"
+        "#define BODY pipe_barrier(PIPE_M)\n"
+        "#endif\n"
+        'extern "C" __global__ __aicore__ void NAME(k)(__gm__ int* x) { BODY; }\n'
+    )
+    assert _compile(text).cores == ("aiv",)
+    assert _compile(text, cores=("aic", "aiv")).parameters == (Parameter("gm", "i32"),)
+
+
+def test_aicore_attribute_in_every_place(folder):
+    text = (
+        "#undef __aicore__\n#define __aicore__ [aicore]\n"
+        "template <typename T>\n__aicore__ inline T First(T v) { return v + 1; }\n"
+        "static __aicore__ inline int Second(int v) { return v * v; }\n"
+        "inline __aicore__ int Third(int v) { return ~v; }\n"
+        'extern "C" __global__ __aicore__ void k(__gm__ int* x) {\n'
+        "  *x = First(Second(Third(*x)));\n}\n"
+    )
+    assert _compile(text, defines=["UNUSED=1"]).name == "k_0"
+    assert "k@k.cce:8" in _calls("k.so")
+    wrong = _error(text.replace("First(Sec", "Fist(Sec"), output="no.so")
+    assert "k.cce:8:8: error: use of undeclared identifier 'Fist'" in wrong
+
+
 def test_warnings_are_told_and_do_not_stop(folder):
     text = (
         'extern "C" __global__ void k(__gm__ int* x) {\n  int n = {3.5};\n  *x = n == 1 & 2;\n}\n'
@@ -210,6 +240,20 @@ def test_warnings_are_told_and_do_not_stop(folder):
     assert "k.cce:3:" in kernel.warnings and "-Wparentheses" in kernel.warnings
     assert "vnpu_kernel_" not in kernel.warnings
     assert "error: " in _error(text, cores=("aiv",), strict=True, output="no.so")
+
+
+def test_cast_that_hides_the_memory(folder):
+    text = 'extern "C" __global__ void k(__gm__ int* x) {\n  *(int*)x = 1;\n}\n'
+    warning = (
+        "k.cce:2:3: warning: a pointer to GM is cast to one without __gm__: accesses through it "
+        "are not seen"
+    )
+    assert _compile(text).warnings == warning
+    assert warning in _error(text, strict=True, output="no.so")
+    wrong = _error(
+        'extern "C" __global__ void k() {\n  *(int*)(__ubuf__ int*)64 = 1;\n}\n', output="no.so"
+    )
+    assert "k.cce:2:" in wrong and "a pointer to UB is cast to one without __ubuf__" in wrong
 
 
 def test_compile_error_shows_the_users_file_and_the_command(folder):
@@ -256,10 +300,10 @@ def test_dereference_that_the_device_does_not_have(folder, qualifier, name):
         f"__aicore__ inline int Get({qualifier} int* p) {{\n  return *p;\n}}\n"
         f'extern "C" __global__ void k(__gm__ int* x) {{\n  *x = Get(({qualifier} int*)32);\n}}\n'
     )
-    assert text.splitlines()[1] == (
+    assert text.splitlines()[1:] == [
         f"k.cce:2:10 (from k.cce:5:8): error: scalar code reads {name} ({qualifier}): scalar code "
         "can reach GM and UB only"
-    )
+    ]
 
 
 def test_what_does_not_link_is_told(folder):

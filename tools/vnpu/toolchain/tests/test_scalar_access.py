@@ -46,7 +46,8 @@ def rewrite(clang, tmp_path):
     """Rewrites and assembles."""
 
     def run(text: str) -> list[str]:
-        result = scalar_access.instrument(text)
+        result, warnings = scalar_access.instrument(text)
+        assert warnings == []
         (tmp_path / "k.ll").write_text(result, encoding="utf-8")
         command = [clang, "-x", "ir", "-Xclang", "-disable-llvm-passes", "-O2", "-c"]
         command += ["-Wno-override-module", str(tmp_path / "k.ll"), "-o", str(tmp_path / "k.o")]
@@ -268,7 +269,7 @@ def test_division_by_a_constant_stays(rewrite):
 def test_existing_declaration_is_not_repeated():
     head = "declare i64 @vnpu_scalar(i32 noundef, i64 noundef, i64 noundef) #0\n"
     module = _module("  %v = load i8, ptr addrspace(1) null\n  ret void", head=head)
-    assert scalar_access.instrument(module).count("declare i64 @vnpu_scalar(") == 1
+    assert scalar_access.instrument(module)[0].count("declare i64 @vnpu_scalar(") == 1
 
 
 def test_text_without_the_rows_is_refused():
