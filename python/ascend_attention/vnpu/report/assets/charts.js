@@ -66,7 +66,7 @@ function drawRoofline(launches, chosen) {
   }
   const points = launches.filter((launch) => launch.hbm_bytes && launch.mad_flops).map((launch) => ({
     x: launch.mad_flops / launch.hbm_bytes, y: (launch.mad_flops / launch.total_ps) * 1e12,
-    roof: Math.min(flops, (launch.mad_flops / launch.hbm_bytes) * hbm), chosen: launch === chosen,
+    roof: Math.min(flops, (launch.mad_flops / launch.hbm_bytes) * hbm), chosen: launch === chosen, name: launch.kernel,
   }));
   hint.textContent = roofHint(points, hbm, flops);
   const plot = makePlot("roofline", hint.textContent);
@@ -124,7 +124,7 @@ function drawPoint({ svg, x, y, width }, point) {
   svg.append(makeSvg("line", { x1: cx, x2: cx, y1: cy, y2: y(point.roof), stroke: "var(--ink)", "stroke-width": 1.2, "stroke-dasharray": "2 3" }));
   svg.append(makeSvg("circle", {
     cx, cy, r: point.chosen ? 5.5 : 4, fill: point.chosen ? "var(--cross_core)" : "var(--faint)", stroke: "var(--card)", "stroke-width": 2,
-  }));
+  }, makeSvg("title", {}, point.name)));
   if (!point.chosen) return;
   const left = cx > width * 0.6;
   svg.append(makeSvg("text", { x: cx + (left ? -10 : 10), y: cy + 14, "text-anchor": left ? "end" : "start", class: "strong" }, `${digits(point.y / 1e12)} TFLOPS`));

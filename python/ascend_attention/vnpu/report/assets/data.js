@@ -145,7 +145,8 @@ function makeArrows(rows, lanes) {
   return arrows;
 }
 
-// The pipe that works most, of each kind of core: a block's strip while it is closed.
+// The pipe that works most, of each kind of core: a block's strip while it is closed. The scalar
+// unit only where there is no other.
 function mainPipes(launch, header) {
   const slow = header.causes.flatMap((cause, i) => (isSlowing(cause) ? [i] : []));
   const best = {};
@@ -154,7 +155,7 @@ function mainPipes(launch, header) {
     for (const lane of launch.lanes) {
       if (lane.kind !== kind) continue;
       const time = lane.busy_ps + slow.reduce((sum, cause) => sum + lane.wait_ps[cause], 0);
-      load.set(lane.pipe, (load.get(lane.pipe) ?? 0) + time);
+      load.set(lane.pipe, (load.get(lane.pipe) ?? 0) + (lane.pipeName === "S" ? 0 : time));
     }
     if (load.size) best[kind] = [...load].reduce((a, b) => (b[1] > a[1] ? b : a))[0];
   }

@@ -64,7 +64,7 @@ function showFigures(figures) {
   byId("figures").replaceChildren(...tiles);
 }
 
-const boundText = (figures) => figures.bound_line.replace(/,? modelled$/, "");
+const boundText = (figures) => figures.bound_line.replace(/,? modelled$/, "").replace(/ us\b/, " µs");
 
 function showLegend(palette) {
   const items = [];
