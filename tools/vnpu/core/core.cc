@@ -78,6 +78,7 @@ void Core::Begin(Launch* launch, Block* block, uint32_t block_idx) {
   woken_ = 0;
   std::memset(flags_, 0, sizeof(flags_));
   std::memset(counters_, 0, sizeof(counters_));
+  std::memset(counter_setter_, 0, sizeof(counter_setter_));
   for (int f = 0; f < static_cast<int>(kCrossCoreFlags); ++f) {
     barriers_taken_[f] = launch->BarriersDone(is_aic(), f);
   }
@@ -108,7 +109,10 @@ void Core::Finish() {
   }
   state_ = CoreState::kFinished;
   const std::string left = Leftovers();
-  if (!left.empty()) AddFault(FaultKind::kException, left, nullptr);
+  if (!left.empty()) {
+    AddFault(FaultKind::kException, left, nullptr,
+             "wait for every flag that is set, or do not set it in the last round");
+  }
   if (left.empty()) {
     for (Observer* observer : launch_->observers()) observer->OnCoreEnd(id());
   }

@@ -78,7 +78,9 @@ class Core {
   void DivisionByZero(const void* return_address);
 
   // ---- for handlers, on the fiber
-  [[noreturn]] void Fail(FaultKind kind, const Instruction* in, const std::string& headline);
+  // `fix`: what to do about it; may be empty.
+  [[noreturn]] void Fail(FaultKind kind, const Instruction* in, const std::string& headline,
+                         const std::string& fix = "");
   void Yield();
   void SetFlag(const Instruction& in);
   void CrossCoreSet(const Instruction& in);
@@ -98,13 +100,32 @@ class Core {
   bool observed() const { return observed_; }
   const std::vector<FaultReport>& faults() const { return faults_; }
   int CounterValue(int flag) const;
-  // Raises the counter of a cross-core flag; false beyond 4 bits.
-  bool RaiseCounter(int flag);
+  // Raises the counter of a cross-core flag; false beyond 4 bits. `site`: where
+  // it was set, by which core.
+  bool RaiseCounter(int flag, CoreRole setter, const void* site);
+  // "set last by AIC here\n  at ...": of a counter that modes 1 and 2 have raised.
+  std::string LastSet(int flag) const;
   // Flags or counters left at the end; empty if balanced.
   std::string Leftovers();
-  void AddFault(FaultKind kind, const std::string& headline, const Instruction* in);
+  void AddFault(FaultKind kind, const std::string& headline, const Instruction* in,
+                const std::string& fix = "");
   // Who waits for what, one line and its source line; empty if finished.
   std::string DescribeWait() const;
+  // What a suspended core waits for: its scalar unit (kS) and blocked pipes.
+  struct Waiting {
+    Pipe pipe;
+    const Instruction* in;
+  };
+  std::vector<Waiting> Waits() const;
+  // True if the set that `wait` waits for is queued behind another wait.
+  bool QueuesFlag(const Instruction& wait) const;
+  // The pipe with a queued ffts_cross_core_sync of the flag; kAll if none.
+  Pipe QueuesCrossCore(int flag) const;
+  // The scalar program has come to its end, whatever its pipes still hold.
+  bool ended() const {
+    return state_ == CoreState::kFinished ||
+           (state_ == CoreState::kStuck && blocked_on_ == nullptr);
+  }
   bool in_runtime() const { return in_runtime_; }
   // A host signal hit the running fiber; called from the handler.
   [[noreturn]] void LeaveOnSignal(int number, const void* address, uint64_t pc);
@@ -161,6 +182,11 @@ class Core {
   uint8_t flags_[kNumPipes][kNumPipes];
   const void* flag_site_[kNumPipes][kNumPipes][kEventsPerPipePair];
   uint8_t counters_[kCrossCoreFlags];
+  struct Setter {
+    CoreRole role;
+    const void* site;
+  };
+  Setter counter_setter_[kCrossCoreFlags];
   uint32_t barriers_taken_[kCrossCoreFlags];
 
   // Allocations used lately: a kernel moves between a handful of tensors.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a core puts faults and waits into words.
+#include <algorithm>
 #include <cstdio>
 
 #include "tools/vnpu/core/block.h"
@@ -33,13 +34,16 @@ std::string Core::Context(const Instruction* in) const {
   return text + launch_->kernel().calls->Describe(in->return_address);
 }
 
-void Core::AddFault(FaultKind kind, const std::string& headline, const Instruction* in) {
-  faults_.push_back(FaultReport{kind, headline + "\n" + Context(in)});
+void Core::AddFault(FaultKind kind, const std::string& headline, const Instruction* in,
+                    const std::string& fix) {
+  const std::string last = fix.empty() ? "" : "fix     " + fix + "\n";
+  faults_.push_back(FaultReport{kind, headline + "\n" + Context(in) + last});
   for (Observer* observer : launch_->observers()) observer->OnFault(id(), faults_.back().text);
 }
 
-void Core::Fail(FaultKind kind, const Instruction* in, const std::string& headline) {
-  AddFault(kind, headline, in);
+void Core::Fail(FaultKind kind, const Instruction* in, const std::string& headline,
+                const std::string& fix) {
+  AddFault(kind, headline, in, fix);
   state_ = CoreState::kFaulted;
   fiber_.Leave();  // the fiber is abandoned as it is
 }
@@ -88,6 +92,45 @@ std::string Core::DescribeWait() const {
             waiting_for(queue.front().in);
     text += calls.Describe(queue.front().in.return_address);
   }
+  return text;
+}
+
+std::vector<Core::Waiting> Core::Waits() const {
+  std::vector<Waiting> waits;
+  if (state_ == CoreState::kFinished || state_ == CoreState::kFaulted) return waits;
+  if (blocked_on_ != nullptr) waits.push_back(Waiting{Pipe::kS, blocked_on_});
+  for (int pipe = 0; pipe < kNumPipes; ++pipe) {
+    if (queues_[pipe].empty()) continue;
+    waits.push_back(Waiting{static_cast<Pipe>(pipe), &queues_[pipe].front().in});
+  }
+  return waits;
+}
+
+bool Core::QueuesFlag(const Instruction& wait) const {
+  for (const Queued& entry : queues_[wait.args[0]]) {
+    if (entry.in.insn != VNPU_INSN_set_flag) continue;
+    if (std::equal(entry.args, entry.args + 3, wait.args)) return true;
+  }
+  return false;
+}
+
+Pipe Core::QueuesCrossCore(int flag) const {
+  for (int pipe = 0; pipe < kNumPipes; ++pipe) {
+    for (const Queued& entry : queues_[pipe]) {
+      if (entry.in.insn == VNPU_INSN_ffts_cross_core_sync && (entry.args[1] >> 8 & 15) == flag) {
+        return static_cast<Pipe>(pipe);
+      }
+    }
+  }
+  return Pipe::kAll;
+}
+
+std::string Core::LastSet(int flag) const {
+  const Setter& setter = counter_setter_[flag];
+  if (setter.site == nullptr) return "";
+  std::string text = std::string("\n  set last by ") + RoleName(setter.role) + " here\n" +
+                     launch_->kernel().calls->Describe(setter.site);
+  text.pop_back();
   return text;
 }
 

@@ -40,6 +40,11 @@ enum class FaultCase : unsigned {
   kEndlessScalar,
   kEndlessPolls,
   kEndlessIssues,
+  kCrossCoreCycle,
+  kPipeCycle,
+  kCredits,
+  kCreditsTaken,
+  kAbsentBlocks,
 };
 
 #endif  // VNPU_CORE_FAULT_CASES_H_

@@ -146,6 +146,7 @@ TEST_F(FaultTest, FlagSetTwice) {
   kernel fault_cases_0, block 0 of 2, AIV0, pipe MTE2, instruction 1
   set_flag(src=MTE2, dst=V, event=3)
 {DoubleSet}
+fix     wait_flag between the two sets, or use another event: one event holds one slot
 )");
 }
 
@@ -155,6 +156,7 @@ TEST_F(FaultTest, FlagLeftAtTheEnd) {
   V->MTE3 EVENT_ID1, set here and never waited for
 {Leftover}
   kernel fault_cases_0, block 0 of 2, AIV0
+fix     wait for every flag that is set, or do not set it in the last round
 )");
 }
 
@@ -167,6 +169,10 @@ block 0 AIV0, block 0 AIV1, block 1 AIV0, block 1 AIV1
 {PipeDeadlock}
   pipe V waits for flag MTE2->V EVENT_ID2, which is not set
 {PipeDeadlockWait}
+cycle in block 0:
+  AIV0 scalar unit waits in pipe_barrier for pipe V
+  AIV0 pipe V waits for flag MTE2->V EVENT_ID2, which AIV0 scalar unit has not come to set
+fix     set the flag before it is waited for; each wait_flag takes one set_flag with the same pipes and event
 )");
 }
 
@@ -177,6 +183,9 @@ TEST_F(FaultTest, DeadlockOfTheScalarUnit) {
 block 0 AIV0, block 0 AIV1, block 1 AIV0, block 1 AIV1
   scalar unit waits for flag V->S EVENT_ID0, which is not set
 {ScalarDeadlock}
+cycle in block 0:
+  AIV0 scalar unit waits for flag V->S EVENT_ID0, which AIV0 scalar unit has not come to set
+fix     set the flag before it is waited for; each wait_flag takes one set_flag with the same pipes and event
 )");
 }
 
@@ -188,6 +197,9 @@ block 0 AIV0, block 0 AIV1, block 1 AIV0, block 1 AIV1
   has ended with blocked pipes
   pipe MTE2 waits for flag MTE3->MTE2 EVENT_ID5, which is not set
 {EndDeadlock}
+nobody sets, in block 0:
+  AIV0 pipe MTE2 waits for flag MTE3->MTE2 EVENT_ID5, which AIV0 has ended without setting
+fix     set the flag before it is waited for; each wait_flag takes one set_flag with the same pipes and event
 )");
 }
 
@@ -310,7 +322,75 @@ TEST_F(FaultTest, OnlyOneAivSignals) {
 block 0 AIC, block 1 AIC
   scalar unit waits in wait_flag_dev for cross-core flag 4, whose counter is 0: AIV0 has set it, AIV1 has not
 {c:OneAivSignals}
+nobody sets, in block 0:
+  AIC scalar unit waits for cross-core flag 4, which AIV1 has ended without setting
+fix     one side must signal before it waits; each wait_flag_dev takes one ffts_cross_core_sync of the other side (of both AIVs in mode 2)
 )");
+}
+
+TEST_F(FaultTest, CubeAndVectorWaitForEachOther) {
+  Expect(FaultCase::kCrossCoreCycle, FaultKind::kDeadlock,
+         R"(deadlock: 6 of 6 cores wait and no core can go on
+  kernel fault_cases_0, 2 blocks
+block 0 AIC, block 1 AIC
+  scalar unit waits in wait_flag_dev for cross-core flag 3, whose counter is 0
+{c:CycleAic}
+block 0 AIV0, block 0 AIV1, block 1 AIV0, block 1 AIV1
+  scalar unit waits in wait_flag_dev for cross-core flag 4, whose counter is 0
+{CycleAiv}
+cycle in block 0:
+  AIC scalar unit waits for cross-core flag 3, which AIV0 scalar unit has not come to set
+  AIV0 scalar unit waits for cross-core flag 4, which AIC scalar unit has not come to set
+fix     one side must signal before it waits; each wait_flag_dev takes one ffts_cross_core_sync of the other side (of both AIVs in mode 2)
+)");
+}
+
+TEST_F(FaultTest, TwoPipesWaitForEachOther) {
+  Expect(FaultCase::kPipeCycle, FaultKind::kDeadlock,
+         R"(deadlock: 4 of 6 cores wait and no core can go on
+  kernel fault_cases_0, 2 blocks
+block 0 AIV0, block 0 AIV1, block 1 AIV0, block 1 AIV1
+  scalar unit waits in pipe_barrier for the pipes below
+{PipeCycle}
+  pipe V waits for flag MTE2->V EVENT_ID0, which is not set
+{PipeCycleV}
+  pipe MTE2 waits for flag V->MTE2 EVENT_ID1, which is not set
+{PipeCycleMte2}
+cycle in block 0:
+  AIV0 pipe V waits for flag MTE2->V EVENT_ID0, which AIV0 pipe MTE2 sets behind a wait of its own
+  AIV0 pipe MTE2 waits for flag V->MTE2 EVENT_ID1, which AIV0 pipe V sets behind a wait of its own
+fix     set the flag before it is waited for; each wait_flag takes one set_flag with the same pipes and event
+)");
+}
+
+TEST_F(FaultTest, CreditsLeftAtTheEnd) {
+  Expect(
+      FaultCase::kCredits, FaultKind::kException,
+      R"(leftover cross-core flag: counter 5 of AIC is 2 at the end of the kernel; the next kernel would not wait
+  set last by AIV1 here
+{Credits}
+  kernel fault_cases_0, block 0 of 2, AIC
+fix     wait_flag_dev once per set: the receiver of credits takes as many as were handed out before it ends
+)");
+  EXPECT_EQ(Run(FaultCase::kCreditsTaken).text, "");
+}
+
+TEST_F(FaultTest, BarrierOf22Of24Cores) {
+  DeviceConfig config;
+  config.num_cores = 24;
+  config.host_threads = 2;
+  device_ = std::make_unique<Device>(config);
+  gm_ = device_->Allocate(4096);
+  Expect(FaultCase::kAbsentBlocks, FaultKind::kDeadlock,
+         R"(deadlock: 22 of 72 cores wait and no core can go on
+  kernel fault_cases_0, 24 blocks
+barrier of all AICs on cross-core flag 7: 22 of 24 have arrived; missing: block 22 AIC, block 23 AIC
+block 0 AIC, block 1 AIC, block 2 AIC, block 3 AIC, block 4 AIC, block 5 AIC, block 6 AIC and 15 more
+  scalar unit waits in wait_flag_dev for cross-core flag 7, whose counter is 0
+{c:AbsentBlocks}
+fix     every core of the kind that was launched must set a mode-0 flag: none may return before it
+)",
+         24);
 }
 
 TEST_F(FaultTest, CounterBeyondFourBits) {
@@ -320,6 +400,7 @@ TEST_F(FaultTest, CounterBeyondFourBits) {
   kernel fault_cases_0, block 0 of 2, AIC, pipe FIX, instruction 15
   ffts_cross_core_sync(pipe=FIX, config=801)
 {c:CounterOverflow}
+fix     let the receiver signal back (a credit) before the sender is 15 sets ahead
 )");
 }
 
@@ -327,7 +408,10 @@ TEST_F(FaultTest, CounterLeftAtTheEnd) {
   Expect(
       FaultCase::kCounterLeftover, FaultKind::kException,
       R"(leftover cross-core flag: counter 3 of AIV0 is 1 at the end of the kernel; the next kernel would not wait
+  set last by AIC here
+{c:CounterLeftover}
   kernel fault_cases_0, block 0 of 2, AIV0
+fix     wait_flag_dev once per set: the receiver of credits takes as many as were handed out before it ends
 )");
 }
 
@@ -339,6 +423,7 @@ barrier of all AIVs on cross-core flag 7: 3 of 4 have arrived; missing: block 1 
 block 0 AIV0, block 0 AIV1, block 1 AIV0
   scalar unit waits in wait_flag_dev for cross-core flag 7, whose counter is 0
 {AbsentCore}
+fix     every core of the kind that was launched must set a mode-0 flag: none may return before it
 )");
 }
 

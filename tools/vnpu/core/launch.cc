@@ -6,6 +6,8 @@
 #include <thread>
 #include <tuple>
 
+#include "tools/vnpu/core/deadlock.h"
+
 namespace vnpu {
 namespace {
 
@@ -97,11 +99,15 @@ void Launch::CheckCrossCore(Block* block) {
     for (unsigned flag = 0; flag < kCrossCoreFlags; ++flag) {
       const int left = core->CounterValue(flag);
       if (left == 0) continue;
-      core->AddFault(FaultKind::kException,
-                     "leftover cross-core flag: counter " + std::to_string(flag) + " of " +
-                         RoleName(core->role()) + " is " + std::to_string(left) +
-                         " at the end of the kernel; the next kernel would not wait",
-                     nullptr);
+      core->AddFault(
+          FaultKind::kException,
+          "leftover cross-core flag: counter " + std::to_string(flag) + " of " +
+              RoleName(core->role()) + " is " + std::to_string(left) +
+              " at the end of the kernel; the next kernel would not wait" +
+              core->LastSet(static_cast<int>(flag)),
+          nullptr,
+          "wait_flag_dev once per set: the receiver of credits takes as many as were handed "
+          "out before it ends");
     }
   }
   for (unsigned flag = 0; flag < kCrossCoreFlags; ++flag) {
@@ -114,7 +120,7 @@ void Launch::CheckCrossCore(Block* block) {
                                     " has set flag " + std::to_string(flag) + " in mode " +
                                     std::to_string(mode) + " " + std::to_string(pair.arrived[i]) +
                                     " times more often than AIV" + std::to_string(1 - i),
-                                nullptr);
+                                nullptr, "both AIVs must set the flag equally often");
       }
     }
   }
@@ -132,6 +138,17 @@ void Launch::Retire(std::unique_ptr<Block> block) {
       }
       const std::string wait = core->DescribeWait();
       if (!wait.empty()) blocked_.push_back(Blocked{block->index(), core->role(), wait});
+    }
+    const auto at_barrier = [this](const Core& core, int flag) {
+      const auto& arrived = arrivals_[core.is_aic()][flag];
+      return !arrived.empty() && missing_[core.is_aic()][flag] < arrived.size();
+    };
+    if (!block->finished()) {
+      const std::string cycle = DescribeCycle(block.get(), at_barrier);
+      if (!cycle.empty() && (cycle_.empty() || block->index() < cycle_block_)) {
+        cycle_ = cycle;
+        cycle_block_ = block->index();
+      }
     }
     if (!found_.empty()) failed_ = true;
   }
@@ -253,6 +270,7 @@ LaunchResult Launch::DeadlockResult() const {
   result.fault = FaultKind::kDeadlock;
   result.text = Headline(blocked.size()) + "\n  kernel " + kernel_.name + ", " +
                 std::to_string(num_blocks_) + " blocks\n";
+  bool barrier_open = false;
   // Cores that have arrived at a barrier of which others know nothing.
   for (int kind = 0; kind < 2; ++kind) {
     for (unsigned flag = 0; flag < kCrossCoreFlags; ++flag) {
@@ -273,6 +291,7 @@ LaunchResult Launch::DeadlockResult() const {
       }
       result.text.pop_back();
       result.text += missing > 8 ? ", ...\n" : "\n";
+      barrier_open = true;
     }
   }
   // Cores that wait for the same thing at the same place are one paragraph.
@@ -294,6 +313,13 @@ LaunchResult Launch::DeadlockResult() const {
     }
     if (more > 0) names += " and " + std::to_string(more) + " more";
     result.text += names + "\n" + blocked[i].text;
+  }
+  // Blocks run the same program: one of them explains all.
+  if (!expired()) result.text += cycle_;
+  if (barrier_open) {
+    result.text +=
+        "fix     every core of the kind that was launched must set a mode-0 flag: none may "
+        "return before it\n";
   }
   return result;
 }

@@ -124,6 +124,8 @@ class Launch {
   std::vector<Found> found_;
   std::map<const void*, Note> notes_;
   std::vector<Blocked> blocked_;
+  std::string cycle_;  // of the lowest block that has one
+  uint32_t cycle_block_ = 0;
 };
 
 }  // namespace vnpu

@@ -29,7 +29,9 @@ void Core::SetFlag(const Instruction& in) {
          "flag set twice: " + std::string(PipeName(static_cast<Pipe>(src))) + "->" +
              PipeName(static_cast<Pipe>(dst)) + " EVENT_ID" + std::to_string(event) +
              " is one bit, and " + PipeName(static_cast<Pipe>(dst)) +
-             " has not waited since it was set here\n" + first);
+             " has not waited since it was set here\n" + first,
+         std::string("wait_flag between the two sets, or use another event: one event holds one "
+                     "slot"));
   }
   flags |= static_cast<uint8_t>(1u << event);
   flag_site_[src][dst][event] = in.return_address;
@@ -58,9 +60,10 @@ int Core::CounterValue(int flag) const {
          static_cast<int>(launch_->BarriersDone(is_aic(), flag) - barriers_taken_[flag]);
 }
 
-bool Core::RaiseCounter(int flag) {
+bool Core::RaiseCounter(int flag, CoreRole setter, const void* site) {
   if (CounterValue(flag) >= static_cast<int>(kCrossCoreCounterMax)) return false;
   ++counters_[flag];
+  counter_setter_[flag] = Setter{setter, site};
   return true;
 }
 
@@ -87,9 +90,11 @@ void Core::CrossCoreSet(const Instruction& in) {
     return;
   }
   const auto raise = [&](Core* core) {
-    if (core->RaiseCounter(flag)) return;
-    fail("counter overflow: " + name + " of " + RoleName(core->role()) + " of block " +
-         std::to_string(block_idx_) + " already has 15 sets that nobody has waited for");
+    if (core->RaiseCounter(flag, role_, in.return_address)) return;
+    Fail(FaultKind::kException, &in,
+         "counter overflow: " + name + " of " + RoleName(core->role()) + " of block " +
+             std::to_string(block_idx_) + " already has 15 sets that nobody has waited for",
+         "let the receiver signal back (a credit) before the sender is 15 sets ahead");
   };
   if (mode == 2 && is_aic()) {
     if (block_->aivs() != 2) fail("bad argument: mode 2 needs a kernel with AIC and AIV parts");
