@@ -328,7 +328,8 @@ def test_trace_of_two_pipes(small):
             "dur": 3.001,
             "args": {
                 "cause": "flag",
-                "source": "sync.h:9 (Wait)",
+                "source": "sync.h:9",
+                "site": 3,
                 "ended_by": "block 0 AIV0 MTE2",
             },
         },
@@ -341,7 +342,8 @@ def test_trace_of_two_pipes(small):
             "ts": 3.0,
             "dur": 2.0,
             "args": {
-                "source": "copy.h:12 (GmToUb) < kernel.cce:40 (Body)",
+                "source": "copy.h:12 < kernel.cce:40",
+                "site": 0,
                 "result_us": 5.5,
                 "bytes": 2000000,
             },
@@ -354,7 +356,7 @@ def test_trace_of_two_pipes(small):
             "tid": 5,
             "ts": 5.0,
             "dur": 1.0,
-            "args": {"cause": "hbm", "source": "copy.h:12 (GmToUb) < kernel.cce:40 (Body)"},
+            "args": {"cause": "hbm", "source": "copy.h:12 < kernel.cce:40", "site": 0},
         },
         {
             "ph": "X",
@@ -364,7 +366,7 @@ def test_trace_of_two_pipes(small):
             "tid": 5,
             "ts": 6.0,
             "dur": 0.001,
-            "args": {"source": "sync.h:3 (Set)", "result_us": 6.001},
+            "args": {"source": "sync.h:3", "site": 2, "result_us": 6.001},
         },
         {"ph": "s", "name": "flag 3", "cat": "flag", "id": 0, "pid": 2, "tid": 5, "ts": 6.0},
         {
@@ -375,7 +377,7 @@ def test_trace_of_two_pipes(small):
             "tid": 2,
             "ts": 6.001,
             "dur": 1.999,
-            "args": {"source": "math.h:7 (Add)", "result_us": 8.0},
+            "args": {"source": "math.h:7", "site": 1, "result_us": 8.0},
         },
         {
             "ph": "f",
@@ -425,9 +427,13 @@ def test_trace_keeps_the_rules_of_the_format(decode, small):
 
 
 def test_trace_puts_launches_one_after_the_other(small):
-    events = json.loads(perfetto.render([small, small]))["traceEvents"]
-    begins = [event["ts"] for event in events if event["name"] == "vadd"]
-    assert begins == [6.001, 16.001]
+    trace = json.loads(perfetto.render([small, small]))
+    events = trace["traceEvents"]
+    adds = [event for event in events if event["name"] == "vadd"]
+    assert [event["ts"] for event in adds] == [6.001, 16.001]
+    assert [trace["otherData"]["sites"][event["args"]["site"]] for event in adds] == [
+        "  at math.h:7 (Add)\n"
+    ] * 2
     assert len([event for event in events if event["name"] == "process_name"]) == 1
 
 

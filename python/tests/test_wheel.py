@@ -122,6 +122,8 @@ def test_wheel_has_the_parts_and_only_those():
         "ascend_attention/kernels/vnpu/combine_bf16.so",
         "ascend_attention/vnpu/lib/libascendcl.so",
         "ascend_attention/vnpu/lib/libvnpu.so",
+        "ascend_attention/vnpu/report/assets/main.js",
+        "ascend_attention/vnpu/report/assets/page.html",
         "ascend_attention/vnpu/include/tools/vnpu/isa/cce.h",
         "ascend_attention/vnpu/include/tools/vnpu/isa/insns.inc",
         "ascend_attention/vnpu/_toolchain/driver.py",

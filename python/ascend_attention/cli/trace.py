@@ -9,15 +9,15 @@ import pathlib
 
 from ascend_attention.cli.observed import observe, use_virtual_npu
 
-SUFFIXES = (".html", ".json", ".txt")
+SUFFIXES = (".html", ".json", ".json.gz", ".txt")
 
 
 def output_path(text: str) -> pathlib.Path:
     """Type of the option -o: a file that can be written, in a form that we have."""
     path = pathlib.Path(text)
-    if path.suffix not in SUFFIXES:
+    if not path.name.endswith(SUFFIXES):
         raise argparse.ArgumentTypeError(
-            f"{text!r}; its ending must be .html (page), .json (Perfetto trace) or .txt"
+            f"{text!r}; its ending must be .html (page), .json or .json.gz (Perfetto trace) or .txt"
         )
     if not path.parent.is_dir():
         raise argparse.ArgumentTypeError(f"{text!r}; there is no folder {str(path.parent)!r}")
@@ -32,7 +32,7 @@ def add_output(parser: argparse.ArgumentParser) -> None:
         type=output_path,
         required=True,
         metavar="FILE",
-        help=".html: a page; .json: a trace for ui.perfetto.dev; .txt: text",
+        help=".html: a page; .json, .json.gz: a trace for ui.perfetto.dev; .txt: text",
     )
     parser.add_argument("--force", action="store_true", help="overwrite the file")
 
