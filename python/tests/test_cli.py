@@ -165,6 +165,7 @@ def test_doctor_says_what_is_there():
     facts = result["facts"]
     for name in ("python", "numpy", "ml-dtypes", "absl-py", "machine", "CANN toolkit"):
         assert facts[name], name
+    assert "clang" in facts["kernel compiler"]
     assert "virtual NPU" in facts["device"]
     assert "libascendcl.so" in facts["ACL library"]
     assert "decoded right" in facts["kernels float16"]

@@ -63,6 +63,7 @@ def test_doctor_finds_everything_inside_the_venv(venv):
     facts = json.loads(done.stdout.splitlines()[-1])["facts"]
     assert str(venv) in facts["ascend-attention"]
     assert str(venv) in facts["ACL library"]
+    assert facts["kernel compiler"].startswith("none, only vnpu.compile needs it: no clang found")
 
 
 KERNEL = """

@@ -15,8 +15,9 @@ from collections.abc import Iterator
 import numpy as np
 
 import ascend_attention
-from ascend_attention import _checks, _runtime, paged_attention
+from ascend_attention import _checks, _runtime, paged_attention, vnpu
 from ascend_attention.cli.case_problem import LIBRARY_ERRORS
+from ascend_attention.vnpu._toolchain.host_programs import find_tools
 
 _PACKAGES = ("numpy", "ml-dtypes", "absl-py")
 _NO_CANN = (
@@ -58,7 +59,16 @@ def _host_facts() -> Iterator[Fact]:
             yield Fact(package, importlib.metadata.version(package))
         except importlib.metadata.PackageNotFoundError:
             yield Fact(package, f"no version known: `pip install {package}`", ok=False)
+    yield Fact("kernel compiler", _kernel_compiler())
     yield Fact("CANN toolkit", os.environ.get("ASCEND_HOME_PATH", "") or _NO_CANN)
+
+
+def _kernel_compiler() -> str:
+    """What vnpu.compile would use; nothing else needs it."""
+    try:
+        return find_tools().clang
+    except vnpu.CompileError as error:
+        return f"none, only vnpu.compile needs it: {error}"
 
 
 def _device_facts(device: int) -> Iterator[Fact]:

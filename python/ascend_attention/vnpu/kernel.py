@@ -17,7 +17,6 @@ import math
 import os
 import pathlib
 import re
-import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
@@ -64,12 +63,7 @@ class Kernel:
         warnings: of the compiler, or empty.
     """
 
-    def __init__(
-        self,
-        compiled: CompiledKernel,
-        names: Sequence[str],
-        folder: tempfile.TemporaryDirectory[str],
-    ) -> None:
+    def __init__(self, compiled: CompiledKernel, names: Sequence[str]) -> None:
         self.entry = compiled.entry
         self.name = compiled.name
         self.cores = compiled.cores
@@ -78,9 +72,8 @@ class Kernel:
             Parameter(name, given.kind == "gm", given.type)
             for name, given in zip(names, compiled.parameters, strict=True)
         )
-        self._folder = folder  # lives as long as this object
-        self._path = pathlib.Path(compiled.path)
-        self._kernel = _vnpu.Kernel(str(self._path), self.name)
+        self._library = pathlib.Path(compiled.path).read_bytes()
+        self._kernel = _vnpu.Kernel(compiled.path, self.name)
 
     def __repr__(self) -> str:
         return f"Kernel({self.name}({', '.join(map(str, self.parameters))}) on {self.cores})"
@@ -91,8 +84,8 @@ class Kernel:
         Raises:
             FileExistsError: there is such a file already.
         """
-        with open(path, "xb") as target, open(self._path, "rb") as source:
-            shutil.copyfileobj(source, target)
+        with open(path, "xb") as file:
+            file.write(self._library)
 
     def launch(
         self,
@@ -224,23 +217,24 @@ def compile(
     >>> vnpu.compile(source, entry="nothing").launch(1, 5).report.verdict
     'clean'
     """
-    folder = tempfile.TemporaryDirectory(prefix="ascend_attention_vnpu_")
     macros = [
         name if value is None else f"{name}={value}" for name, value in (defines or {}).items()
     ]
-    compiled = compile_kernel(
-        source,
-        entry,
-        pathlib.Path(folder.name) / f"{entry}_{key}.so",
-        isa_dir=_shipped("tools/vnpu/isa/cce.h", below="vnpu/include").parents[3],
-        runtime=_shipped("tools/vnpu/core/libvnpu.so", instead="vnpu/lib/libvnpu.so"),
-        key=key,
-        cores=None if cores is None else tuple(cores),
-        defines=macros,
-        include_dirs=[os.path.dirname(os.path.abspath(source)), *include_dirs],
-        timeout=timeout,
-    )
-    return Kernel(compiled, _names(source, entry, len(compiled.parameters), names), folder)
+    # Once it is loaded, the library needs no file.
+    with tempfile.TemporaryDirectory(prefix="ascend_attention_vnpu_") as folder:
+        compiled = compile_kernel(
+            source,
+            entry,
+            os.path.join(folder, f"{entry}_{key}.so"),
+            isa_dir=_shipped("tools/vnpu/isa/cce.h", below="vnpu/include").parents[3],
+            runtime=_shipped("tools/vnpu/core/libvnpu.so", instead="vnpu/lib/libvnpu.so"),
+            key=key,
+            cores=None if cores is None else tuple(cores),
+            defines=macros,
+            include_dirs=[os.path.dirname(os.path.abspath(source)), *include_dirs],
+            timeout=timeout,
+        )
+        return Kernel(compiled, _names(source, entry, len(compiled.parameters), names))
 
 
 def parameter_names(text: str, entry: str) -> list[str]:
