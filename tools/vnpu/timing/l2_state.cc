@@ -6,22 +6,13 @@
 namespace vnpu {
 namespace {
 
-// Sectors [first, last) of a group as bits.
-uint32_t SectorMask(uint64_t first, uint64_t last) {
-  const uint64_t upto = last >= 32 ? ~uint32_t{0} : (uint64_t{1} << last) - 1;
-  return static_cast<uint32_t>(upto & ~((uint64_t{1} << first) - 1));
+// Lines [first, last) of a group as bits.
+uint32_t LineMask(uint64_t first, uint64_t last) {
+  return (uint32_t{1} << last) - (uint32_t{1} << first);
 }
 
-// Lines of four sectors that have any.
-uint32_t LinesOf(uint32_t sectors) {
-  sectors |= sectors >> 1;
-  sectors |= sectors >> 2;
-  return static_cast<uint32_t>(__builtin_popcount(sectors & 0x11111111u));
-}
-
-uint64_t BytesOf(uint32_t sectors) {
-  return static_cast<uint64_t>(__builtin_popcount(sectors)) * kSectorBytes;
-}
+uint32_t LinesOf(uint32_t mask) { return static_cast<uint32_t>(__builtin_popcount(mask)); }
+uint64_t BytesOf(uint32_t mask) { return LinesOf(mask) * kLineBytes; }
 
 }  // namespace
 
@@ -98,7 +89,7 @@ void L2State::Access(uint64_t begin, uint64_t bytes, bool write, L2Touch* touch)
     const uint64_t base = number * kGroupBytes;
     const uint64_t stop = std::min(end, base + kGroupBytes);
     const uint32_t wanted =
-        SectorMask((at - base) / kSectorBytes, (stop - base + kSectorBytes - 1) / kSectorBytes);
+        LineMask((at - base) / kLineBytes, (stop - base + kLineBytes - 1) / kLineBytes);
     const uint32_t index = FindOrAdd(number);
     Group& group = groups_[index];
     const uint32_t missing = wanted & ~group.valid;
@@ -106,7 +97,7 @@ void L2State::Access(uint64_t begin, uint64_t bytes, bool write, L2Touch* touch)
     if (!write) touch->miss_bytes += BytesOf(missing);
     if (write) group.dirty |= wanted;
     if (missing != 0) {
-      used_lines_ += LinesOf(group.valid | missing) - LinesOf(group.valid);
+      used_lines_ += LinesOf(missing);
       group.valid |= missing;
       MakeRoom(index, touch);
     }
@@ -117,7 +108,7 @@ void L2State::Access(uint64_t begin, uint64_t bytes, bool write, L2Touch* touch)
 bool L2State::Holds(uint64_t address) const {
   const auto it = index_.find(address / kGroupBytes);
   if (it == index_.end()) return false;
-  return (groups_[it->second].valid >> (address % kGroupBytes / kSectorBytes) & 1) != 0;
+  return (groups_[it->second].valid >> (address % kGroupBytes / kLineBytes) & 1) != 0;
 }
 
 void L2State::Drop(uint64_t begin, uint64_t end) {

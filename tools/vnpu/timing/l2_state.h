@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What L2 holds. Sectors of 128 bytes come in as they are asked for, 512-byte
-// lines of them take up room, the line group (4 KiB) that was used longest ago
-// leaves. Stores allocate and make dirty; what is dirty goes to HBM when it
-// leaves.
+// What L2 holds. Lines of 512 bytes come in whole, however little of them is
+// asked for: a neighbour finds them if it comes soon. The group of lines that
+// was used longest ago leaves: a page of 4 KiB, so that nothing depends on where
+// the host has put an allocation. Stores allocate and make dirty;
+// what is dirty goes to HBM when it leaves.
 //
 // Keeping one L2State over launches makes the second of two equal launches find
 // what the first left, as in a benchmark's loop; Clear() makes it cold.
@@ -18,9 +19,9 @@
 namespace vnpu {
 
 struct L2Touch {
-  uint64_t hit_bytes = 0;      // of the sectors touched
+  uint64_t hit_bytes = 0;      // of the lines touched
   uint64_t miss_bytes = 0;     // fetched from HBM; a store fetches nothing
-  uint64_t evicted_bytes = 0;  // dirty sectors written to HBM to make room
+  uint64_t evicted_bytes = 0;  // dirty lines written to HBM to make room
 };
 
 class L2State {
@@ -34,7 +35,7 @@ class L2State {
   // Drops [begin, end) without writing it back: the memory has been freed.
   void Drop(uint64_t begin, uint64_t end);
 
-  // Reads or writes [begin, begin + bytes), rounded out to sectors; adds to *touch.
+  // Reads or writes [begin, begin + bytes), rounded out to lines; adds to *touch.
   void Access(uint64_t begin, uint64_t bytes, bool write, L2Touch* touch);
   bool Holds(uint64_t address) const;
 
@@ -43,7 +44,7 @@ class L2State {
   static constexpr uint32_t kNone = UINT32_MAX;
   struct Group {
     uint64_t number;  // address / kGroupBytes
-    uint32_t valid;   // a bit per sector
+    uint32_t valid;   // a bit per line
     uint32_t dirty;
     uint32_t older, newer;
   };

@@ -101,23 +101,46 @@ TEST(MemoryTiming, StreamsShareL2) {
   EXPECT_EQ(t.hbm_bytes, 0u);
 }
 
-TEST(MemoryTiming, ShortRunsWasteHbm) {
-  // 256-B runs at a pitch of 2 KiB, as one kv head of eight is read.
-  const auto time = [](uint64_t run, int64_t pitch) {
-    RecordingBuilder b(24, true, 0);
-    for (uint32_t core = 0; core < 24; ++core) {
-      b.On(core);
-      for (uint64_t i = 0; i < 16; ++i) {
-        b.GmToL1(kGm + (core * 16 + i) * 1024 * kMiB, run)
-            .Rows(static_cast<uint32_t>(65536 / run), pitch);
-      }
+// 24 cores read `run` bytes of each 2 KiB row; core c begins at byte
+// (c % 8) * run of a row, and `shared` says that eight of them read the same
+// rows, as kv heads of a token-major cache lie.
+Timeline ReadHeads(uint64_t run, bool shared) {
+  RecordingBuilder b(24, true, 0);
+  for (uint32_t core = 0; core < 24; ++core) {
+    const uint64_t first = shared ? core / 8 : core;
+    b.On(core);
+    for (uint64_t i = 0; i < 16; ++i) {
+      b.GmToL1(kGm + first * 64 * kMiB + i * 128 * 2048 + core % 8 * run, run).Rows(128, 2048);
     }
-    return static_cast<double>(TimeOf(b, RoundParameters()).total_ps);
+  }
+  return TimeOf(b, RoundParameters());
+}
+
+TEST(MemoryTiming, ShortRunsFetchWholeLines) {
+  constexpr uint64_t kRows = 24 * 16 * 128;
+  EXPECT_EQ(ReadHeads(256, false).hbm_bytes, kRows * 512);
+  EXPECT_EQ(ReadHeads(64, false).hbm_bytes, kRows * 512);
+  // The neighbour's half is there when it comes.
+  EXPECT_EQ(ReadHeads(256, true).hbm_bytes, kRows * 256);
+  EXPECT_LT(ReadHeads(256, true).total_ps, 0.55 * ReadHeads(256, false).total_ps);
+}
+
+// Rows of a layout-changing load: the engine's requests, not bytes, set the pace.
+TEST(MemoryTiming, RowsOfALayoutChangingLoadCostARequestEach) {
+  const auto busy = [](uint32_t rows, uint32_t row_bytes, bool warm) {
+    RecordingBuilder b(1, true, 0);
+    b.GmToL1Nd2Nz(kGm, rows, row_bytes, 2048);
+    L2State l2;
+    if (warm) TimeOf(b, RoundParameters(), &l2);
+    const Timeline t = TimeOf(b, RoundParameters(), &l2);
+    const Span* span = SpanOf(t, kAic, Pipe::kMte2, 0);
+    return static_cast<double>(span->end_ps - span->begin_ps) / kCycle;
   };
-  const double whole = time(2048, 2048);
-  EXPECT_NEAR(time(512, 2048) / whole, 1.0, 0.05);
-  EXPECT_NEAR(time(256, 2048) / whole, 1 / 0.76, 0.05);
-  EXPECT_NEAR(time(128, 2048) / whole, 1 / 0.34, 0.1);
+  EXPECT_NEAR(busy(128, 256, true), 60 + 128 * 3.2, 1);
+  EXPECT_NEAR(busy(128, 256, false), 60 + 128 * 9.2, 1);
+  EXPECT_NEAR(busy(128, 32, false), 60 + 128 * 9.2, 1);
+  EXPECT_NEAR(busy(128, 2048, true), 60 + 128 * 2048 / 145.0, 1);
+  EXPECT_NEAR(busy(128, 2048, false), 60 + 128 * 4 * 9.2, 1);
 }
 
 TEST(MemoryTiming, EqualSharesGoByWant) {
@@ -130,28 +153,19 @@ TEST(MemoryTiming, EqualSharesGoByWant) {
   EXPECT_EQ(granted, (std::vector<double>{6, 3, 0}));
 }
 
-TEST(MemoryTiming, EfficiencyByRunLength) {
-  const Parameters p = RoundParameters();
-  EXPECT_EQ(HbmEfficiency(p, 4096), 1.0);
-  EXPECT_EQ(HbmEfficiency(p, 512), 1.0);
-  EXPECT_EQ(HbmEfficiency(p, 256), 0.76);
-  EXPECT_EQ(HbmEfficiency(p, 1), 0.09);
-  EXPECT_NEAR(HbmEfficiency(p, 192), (0.76 + 0.34) / 2, 1e-12);
-}
-
 // ---- L2
 
-TEST(L2State, KnowsSectorsOf128Bytes) {
+TEST(L2State, FetchesWholeLines) {
   L2State l2(kMiB);
   L2Touch touch;
-  l2.Access(kGm + 100, 100, false, &touch);  // sectors 0 and 1
-  EXPECT_EQ(touch.miss_bytes, 256u);
-  EXPECT_TRUE(l2.Holds(kGm + 255));
-  EXPECT_FALSE(l2.Holds(kGm + 256));
+  l2.Access(kGm + 500, 100, false, &touch);  // the end of line 0, the begin of line 1
+  EXPECT_EQ(touch.miss_bytes, 1024u);
+  EXPECT_TRUE(l2.Holds(kGm + 1023));
+  EXPECT_FALSE(l2.Holds(kGm + 1024));
   touch = L2Touch();
-  l2.Access(kGm, 512, false, &touch);
-  EXPECT_EQ(touch.hit_bytes, 256u);
-  EXPECT_EQ(touch.miss_bytes, 256u);
+  l2.Access(kGm + 512, 1024, false, &touch);
+  EXPECT_EQ(touch.hit_bytes, 512u);
+  EXPECT_EQ(touch.miss_bytes, 512u);
 }
 
 TEST(L2State, ThrowsOutWhatWasUsedLongestAgo) {

@@ -81,13 +81,17 @@ Span1d Coalesce(const GmRuns& gm) {
   return span;
 }
 
-// What the requests of one operand amount to.
+// What the requests of an instruction amount to.
 struct Traffic {
-  double core_bytes = 0;  // between core and L2, whole sectors
-  double hbm_demand = 0;  // bytes of HBM capacity
-  double l2_demand = 0;   // bytes of L2 capacity
+  double core_bytes = 0;  // rows off the lines count more
+  double l2_bytes = 0;    // whole sectors
   uint64_t asked_bytes = 0;
   L2Touch touch;
+  // Share of the lines that were not in L2.
+  double miss() const {
+    const auto lines = static_cast<double>(touch.hit_bytes + touch.miss_bytes);
+    return touch.miss_bytes == 0 ? 0 : static_cast<double>(touch.miss_bytes) / lines;
+  }
 };
 
 double StraddleFactor(uint64_t begin, uint64_t run, const Parameters& p) {
@@ -98,10 +102,7 @@ double StraddleFactor(uint64_t begin, uint64_t run, const Parameters& p) {
 
 void AddTraffic(const GmRuns& gm, const Parameters& p, L2State* l2, Traffic* traffic) {
   const Span1d span = Coalesce(gm);
-  const double efficiency = HbmEfficiency(p, span.run);
-  const double l2_efficiency = std::sqrt(efficiency);
   traffic->asked_bytes += gm.bytes();
-  const uint64_t missed = traffic->touch.miss_bytes;
   for (uint32_t k = 0; k < span.count[2]; ++k) {
     for (uint32_t j = 0; j < span.count[1]; ++j) {
       for (uint32_t i = 0; i < span.count[0]; ++i) {
@@ -112,24 +113,25 @@ void AddTraffic(const GmRuns& gm, const Parameters& p, L2State* l2, Traffic* tra
         const uint64_t last = (begin + span.run + kSectorBytes - 1) / kSectorBytes * kSectorBytes;
         const auto bytes = static_cast<double>(last - first);
         traffic->core_bytes += bytes * StraddleFactor(begin, span.run, p);
-        traffic->l2_demand += bytes / l2_efficiency;
+        traffic->l2_bytes += bytes;
         l2->Access(begin, span.run, gm.write != 0, &traffic->touch);
       }
     }
   }
-  traffic->hbm_demand += static_cast<double>(traffic->touch.miss_bytes - missed) / efficiency;
 }
 
-double Nd2NzRate(const Op& op, const Parameters& p) {
-  const uint32_t row = op.figure[0];
-  const double rate = row >= 1024  ? p.nd2nz_rate_1024
-                      : row >= 256 ? p.nd2nz_rate_256
-                      : row >= 128 ? p.nd2nz_rate_128
-                      : row >= 64  ? p.nd2nz_rate_64
-                                   : p.nd2nz_rate_32;
+// Bytes per cycle of the layout-changing load: the engine's rate, or that of
+// its requests, each at most a line of one row.
+double Nd2NzRate(const Op& op, const Traffic& traffic, const Parameters& p) {
+  const double row_bytes = op.figure[0];
+  const double requests = static_cast<double>(traffic.asked_bytes) / row_bytes *
+                          std::ceil(row_bytes / static_cast<double>(kLineBytes));
+  const double per_request =
+      p.nd2nz_request_cycles * (1 - traffic.miss()) + p.nd2nz_request_miss_cycles * traffic.miss();
+  const double cycles = std::max(traffic.core_bytes / p.nd2nz_rate, requests * per_request);
   const auto bad_pitch = static_cast<uint32_t>(p.nd2nz_bad_pitch_bytes);
   const bool conflicts = op.figure[1] > 1 && op.figure[2] != 0 && op.figure[2] % bad_pitch == 0;
-  return conflicts ? rate / 2 : rate;
+  return traffic.core_bytes / cycles / (conflicts ? 2 : 1);
 }
 
 // Ramp of a contiguous GM -> L1 transfer: its first bytes take longer.
@@ -140,9 +142,8 @@ double RampCycles(double bytes, const Parameters& p) {
 // Fills in path-specific terms; returns bytes per cycle.
 double PathRate(const Op& op, const Traffic& traffic, const Parameters& p, TransferCost* cost) {
   const double bytes = traffic.core_bytes;
-  const auto touched = static_cast<double>(traffic.touch.hit_bytes + traffic.touch.miss_bytes);
-  const bool missed = traffic.touch.miss_bytes > 0;
-  const double miss = missed ? static_cast<double>(traffic.touch.miss_bytes) / touched : 0;
+  const double miss = traffic.miss();
+  const bool missed = miss > 0;
   switch (op.kind) {
     case OpKind::kGmToL1:
       cost->tail = p.gm_l1_tail_cycles + RampCycles(bytes, p) + (missed ? p.gm_l1_miss_cycles : 0);
@@ -152,7 +153,7 @@ double PathRate(const Op& op, const Traffic& traffic, const Parameters& p, Trans
       cost->setup = p.nd2nz_setup_cycles;
       cost->tail = p.nd2nz_tail_cycles + late;
       cost->floor = p.nd2nz_floor_cycles + late;
-      return Nd2NzRate(op, p);
+      return Nd2NzRate(op, traffic, p);
     }
     case OpKind::kGmToUb:
       cost->tail = p.gm_ub_tail_cycles * (1 - miss) + p.gm_ub_miss_tail_cycles * miss;
@@ -175,19 +176,6 @@ double LeastCycles(const Op& op, const Parameters& p) {
 }
 
 }  // namespace
-
-double HbmEfficiency(const Parameters& p, uint64_t run) {
-  const double points[][2] = {{32, p.hbm_run_32},   {64, p.hbm_run_64},   {128, p.hbm_run_128},
-                              {256, p.hbm_run_256}, {384, p.hbm_run_384}, {512, p.hbm_run_512}};
-  const auto bytes = static_cast<double>(run);
-  if (bytes <= points[0][0]) return points[0][1];
-  for (int i = 1; i < 6; ++i) {
-    if (bytes > points[i][0]) continue;
-    const double part = (bytes - points[i - 1][0]) / (points[i][0] - points[i - 1][0]);
-    return points[i - 1][1] + part * (points[i][1] - points[i - 1][1]);
-  }
-  return points[5][1];
-}
 
 bool IsTransfer(OpKind kind) {
   switch (kind) {
@@ -245,11 +233,12 @@ TransferCost TransferCostOf(const Op& op, const GmRuns* gm, const Parameters& p,
   const double cycles = std::max(bytes / per_cycle, LeastCycles(op, p) - cost.setup);
   cost.flow.bytes = bytes;
   cost.flow.rate = bytes / p.cycles_to_ps(cycles);
-  const auto evicted = static_cast<double>(traffic.touch.evicted_bytes);
-  cost.flow.hbm_per_byte = (traffic.hbm_demand + evicted) / bytes;
-  cost.flow.l2_per_byte = traffic.l2_demand / bytes;
+  const auto hbm = static_cast<double>(traffic.touch.miss_bytes + traffic.touch.evicted_bytes);
+  cost.flow.hbm_per_byte = hbm / bytes;
+  cost.flow.l2_per_byte = traffic.l2_bytes / bytes;
   cost.bytes = traffic.asked_bytes;
-  cost.hit_bytes = std::min(traffic.touch.hit_bytes, traffic.asked_bytes);
+  cost.hit_bytes = static_cast<uint64_t>(
+      std::llround(static_cast<double>(traffic.asked_bytes) * (1 - traffic.miss())));
   cost.hbm_bytes = traffic.touch.miss_bytes + traffic.touch.evicted_bytes;
   return cost;
 }

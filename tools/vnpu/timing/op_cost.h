@@ -37,9 +37,6 @@ TransferCost TransferCostOf(const Op& op, const GmRuns* gm, const Parameters& pa
 
 bool IsTransfer(OpKind kind);
 
-// Share of HBM's capacity that requests of `run` consecutive bytes reach.
-double HbmEfficiency(const Parameters& parameters, uint64_t run);
-
 }  // namespace vnpu
 
 #endif  // VNPU_TIMING_OP_COST_H_

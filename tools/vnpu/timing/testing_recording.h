@@ -119,6 +119,13 @@ class RecordingBuilder {
     Add(VNPU_INSN_copy_gm_to_cbuf, OpKind::kGmToL1, Pipe::kMte2, {0, 0, 0});
     return Touch(address, bytes, false);
   }
+  // `rows` rows of row_bytes, `pitch` bytes apart.
+  RecordingBuilder& GmToL1Nd2Nz(uint64_t address, uint32_t rows, uint32_t row_bytes,
+                                uint32_t pitch) {
+    Add(VNPU_INSN_copy_gm_to_cbuf_multi_nd2nz_b16, OpKind::kGmToL1Nd2Nz, Pipe::kMte2,
+        {row_bytes, rows, pitch});
+    return Touch(address, row_bytes, false).Rows(rows, pitch);
+  }
   RecordingBuilder& GmToUb(uint64_t address, uint64_t bytes) {
     Add(VNPU_INSN_copy_gm_to_ubuf, OpKind::kGmToUb, Pipe::kMte2, {0, 0, 0});
     return Touch(address, bytes, false);
