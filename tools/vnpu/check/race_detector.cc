@@ -12,6 +12,7 @@ RaceDetector::~RaceDetector() = default;
 const std::map<const void*, SyncUse>& RaceDetector::sync_use() const {
   return engine_->order.use();
 }
+uint64_t RaceDetector::order_digest() const { return engine_->order_digest(); }
 void RaceDetector::ClearSyncUse() { engine_->order.use().clear(); }
 
 void RaceDetector::OnLaunchBegin(const LaunchInfo& info) { engine_->Begin(info); }

@@ -45,6 +45,8 @@ struct RaceOptions {
   bool strict_gm_visibility = false;
   // Report every pair of instructions, not the first of two places: for tests.
   bool every_pair = false;
+  // Keep order_digest(): costs about as much again.
+  bool digest_order = false;
 };
 
 class RaceDetector : public Observer {
@@ -56,6 +58,10 @@ class RaceDetector : public Observer {
   // By return address of the call, over all launches since ClearSyncUse.
   const std::map<const void*, SyncUse>& sync_use() const;
   void ClearSyncUse();
+  // With digest_order: a hash of what was known to be complete before each
+  // instruction that touches memory, over all launches. If it is the same
+  // without a flag or barrier, that one orders no access: it is redundant.
+  uint64_t order_digest() const;
 
   void OnLaunchBegin(const LaunchInfo& info) override;
   void OnLaunchEnd(LaunchResult* result) override;

@@ -120,6 +120,25 @@ void Engine::OnAccess(const CoreId& id, const Instruction& in, const Access& acc
   }
 }
 
+// Sums, so that it does not matter which core ran first.
+void Engine::Digest(const CoreId& id, int unit, int32_t index, const Clock& clock) {
+  if (!options_.digest_order) return;
+  uint64_t hash = 14695981039346656037u;  // FNV-1a
+  const auto add = [&hash](int64_t value) {
+    hash = (hash ^ static_cast<uint64_t>(value)) * 1099511628211u;
+  };
+  add(id.block);
+  add(UnitOf(id.role, unit));
+  add(index);
+  for (const int32_t known : clock.own.at) add(known);
+  if (clock.others != nullptr) {
+    for (const BlockClock& other : *clock.others) {
+      for (const int32_t known : other.at) add(known);
+    }
+  }
+  digest_ += hash ^ hash >> 29;
+}
+
 void Engine::PipeAccess(CoreOrder& core, const Instruction& in, const Access& access) {
   Touch touch = MakeTouch(core.id, in, access);
   if (touch.shape.empty()) return;
@@ -127,6 +146,7 @@ void Engine::PipeAccess(CoreOrder& core, const Instruction& in, const Access& ac
   if (!pipe.counted) {
     pipe.counted = true;
     ++pipe.started;
+    Digest(core.id, static_cast<int>(in.pipe), pipe.started, pipe.before);
   }
   touch.index = pipe.started;
   if (access.space != Space::kGm) {

@@ -57,10 +57,12 @@ class Engine {
   void EndCore(const CoreId& id);
   void OnAccess(const CoreId& id, const Instruction& in, const Access& access);
   void Clean(const CoreId& id, const Instruction& in);
+  uint64_t order_digest() const { return digest_; }
 
   Order order;
 
  private:
+  void Digest(const CoreId& id, int unit, int32_t index, const Clock& clock);
   static Touch MakeTouch(const CoreId& id, const Instruction& in, const Access& access);
   CoreData& Data(const CoreId& id);
   void PipeAccess(CoreOrder& core, const Instruction& in, const Access& access);
@@ -105,6 +107,7 @@ class Engine {
   std::map<Key, Known> known_;
   std::vector<Finding> findings_;
   std::vector<Hazard> hazards_;  // of the access at hand
+  uint64_t digest_ = 0;
 };
 
 }  // namespace race

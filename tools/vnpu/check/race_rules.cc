@@ -73,8 +73,10 @@ bool Supersedes(const Touch& second, const Touch& first, Relation relation) {
   if (second.atomic && first.write && !first.atomic) return false;
   if (second.atomic && !first.write) return false;
   if (second.polls && !first.polls) return false;
-  if (first.same_core(second) && SameUnit(first, second)) return second.write || !first.write;
-  return second.write && relation == Relation::kOrdered;
+  if (second.write && relation == Relation::kOrdered) return true;
+  // A small mad is a hazard to later ones where a large one over it is none.
+  return first.same_core(second) && SameUnit(first, second) && (second.write || !first.write) &&
+         first.fractals >= second.fractals;
 }
 
 }  // namespace race

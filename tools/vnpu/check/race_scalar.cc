@@ -18,6 +18,7 @@ void Engine::ScalarUb(CoreOrder& core, const Instruction& in, const Access& acce
   if (touch.shape.empty()) return;
   touch.unit = touch.write ? kScalarStoreUb : kScalarLoad;
   touch.index = touch.write ? ++core.stores_ub : ++core.loads;
+  Digest(core.id, touch.unit, touch.index, core.scalar());
   CheckBuffer(core, touch, core.scalar());
 }
 
@@ -38,6 +39,7 @@ void Engine::ScalarGm(CoreOrder& core, const Instruction& in, const Access& acce
     touch.index = ++core.loads;
     touch.polls = touch.shape.run <= kWordBytes && (!cached || fresh);
   }
+  Digest(core.id, touch.unit, core.loads + core.stores_gm, core.scalar());
   learned_.clear();
   const uint32_t number = CheckGm(core, touch, core.scalar());
   for (const Learned& learned : learned_) {
