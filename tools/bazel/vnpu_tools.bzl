@@ -5,7 +5,7 @@ Kernels always go through clang, whatever compiles the host code: the address sp
 language are attributes that only clang checks. $ASCEND_ATTENTION_CLANG names another clang.
 """
 
-_CLANGS = ["clang-19", "clang-20", "clang-21", "clang-22", "clang-18", "clang"]
+_CLANGS = ["clang-19", "clang-20", "clang-21", "clang-22", "clang-18", "clang-17", "clang"]
 
 _MISSING = """\
 #!/bin/sh

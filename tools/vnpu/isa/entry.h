@@ -52,7 +52,9 @@ T Parameter(const void* args, size_t offset) {
 
 template <typename... Args, size_t... I>
 void CallIndexed(void (*entry)(Args...), const void* args, std::index_sequence<I...>) {
-  entry(Parameter<Args>(args, ParameterOffset<Args...>(I))...);
+  // Source places end at the kernel's own function.
+  [[clang::noinline]] entry(
+      Parameter<Args>(args, std::integral_constant<size_t, ParameterOffset<Args...>(I)>::value)...);
 }
 template <typename... Args>
 void Call(void (*entry)(Args...), const void* args) {

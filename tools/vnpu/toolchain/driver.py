@@ -35,8 +35,9 @@ from .host_programs import CompileError, Runner, Tools, find_tools
 
 CORES = ("aic", "aiv")
 TIMEOUT_SECONDS = 300.0
-PRELUDE = "tools/vnpu/isa/cce.h"
-ENTRY_HEADER = "tools/vnpu/isa/entry.h"
+_ISA = "tools/vnpu/isa/"
+PRELUDE = _ISA + "cce.h"
+ENTRY_HEADER = _ISA + "entry.h"
 _ARCH = {"aic": "CUBE", "aiv": "VEC"}
 
 # Options of both compiler runs.
@@ -166,6 +167,9 @@ def _attempt(
     prefixes = messages.folder_names(job.source).items()
     clang = [job.tools.clang, *FLAGS, *(STRICT if job.strict else LENIENT)]
     clang += [f"-ffile-prefix-map={seen}={given}" for seen, given in prefixes]
+    # The same bytes from every build: no names of folders of this host.
+    clang.append(f"-ffile-prefix-map={folder}/=vnpu_unit/")
+    clang.append(f"-ffile-prefix-map={os.path.join(job.isa_dir, _ISA)}={_ISA}")
     source = [
         f"-D__DAV_C220_{_ARCH[core]}__=1",
         f"-D__DAV_{_ARCH[core]}__=1",
