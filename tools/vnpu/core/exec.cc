@@ -2,6 +2,7 @@
 #include "tools/vnpu/core/exec.h"
 
 #include "tools/vnpu/core/device.h"
+#include "tools/vnpu/core/launch.h"
 
 namespace vnpu {
 namespace {
@@ -69,9 +70,11 @@ void Exec::FailBounds(int operand, Space space, int64_t begin, int64_t end, bool
 }
 
 void Exec::FailAlign(int operand, Space space, uint64_t base, uint32_t align) {
-  Fail("misaligned", "operand " + row_.args[operand].name + " at " + SpaceName(space) + "+" +
-                         std::to_string(base) + " must be a multiple of " + std::to_string(align) +
-                         " bytes");
+  const std::string at = space == Space::kGm
+                             ? core_.launch().gm().Describe(base)
+                             : std::string(SpaceName(space)) + "+" + std::to_string(base);
+  Fail("misaligned", "operand " + row_.args[operand].name + " at " + at +
+                         " must be a multiple of " + std::to_string(align) + " bytes");
 }
 
 void Exec::FailUndefined(const char* setter) {

@@ -45,6 +45,7 @@ enum class FaultCase : unsigned {
   kCredits,
   kCreditsTaken,
   kAbsentBlocks,
+  kScalarMisaligned,
 };
 
 #endif  // VNPU_CORE_FAULT_CASES_H_

@@ -1,87 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// One minimal bad kernel per fault, with the whole report as golden text. In
-// the texts, {Name} is the line of `@Name` in fault_cases.cce and {entry...} the
-// line of the entry that called it.
-#include <gtest/gtest.h>
-
+// One minimal bad kernel per fault, with the whole report as golden text; those
+// of synchronisation are in sync_fault_test.cc.
 #include <fstream>
-#include <map>
-#include <regex>
-#include <string>
+#include <iterator>
 
-#include "tools/vnpu/core/device.h"
-#include "tools/vnpu/core/fault_cases.h"
+#include "tools/vnpu/core/fault_harness.h"
 #include "tools/vnpu/isa/runtime_abi.h"
 
 namespace vnpu {
 namespace {
-
-constexpr char kSource[] = "tools/vnpu/core/fault_cases.cce";
-
-// Marker lines of the kernel source.
-std::map<std::string, int> Markers() {
-  std::map<std::string, int> lines;
-  std::ifstream file(kSource);
-  std::string text;
-  for (int line = 1; std::getline(file, text); ++line) {
-    std::smatch match;
-    if (std::regex_search(text, match, std::regex("// @(\\w+)"))) lines[match[1]] = line;
-    if (text.find("  VectorCases(gm") == 0) lines["aiv"] = line;
-    if (text.find("  CubeCases(gm") == 0) lines["aic"] = line;
-  }
-  return lines;
-}
-
-// "{UbBounds}" -> the two frames of a case on an AIV, "{c:L1Bounds}" on an AIC.
-std::string Expand(std::string text) {
-  const std::map<std::string, int> lines = Markers();
-  std::smatch match;
-  while (std::regex_search(text, match, std::regex("\\{(c:)?(\\w+)\\}\n"))) {
-    const bool cube = match[1].matched;
-    const auto line = lines.find(match[2]);
-    EXPECT_NE(line, lines.end()) << match[2];
-    if (line == lines.end()) return text;
-    const std::string frames = std::string("  at ") + kSource + ":" + std::to_string(line->second) +
-                               (cube ? " (CubeCases)" : " (VectorCases)") + "\n  in " + kSource +
-                               ":" + std::to_string(lines.at(cube ? "aic" : "aiv")) +
-                               " (fault_cases)\n";
-    text = match.prefix().str() + frames + match.suffix().str();
-  }
-  return text;
-}
-
-class FaultTest : public testing::Test {
- protected:
-  FaultTest() {
-    std::string error;
-    module_ = KernelModule::LoadFile("tools/vnpu/core/fault_cases.so", &error);
-    EXPECT_NE(module_, nullptr) << error;
-    DeviceConfig config;
-    config.num_cores = 4;
-    config.host_threads = 2;
-    device_ = std::make_unique<Device>(config);
-    gm_ = device_->Allocate(4096);
-  }
-  LaunchResult Run(FaultCase which, uint32_t blocks = 2) {
-    const struct {
-      void* gm;
-      uint32_t which;
-    } args = {gm_, static_cast<uint32_t>(which)};
-    return device_->Launch(*module_->Find("fault_cases_0"), blocks, &args, sizeof(args));
-  }
-  void Expect(FaultCase which, FaultKind kind, const std::string& golden, uint32_t blocks = 2) {
-    const LaunchResult result = Run(which, blocks);
-    EXPECT_EQ(result.fault, kind);
-    EXPECT_EQ(result.text, Expand(golden));
-    // The machine lives on, and nothing of the fault is left in it.
-    const LaunchResult after = Run(FaultCase::kNone);
-    EXPECT_EQ(after.fault, FaultKind::kNone) << after.text;
-  }
-
-  std::shared_ptr<KernelModule> module_;
-  std::unique_ptr<Device> device_;
-  void* gm_;
-};
 
 TEST_F(FaultTest, UbWriteBeyondTheBuffer) {
   Expect(
@@ -121,6 +48,16 @@ TEST_F(FaultTest, MisalignedOperand) {
 )");
 }
 
+TEST_F(FaultTest, MisalignedScalarLoad) {
+  Expect(
+      FaultCase::kScalarMisaligned, FaultKind::kException,
+      R"(misaligned: ld_dev operand address at allocation #0 (4096 bytes) + 6 must be a multiple of 4 bytes
+  kernel fault_cases_0, block 0 of 2, AIV0, pipe S, instruction 0
+  ld_dev(address=GM[allocation #0 (4096 bytes) + 6], offset=0, size=4)
+{ScalarMisaligned}
+)");
+}
+
 TEST_F(FaultTest, FieldWiderThanHardware) {
   Expect(FaultCase::kField, FaultKind::kException,
          R"(argument out of range: vadds repeat = 300, allowed 0..255
@@ -136,70 +73,6 @@ TEST_F(FaultTest, NegativeCount) {
   kernel fault_cases_0, block 0 of 2, AIV0, pipe MTE2, instruction 0
   copy_gm_to_ubuf(dst=UB+0, src=GM[allocation #0 (4096 bytes) + 0], sid=0, nBurst=1, lenBurst=-1, srcGap=0, dstGap=0)
 {Negative}
-)");
-}
-
-TEST_F(FaultTest, FlagSetTwice) {
-  Expect(FaultCase::kDoubleSet, FaultKind::kException,
-         R"(flag set twice: MTE2->V EVENT_ID3 is one bit, and V has not waited since it was set here
-{DoubleSetFirst}
-  kernel fault_cases_0, block 0 of 2, AIV0, pipe MTE2, instruction 1
-  set_flag(src=MTE2, dst=V, event=3)
-{DoubleSet}
-fix     wait_flag between the two sets, or use another event: one event holds one slot
-)");
-}
-
-TEST_F(FaultTest, FlagLeftAtTheEnd) {
-  Expect(FaultCase::kLeftover, FaultKind::kException,
-         R"(leftover flags: set at the end of the kernel, they would leak into the next one
-  V->MTE3 EVENT_ID1, set here and never waited for
-{Leftover}
-  kernel fault_cases_0, block 0 of 2, AIV0
-fix     wait for every flag that is set, or do not set it in the last round
-)");
-}
-
-TEST_F(FaultTest, DeadlockOfAPipe) {
-  Expect(FaultCase::kPipeDeadlock, FaultKind::kDeadlock,
-         R"(deadlock: 4 of 6 cores wait and no core can go on
-  kernel fault_cases_0, 2 blocks
-block 0 AIV0, block 0 AIV1, block 1 AIV0, block 1 AIV1
-  scalar unit waits in pipe_barrier for the pipes below
-{PipeDeadlock}
-  pipe V waits for flag MTE2->V EVENT_ID2, which is not set
-{PipeDeadlockWait}
-cycle in block 0:
-  AIV0 scalar unit waits in pipe_barrier for pipe V
-  AIV0 pipe V waits for flag MTE2->V EVENT_ID2, which AIV0 scalar unit has not come to set
-fix     set the flag before it is waited for; each wait_flag takes one set_flag with the same pipes and event
-)");
-}
-
-TEST_F(FaultTest, DeadlockOfTheScalarUnit) {
-  Expect(FaultCase::kScalarDeadlock, FaultKind::kDeadlock,
-         R"(deadlock: 4 of 6 cores wait and no core can go on
-  kernel fault_cases_0, 2 blocks
-block 0 AIV0, block 0 AIV1, block 1 AIV0, block 1 AIV1
-  scalar unit waits for flag V->S EVENT_ID0, which is not set
-{ScalarDeadlock}
-cycle in block 0:
-  AIV0 scalar unit waits for flag V->S EVENT_ID0, which AIV0 scalar unit has not come to set
-fix     set the flag before it is waited for; each wait_flag takes one set_flag with the same pipes and event
-)");
-}
-
-TEST_F(FaultTest, BlockedPipeAtTheEnd) {
-  Expect(FaultCase::kEndDeadlock, FaultKind::kDeadlock,
-         R"(deadlock: 4 of 6 cores wait and no core can go on
-  kernel fault_cases_0, 2 blocks
-block 0 AIV0, block 0 AIV1, block 1 AIV0, block 1 AIV1
-  has ended with blocked pipes
-  pipe MTE2 waits for flag MTE3->MTE2 EVENT_ID5, which is not set
-{EndDeadlock}
-nobody sets, in block 0:
-  AIV0 pipe MTE2 waits for flag MTE3->MTE2 EVENT_ID5, which AIV0 has ended without setting
-fix     set the flag before it is waited for; each wait_flag takes one set_flag with the same pipes and event
 )");
 }
 
@@ -312,139 +185,6 @@ TEST_F(FaultTest, PadValueNeverSet) {
   kernel fault_cases_0, block 0 of 2, AIV0, pipe MTE2, instruction 0
   copy_gm_to_ubuf_align_b16(dst=UB+0, src=GM[allocation #0 (4096 bytes) + 0], sid=0, nBurst=1, lenBurst=30, leftPad=0, rightPad=1, srcGap=0, dstGap=0)
 {NoPad}
-)");
-}
-
-TEST_F(FaultTest, OnlyOneAivSignals) {
-  Expect(FaultCase::kOneAivSignals, FaultKind::kDeadlock,
-         R"(deadlock: 2 of 6 cores wait and no core can go on
-  kernel fault_cases_0, 2 blocks
-block 0 AIC, block 1 AIC
-  scalar unit waits in wait_flag_dev for cross-core flag 4, whose counter is 0: AIV0 has set it, AIV1 has not
-{c:OneAivSignals}
-nobody sets, in block 0:
-  AIC scalar unit waits for cross-core flag 4, which AIV1 has ended without setting
-fix     one side must signal before it waits; each wait_flag_dev takes one ffts_cross_core_sync of the other side (of both AIVs in mode 2)
-)");
-}
-
-TEST_F(FaultTest, CubeAndVectorWaitForEachOther) {
-  Expect(FaultCase::kCrossCoreCycle, FaultKind::kDeadlock,
-         R"(deadlock: 6 of 6 cores wait and no core can go on
-  kernel fault_cases_0, 2 blocks
-block 0 AIC, block 1 AIC
-  scalar unit waits in wait_flag_dev for cross-core flag 3, whose counter is 0
-{c:CycleAic}
-block 0 AIV0, block 0 AIV1, block 1 AIV0, block 1 AIV1
-  scalar unit waits in wait_flag_dev for cross-core flag 4, whose counter is 0
-{CycleAiv}
-cycle in block 0:
-  AIC scalar unit waits for cross-core flag 3, which AIV0 scalar unit has not come to set
-  AIV0 scalar unit waits for cross-core flag 4, which AIC scalar unit has not come to set
-fix     one side must signal before it waits; each wait_flag_dev takes one ffts_cross_core_sync of the other side (of both AIVs in mode 2)
-)");
-}
-
-TEST_F(FaultTest, TwoPipesWaitForEachOther) {
-  Expect(FaultCase::kPipeCycle, FaultKind::kDeadlock,
-         R"(deadlock: 4 of 6 cores wait and no core can go on
-  kernel fault_cases_0, 2 blocks
-block 0 AIV0, block 0 AIV1, block 1 AIV0, block 1 AIV1
-  scalar unit waits in pipe_barrier for the pipes below
-{PipeCycle}
-  pipe V waits for flag MTE2->V EVENT_ID0, which is not set
-{PipeCycleV}
-  pipe MTE2 waits for flag V->MTE2 EVENT_ID1, which is not set
-{PipeCycleMte2}
-cycle in block 0:
-  AIV0 pipe V waits for flag MTE2->V EVENT_ID0, which AIV0 pipe MTE2 sets behind a wait of its own
-  AIV0 pipe MTE2 waits for flag V->MTE2 EVENT_ID1, which AIV0 pipe V sets behind a wait of its own
-fix     set the flag before it is waited for; each wait_flag takes one set_flag with the same pipes and event
-)");
-}
-
-TEST_F(FaultTest, CreditsLeftAtTheEnd) {
-  Expect(
-      FaultCase::kCredits, FaultKind::kException,
-      R"(leftover cross-core flag: counter 5 of AIC is 2 at the end of the kernel; the next kernel would not wait
-  set last by AIV1 here
-{Credits}
-  kernel fault_cases_0, block 0 of 2, AIC
-fix     wait_flag_dev once per set: the receiver of credits takes as many as were handed out before it ends
-)");
-  EXPECT_EQ(Run(FaultCase::kCreditsTaken).text, "");
-}
-
-TEST_F(FaultTest, BarrierOf22Of24Cores) {
-  DeviceConfig config;
-  config.num_cores = 24;
-  config.host_threads = 2;
-  device_ = std::make_unique<Device>(config);
-  gm_ = device_->Allocate(4096);
-  Expect(FaultCase::kAbsentBlocks, FaultKind::kDeadlock,
-         R"(deadlock: 22 of 72 cores wait and no core can go on
-  kernel fault_cases_0, 24 blocks
-barrier of all AICs on cross-core flag 7: 22 of 24 have arrived; missing: block 22 AIC, block 23 AIC
-block 0 AIC, block 1 AIC, block 2 AIC, block 3 AIC, block 4 AIC, block 5 AIC, block 6 AIC and 15 more
-  scalar unit waits in wait_flag_dev for cross-core flag 7, whose counter is 0
-{c:AbsentBlocks}
-fix     every core of the kind that was launched must set a mode-0 flag: none may return before it
-)",
-         24);
-}
-
-TEST_F(FaultTest, CounterBeyondFourBits) {
-  Expect(
-      FaultCase::kCounterOverflow, FaultKind::kException,
-      R"(counter overflow: cross-core flag 3 of AIV0 of block 0 already has 15 sets that nobody has waited for
-  kernel fault_cases_0, block 0 of 2, AIC, pipe FIX, instruction 15
-  ffts_cross_core_sync(pipe=FIX, config=801)
-{c:CounterOverflow}
-fix     let the receiver signal back (a credit) before the sender is 15 sets ahead
-)");
-}
-
-TEST_F(FaultTest, CounterLeftAtTheEnd) {
-  Expect(
-      FaultCase::kCounterLeftover, FaultKind::kException,
-      R"(leftover cross-core flag: counter 3 of AIV0 is 1 at the end of the kernel; the next kernel would not wait
-  set last by AIC here
-{c:CounterLeftover}
-  kernel fault_cases_0, block 0 of 2, AIV0
-fix     wait_flag_dev once per set: the receiver of credits takes as many as were handed out before it ends
-)");
-}
-
-TEST_F(FaultTest, CoreAbsentFromTheBarrier) {
-  Expect(FaultCase::kAbsentCore, FaultKind::kDeadlock,
-         R"(deadlock: 3 of 6 cores wait and no core can go on
-  kernel fault_cases_0, 2 blocks
-barrier of all AIVs on cross-core flag 7: 3 of 4 have arrived; missing: block 1 AIV1
-block 0 AIV0, block 0 AIV1, block 1 AIV0
-  scalar unit waits in wait_flag_dev for cross-core flag 7, whose counter is 0
-{AbsentCore}
-fix     every core of the kind that was launched must set a mode-0 flag: none may return before it
-)");
-}
-
-TEST_F(FaultTest, BarrierOfMoreBlocksThanCores) {
-  Expect(
-      FaultCase::kTooManyBlocks, FaultKind::kException,
-      R"(barrier cannot complete: mode 0 waits for all 5 blocks of the launch, but only 4 run at a time
-  kernel fault_cases_0, block 0 of 5, AIV0, pipe MTE3, instruction 0
-  ffts_cross_core_sync(pipe=MTE3, config=1793)
-{TooManyBlocks}
-)",
-      5);
-}
-
-TEST_F(FaultTest, CrossCoreConfigWithoutMeaning) {
-  Expect(
-      FaultCase::kBadConfig, FaultKind::kException,
-      R"(bad argument: ffts_cross_core_sync config 49 is not 1 | mode << 4 | flag << 8 with mode 0..2, flag 0..15
-  kernel fault_cases_0, block 0 of 2, AIV0, pipe MTE3, instruction 0
-  ffts_cross_core_sync(pipe=MTE3, config=49)
-{BadConfig}
 )");
 }
 

@@ -177,10 +177,12 @@ void DataCacheClean(Exec& x) {
 void ScalarLoad(Exec& x) { x.Access(0, x.u(0), Runs(x.u(1)), false, 1, nullptr, 0); }
 void ScalarStore(Exec& x) { x.Access(0, x.u(0), Runs(x.u(1)), true, 1, nullptr, 0); }
 
+// Their operands are aligned to their size, as for every scalar access.
 void LoadDevice(Exec& x) {
   x.core().Yield();
   const uint64_t bytes = x.u(2);
-  const uint8_t* from = x.Access(0, x.u(0) + x.u(1), Runs(bytes), false, 1, nullptr, 0);
+  const auto align = static_cast<uint32_t>(bytes);
+  const uint8_t* from = x.Access(0, x.u(0) + x.u(1), Runs(bytes), false, align, nullptr, 0);
   int64_t bits = 0;
   std::memcpy(&bits, from, bytes);
   x.Result(bits);
@@ -188,7 +190,8 @@ void LoadDevice(Exec& x) {
 
 void StoreDevice(Exec& x) {
   const uint64_t bytes = x.u(3);
-  uint8_t* to = x.Access(1, x.u(1) + x.u(2), Runs(bytes), true, 1, nullptr, 0);
+  const auto align = static_cast<uint32_t>(bytes);
+  uint8_t* to = x.Access(1, x.u(1) + x.u(2), Runs(bytes), true, align, nullptr, 0);
   const int64_t bits = x.arg(0);
   std::memcpy(to, &bits, bytes);
   x.core().Yield();
