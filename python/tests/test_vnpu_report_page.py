@@ -224,6 +224,26 @@ def test_drag_moves_and_shift_drag_zooms(browser, pages):
     assert view_range(browser) == (pytest.approx(4.0, abs=0.02), pytest.approx(5.0, abs=0.02))
 
 
+def test_two_fingers_zoom(browser, pages):
+    show(browser, pages["small"], width=390, height=844)
+    browser.evaluate("vnpuReport.view.reveal(0)")
+    lane = "block 0 AIV0 V"
+
+    def touch(kind: str, *times_us: float) -> None:
+        points = [point(browser, lane, time_us) for time_us in times_us]
+        fingers = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(points)]
+        browser.command("Input.dispatchTouchEvent", type=f"touch{kind}", touchPoints=fingers)
+        browser.settle()
+
+    touch("Start", 4.0)
+    touch("Start", 4.0, 6.0)
+    touch("Move", 3.0, 7.0)
+    begin, end = view_range(browser)
+    touch("End")
+    assert end - begin == pytest.approx(5.0, rel=0.05)
+    assert (begin + end) / 2 == pytest.approx(5.0, abs=0.1)
+
+
 def test_minimap_chooses_the_part_that_is_shown(browser, pages):
     show(browser, pages["small"])
     left, top, width = browser.evaluate(

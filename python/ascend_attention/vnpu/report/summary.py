@@ -19,10 +19,10 @@ Keys of `summarize`; a fraction is of the launch time and a mean over all lanes 
     bound_pipe        the busiest pipe, such as "AIC.MTE2"
     roofline          hbm_fraction, cube_fraction, peak_hbm_tb_per_s, peak_tflops,
                       flop_per_byte (null without HBM traffic)
-    pipes             by name: lanes (of a launch), busy, busy_max (of one lane), slowed (the part
-                      of transfers owed to HBM and L2 that others use too), exposed_wait (standing
-                      still between begin and end of its core), idle (before and after), waits
-                      (by cause)
+    pipes             by name, in the order that data passes them: lanes (of a launch), busy,
+                      busy_max (of one lane), slowed (the part of transfers owed to HBM and L2 that
+                      others use too), exposed_wait (standing still between begin and end of its
+                      core), idle (before and after), waits (by cause)
     launches          kernel, num_blocks, time_us, launch_us, imbalance of each
 """
 
@@ -46,6 +46,7 @@ _SLOWED = [WAIT_CAUSES.index(cause) for cause in SLOWED_CAUSES]
 _IDLE = [WAIT_CAUSES.index(cause) for cause in IDLE_CAUSES]
 _LAUNCH = WAIT_CAUSES.index("launch")
 _KINDS = ("AIC", "AIV", "AIV")  # by role
+_FLOW = ("S", "MTE2", "MTE1", "M", "V", "FIX", "MTE3")  # the way that data takes
 
 # From here on a resource is what limits a launch.
 _BOUND_FRACTION = 0.5
@@ -166,12 +167,17 @@ def _pipes(timelines: Sequence[Timeline]) -> dict[str, dict[str, Any]]:
             row = np.array([timeline.total_ps, totals["busy_ps"], *totals["wait_ps"]], np.float64)
             rows.setdefault((_KINDS[lane["role"]], int(lane["pipe"])), []).append(row)
     figures = {}
-    for (kind, pipe), table in sorted(rows.items()):
+    for (kind, pipe), table in sorted(rows.items(), key=_along_the_data):
         if not any(row[1] for row in table):
             continue  # a pipe without work
         lanes = max(_lane_count(timeline, kind, pipe) for timeline in timelines)
         figures[f"{kind}.{PIPES[pipe]}"] = {"lanes": lanes, **_pipe_row(np.array(table))}
     return figures
+
+
+def _along_the_data(item: tuple[tuple[str, int], object]) -> tuple[str, int]:
+    kind, pipe = item[0]
+    return kind, _FLOW.index(PIPES[pipe])
 
 
 def _lane_count(timeline: Timeline, kind: str, pipe: int) -> int:

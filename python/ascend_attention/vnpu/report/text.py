@@ -40,8 +40,10 @@ def verdict_line(report: Report) -> str:
     kernels = ", ".join(dict.fromkeys(launch.kernel for launch in report.launches))
     launches = _count(len(report.launches), "launch", "launches")
     if report.verdict == "clean":
-        checked = ", ".join(report.checks) or "nothing beyond what the machine itself refuses"
-        return f"clean: {launches} of {kernels or 'no kernel'}, checked for {checked}"
+        of = f"clean: {launches} of {kernels or 'no kernel'}"
+        return (
+            f"{of}, checked for {', '.join(report.checks)}" if report.checks else f"{of}, no checks"
+        )
     if report.verdict == "findings":
         found = dict.fromkeys(launch.kernel for launch in report.launches if launch.findings)
         number = _count(len(report.findings), "finding", "findings")

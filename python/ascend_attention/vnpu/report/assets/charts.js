@@ -5,9 +5,7 @@ const WAITS_SHOWN = ["flag", "cross_core", "barrier", "queue_full", "issue", "sc
 
 function drawPipes(figures) {
   const body = make("tbody");
-  const place = (name) => (name.startsWith("AIC") ? 0 : FLOW.length) + FLOW.indexOf(name.split(".")[1]);
-  const names = Object.keys(figures.pipes).sort((a, b) => place(a) - place(b));
-  for (const name of names) body.append(pipeRow(name, figures.pipes[name]));
+  for (const [name, row] of Object.entries(figures.pipes)) body.append(pipeRow(name, row));
   const head = make("tr", {}, make("th", { scope: "col" }, "pipe"), make("th", { scope: "col" }, "share of the launch"),
     make("th", { class: "number", scope: "col" }, "works"), make("th", { class: "number", scope: "col" }, "waits"));
   byId("pipes").replaceChildren(make("table", { class: "pipe-table" }, make("thead", {}, head), body));

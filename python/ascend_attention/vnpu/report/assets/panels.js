@@ -32,7 +32,7 @@ function showFindings(data) {
 function findingArticle(finding) {
   const times = finding.count > 1 ? `, met ${finding.count.toLocaleString("en-US")} times` : "";
   const sites = make("ol", {}, ...finding.sites.map((site, i) => make("li", {},
-    make("div", { class: "facts" }, `${["first", "second"][i] ?? "also"}: block ${site.block} ${site.role} ${site.pipe}`),
+    make("div", { class: "facts" }, `${siteLabel(i, finding.sites.length)}block ${site.block} ${site.role} ${site.pipe}, instruction ${site.sequence}`),
     make("div", { class: "what" }, `${site.intrinsic} ${site.what}`),
     make("div", { class: "frames" }, ...site.frames.map((frame, depth) => make("div", {},
       make(depth ? "span" : "b", {}, frame.line ? `${frame.file}:${frame.line}` : frame.file), frame.function ? `  ${frame.function}` : ""))))));
@@ -44,6 +44,8 @@ function findingArticle(finding) {
     make("p", { class: "kind" }, `${finding.checker}: ${finding.kind} in ${finding.kernel}${times}`), sites, advice,
     make("details", {}, make("summary", {}, "As text"), make("pre", {}, finding.text)));
 }
+
+const siteLabel = (i, count) => (count === 1 ? "" : `${["first", "second"][i] ?? "also"}: `);
 
 // `figures` of one launch, or of all of them.
 function showFigures(figures) {
