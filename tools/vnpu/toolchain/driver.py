@@ -164,38 +164,47 @@ def _attempt(
         if suffix:
             file.write(f"constexpr auto& {job.entry} = {job.entry}_{job.key}_mix_{core};\n")
         file.write(f"VNPU_KERNEL_ENTRY({job.entry}, {job.key}, {kind})\n")
-    prefixes = messages.folder_names(job.source).items()
-    clang = [job.tools.clang, *FLAGS, *(STRICT if job.strict else LENIENT)]
-    clang += [f"-ffile-prefix-map={seen}={given}" for seen, given in prefixes]
     # The same bytes from every build: no names of folders of this host.
-    clang.append(f"-ffile-prefix-map={folder}/=vnpu_unit/")
-    clang.append(f"-ffile-prefix-map={os.path.join(job.isa_dir, _ISA)}={_ISA}")
-    source = [
-        f"-D__DAV_C220_{_ARCH[core]}__=1",
-        f"-D__DAV_{_ARCH[core]}__=1",
-        f"-I{job.isa_dir}",
-        *job.flags,
-        "-include",
-        os.path.join(job.isa_dir, PRELUDE),
-        "-x",
-        "c++",
-        base + ".cc",
-    ]
+    prefixes = {**messages.folder_names(job.source), folder + "/": "vnpu_unit/"}
+    prefixes[os.path.join(job.isa_dir, _ISA)] = _ISA
+    clang = [job.tools.clang, *FLAGS, *(STRICT if job.strict else LENIENT)]
+    clang += [f"-ffile-prefix-map={seen}={given}" for seen, given in prefixes.items()]
+    clang += [f"-D__DAV_C220_{_ARCH[core]}__=1", f"-D__DAV_{_ARCH[core]}__=1", f"-I{job.isa_dir}"]
+    clang += [*job.flags, "-include", os.path.join(job.isa_dir, PRELUDE)]
+    source = ["-x", "c++", base + ".cc"]
     if attributes:
         result = job.runner.run([*clang, *source, "-E", "-o", base + ".ii"])
         if result.returncode != 0:
             return result, ""
-        with open(base + ".ii", encoding="utf-8", errors="surrogateescape") as file:
-            text = re.sub(r"\[\s*aicore\s*\]", "", file.read())
-        with open(base + ".ii", "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(text)
-        clang += [flag for flag in job.flags if not flag.startswith(("-I", "-D", "-U", "-isystem"))]
+        _remove_attributes(base + ".ii")
+        clang = _without_preprocessing(clang)
         source = ["-x", "c++-cpp-output", base + ".ii"]
     result = job.runner.run([*clang, *source, "-S", "-emit-llvm", "-o", base + ".ll"])
     if result.returncode != 0:
         return result, ""
     with open(base + ".ll", encoding="utf-8", errors="surrogateescape") as file:
         return result, file.read()
+
+
+def _remove_attributes(path: str) -> None:
+    """Takes [aicore], which only the device's compiler knows, out of preprocessed text."""
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        text = file.read()
+    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(re.sub(r"\[\s*aicore\s*\]", "", text))
+
+
+def _without_preprocessing(command: list[str]) -> list[str]:
+    """The command without what has had its effect in the preprocessed text."""
+    kept: list[str] = []
+    options = ("-I", "-D", "-U", "-isystem", "-iquote", "-include")
+    words = iter(command)
+    for word in words:
+        if word in options:
+            next(words, None)
+        elif not word.startswith(options):
+            kept.append(word)
+    return kept
 
 
 def _misses_entry(job: Job, stderr: str) -> bool:

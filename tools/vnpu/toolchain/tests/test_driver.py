@@ -235,7 +235,8 @@ def test_aicore_attribute_in_every_place(folder):
         'extern "C" __global__ __aicore__ void k(__gm__ int* x) {\n'
         "  *x = First(Second(Third(*x)));\n}\n"
     )
-    assert _compile(text, defines=["UNUSED=1"]).name == "k_0"
+    flags = ["-I", str(folder), "-DUNUSED=1", "-isystem", str(folder)]
+    assert _compile(text, extra_flags=flags).name == "k_0"
     assert "k@k.cce:8" in _calls("k.so")
     wrong = _error(text.replace("First(Sec", "Fist(Sec"), output="no.so")
     assert "k.cce:8:8: error: use of undeclared identifier 'Fist'" in wrong
