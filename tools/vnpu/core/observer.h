@@ -38,7 +38,7 @@ struct Dim {
 // Bytes that one operand of one instruction touches:
 //   base + i0 * dims[0].stride + i1 * dims[1].stride + i2 * dims[2].stride + [0, run)
 // for every i < count. With `lane_mask`, `run` covers lanes of lane_bytes each
-// and dims[1] walks datablocks: lane e of a repeat takes part iff its bit is set.
+// and dims[2] walks datablocks: lane e of a repeat takes part iff its bit is set.
 struct Access {
   int operand;  // index of the argument
   Space space;
