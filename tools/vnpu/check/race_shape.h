@@ -27,7 +27,7 @@ struct Shape {
     uint64_t stride;
   };
   uint64_t begin = 0;
-  uint64_t end = 0;  // of the smallest range around the set
+  uint64_t end = 0;  // of a range around the set: the smallest, without lanes
   uint64_t run = 0;  // 0: the set is empty
   int num_dims = 0;
   Step dims[3];
