@@ -15,6 +15,7 @@
 
 #include "tiling/status.h"
 #include "tools/vnpu/acl/acl_abi.h"
+#include "tools/vnpu/acl/vnpu_extensions.h"
 
 namespace ascend_attention {
 
@@ -56,6 +57,11 @@ struct AclApi {
   // One of the two exists: the address that cross-core signals go through.
   decltype(&::aclrtGetHardwareSyncAddr) aclrtGetHardwareSyncAddr = nullptr;
   decltype(&::rtGetC2cCtrlAddr) rtGetC2cCtrlAddr = nullptr;
+
+  // Only the virtual NPU has these: names of tensors for its checkers.
+  decltype(&::vnpuAclChecksEnabled) vnpuAclChecksEnabled = nullptr;
+  decltype(&::vnpuAclNameRegion) vnpuAclNameRegion = nullptr;
+  decltype(&::vnpuAclMarkUndefined) vnpuAclMarkUndefined = nullptr;
 
   std::string library;  // path of the file
   std::string version;  // "CANN 8.5.0", "virtual NPU, ABI 1"

@@ -10,6 +10,7 @@
 #include "host_cc/current_device.h"
 #include "host_cc/include/ascend_attention/decode.h"
 #include "host_cc/launch.h"
+#include "host_cc/name_regions.h"
 #include "host_cc/runtime_impl.h"
 #include "host_cc/verbose.h"
 #include "tiling/decode_planner.h"
@@ -240,6 +241,10 @@ Status DecodeAttention::Run(const PreparedPlan& plan, const DecodeTensors& tenso
   if (stream != prepared->stream) {
     AA_RETURN_IF_ERROR(acl.Check(acl.aclrtStreamWaitEvent(stream, prepared->upload.event),
                                  "aclrtStreamWaitEvent(plan)"));
+  }
+  if (ChecksEnabled(runtime)) {
+    AA_RETURN_IF_ERROR(impl_->runtime->Synchronize(stream));
+    NameRegions(*prepared, tensors);
   }
   runtime.plans.NoteRun(stream, prepared);
   AA_RETURN_IF_ERROR(LaunchKernels(*prepared, tensors, stream));

@@ -21,7 +21,8 @@ namespace {
 
 // aclrtMalloc rounds up to 32 bytes and appends 32 more, so that vector
 // instructions may run over the end; aclrtMallocAlign32 only rounds (CANN
-// docs). Kernels are held to exactly that.
+// docs). Kernels are held to exactly that; stores behind `size` are for the
+// memory checker to find.
 constexpr size_t kGranuleBytes = 32;
 constexpr size_t kPaddingBytes = 32;
 
@@ -34,7 +35,7 @@ Result Allocate(Runtime& runtime, void** address, size_t size, size_t padding) {
   void* found = nullptr;
   if (size <= device->npu.config().hbm_bytes) {
     const size_t rounded = (size + kGranuleBytes - 1) / kGranuleBytes * kGranuleBytes;
-    found = device->npu.Allocate(rounded + padding);
+    found = device->npu.Allocate(size, rounded - size + padding);
   }
   if (found == nullptr) {
     return Error(ACL_ERROR_RT_MEMORY_ALLOCATION, "out of device memory: size = ", size,

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host_cc/name_regions.h"
+
+#include "tiling/abi/decode_plan.h"
+
+namespace ascend_attention {
+namespace {
+
+constexpr uint64_t kElemBytes = 2;  // float16, bfloat16
+
+class Namer {
+ public:
+  Namer(const Runtime::Impl& runtime, const void* workspace)
+      : acl_(*runtime.acl),
+        device_(runtime.device),
+        workspace_(static_cast<const uint8_t*>(workspace)) {}
+
+  // Memory that the device does not know, as in other processes, has no name.
+  void Tensor(const void* begin, uint64_t bytes, const char* name, int rule) const {
+    if (begin == nullptr || bytes == 0) return;
+    (void)acl_.vnpuAclNameRegion(device_, begin, bytes, name, rule);
+  }
+  void Scratch(const Region& region, const char* name) const {
+    if (region.size.bytes == 0) return;
+    const uint8_t* begin = workspace_ + region.begin.bytes;
+    Tensor(begin, region.size.bytes, name, VNPU_ACL_READ_WRITE);
+    (void)acl_.vnpuAclMarkUndefined(device_, begin, region.size.bytes);
+  }
+
+ private:
+  const AclApi& acl_;
+  const int device_;
+  const uint8_t* const workspace_;
+};
+
+}  // namespace
+
+bool ChecksEnabled(const Runtime::Impl& runtime) {
+  const AclApi& acl = *runtime.acl;
+  return acl.vnpuAclChecksEnabled != nullptr && acl.vnpuAclNameRegion != nullptr &&
+         acl.vnpuAclMarkUndefined != nullptr && acl.vnpuAclChecksEnabled(runtime.device) != 0;
+}
+
+void NameRegions(const PreparedPlan::Impl& prepared, const DecodeTensors& tensors) {
+  const DecodePlanHeader& header = prepared.plan.header();
+  const Namer namer(prepared.runtime(), prepared.workspace);
+  const uint64_t rows = uint64_t{header.batch} * header.num_heads;
+  const uint64_t row_bytes = header.head_dim * kElemBytes;
+  const uint64_t cache_bytes =
+      uint64_t{header.num_kv_blocks} * header.kv_block_size * header.num_kv_heads * row_bytes;
+  namer.Tensor(tensors.query, rows * row_bytes, "query", VNPU_ACL_READ_ONLY);
+  namer.Tensor(tensors.key_cache, cache_bytes, "key_cache", VNPU_ACL_READ_ONLY);
+  namer.Tensor(tensors.value_cache, cache_bytes, "value_cache", VNPU_ACL_READ_ONLY);
+  namer.Tensor(tensors.block_table, uint64_t{header.batch} * header.max_kv_blocks * sizeof(int32_t),
+               "block_table", VNPU_ACL_READ_ONLY);
+  namer.Tensor(tensors.out, rows * row_bytes, "out", VNPU_ACL_OUTPUT);
+  namer.Tensor(tensors.lse, rows * sizeof(float), "lse", VNPU_ACL_OUTPUT);
+
+  const auto* workspace = static_cast<const uint8_t*>(prepared.workspace);
+  namer.Tensor(workspace, prepared.plan.bytes().size(), "workspace/plan", VNPU_ACL_READ_ONLY);
+  namer.Tensor(workspace + header.error_records.begin.bytes, header.error_records.size.bytes,
+               "workspace/error_records", VNPU_ACL_READ_WRITE);
+  namer.Scratch(header.scores, "workspace/scores");
+  namer.Scratch(header.probs, "workspace/probs");
+  namer.Scratch(header.o_tiles, "workspace/o_tiles");
+  namer.Scratch(header.partial_out, "workspace/partial_out");
+  namer.Scratch(header.partial_lse, "workspace/partial_lse");
+}
+
+}  // namespace ascend_attention
