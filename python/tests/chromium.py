@@ -21,7 +21,7 @@ from typing import Any
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _MISSING = (
     "no Chromium to show the page with: install the Debian package chromium, or name a program "
-    "in ASCEND_ATTENTION_CHROMIUM"
+    "in ASCEND_ATTENTION_CHROMIUM (for Bazel, --test_env=ASCEND_ATTENTION_CHROMIUM=program)"
 )
 _FLAGS = (
     "--headless",

@@ -362,6 +362,25 @@ def test_findings_are_text_with_their_source(browser, pages):
     browser.screenshot("findings")
 
 
+def test_many_findings_fold_away(browser, pages, tmp_path):
+    report = findings.Report([findings.Launch("k_0", 1, findings=[RACE] * 5)])
+    show(browser, write(tmp_path, "many", report))
+    assert browser.evaluate("document.querySelectorAll('#findings > .finding').length") == 3
+    assert text(browser, "#findings > details > summary") == "2 more findings"
+
+
+def test_first_view_of_a_short_kernel_is_where_it_works(browser, tmp_path):
+    recorder = vnpu_timelines.Recorder()
+    lane = recorder.lane(0, "AIV0", "V")
+    recorder.wait(lane, 0, 8 * US, "launch", "")
+    recorder.span(lane, 8 * US, 10 * US, "vadd", "")
+    report = findings.Report([launch(recorder.finish(total_ps=13 * US))])
+    show(browser, write(tmp_path, "short", report))
+    assert view_range(browser) == (pytest.approx(7.92), pytest.approx(10.08))
+    browser.key("0")
+    assert view_range(browser) == (0.0, 13.0)
+
+
 def test_fault_without_a_timeline_has_no_lanes(browser, pages):
     show(browser, pages["fault"])
     assert text(browser, "#verdict") == "fault: in k_0"

@@ -19,6 +19,9 @@ function showHead(data) {
   byId("foot").textContent = "ascend-attention virtual NPU. The page holds its data and needs no network.";
 }
 
+// The rest folds away: often one cause has many findings.
+const FINDINGS_OPEN = 3;
+
 function showFindings(data) {
   const section = byId("findings");
   section.hidden = !data.findings.length && !data.faults.length;
@@ -26,7 +29,12 @@ function showFindings(data) {
     const [head, ...rest] = fault.trimEnd().split("\n");
     section.append(make("article", { class: "finding fault" }, make("h3", {}, head), make("pre", {}, rest.join("\n"))));
   }
-  for (const finding of data.findings) section.append(findingArticle(finding));
+  const articles = data.findings.map(findingArticle);
+  section.append(...articles.slice(0, FINDINGS_OPEN));
+  const more = articles.slice(FINDINGS_OPEN);
+  if (!more.length) return;
+  const text = `${more.length} more finding${more.length === 1 ? "" : "s"}`;
+  section.append(make("details", { class: "more" }, make("summary", {}, text), ...more));
 }
 
 function findingArticle(finding) {
@@ -41,7 +49,7 @@ function findingArticle(finding) {
     if (value) advice.append(make("dt", {}, name), make("dd", {}, value));
   }
   return make("article", { class: "finding" }, make("h3", {}, finding.headline),
-    make("p", { class: "kind" }, `${finding.checker}: ${finding.kind} in ${finding.kernel}${times}`), sites, advice,
+    make("p", { class: "kind" }, `${finding.kind} in ${finding.kernel}${times} (checker: ${finding.checker})`), sites, advice,
     make("details", {}, make("summary", {}, "As text"), make("pre", {}, finding.text)));
 }
 

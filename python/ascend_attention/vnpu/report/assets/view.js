@@ -20,10 +20,22 @@ class View {
 
   setLaunch(launch) {
     this.launch = launch;
-    this.range = { begin: 0, end: launch.total_ps };
+    this.range = this.firstRange();
     this.open = new Set(launch.favourites);
     this.selected = this.hovered = this.matches = this.band = null;
     this.layOut();
+  }
+
+  // The whole launch, or where cores work if launching takes most of it.
+  firstRange() {
+    const { lanes, total_ps: total } = this.launch;
+    const before = this.causes.indexOf("launch");
+    const after = this.causes.indexOf("done");
+    const begin = Math.min(...lanes.map((lane) => lane.wait_ps[before]));
+    const end = total - Math.min(...lanes.map((lane) => lane.wait_ps[after]));
+    const margin = (end - begin) * 0.04;
+    if (!(end > begin) || end - begin > total * 0.45) return { begin: 0, end: total };
+    return { begin: Math.max(0, begin - margin), end: Math.min(total, end + margin) };
   }
 
   // Rows from top to bottom: a block, and if it is open its lanes.
