@@ -4,13 +4,11 @@
 // Next: tools/vnpu/report/session.h - what is bound here.
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
-#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include "python/ascend_attention/bindings/vnpu_bindings.h"
@@ -37,12 +35,13 @@ struct SessionHandle {
 
 // The GIL is released: attaching and detaching wait for a launch that is running.
 void CreateSession(SessionHandle* self, DeviceHandle& device, bool race, bool memory, bool timing,
-                   bool strict_gm_visibility) {
+                   bool strict_gm_visibility, bool digest_order) {
   vnpu::SessionOptions options;
   options.race = race;
   options.memory = memory;
   options.timing = timing;
   options.strict_gm_visibility = strict_gm_visibility;
+  options.digest_order = digest_order;
   options.fail_launch = false;  // findings are read from the records
   const nb::gil_scoped_release released;
   new (self) SessionHandle{std::make_unique<Session>(device.device, options), {}};
@@ -55,16 +54,8 @@ void Close(SessionHandle& self) {
   self.session.reset();
 }
 
-// (return address, executions, of which told nobody anything, of which had nothing behind them)
-using SyncUses = std::vector<std::tuple<uint64_t, uint64_t, uint64_t, uint64_t>>;
-SyncUses GetSyncUses(const SessionHandle& self) {
-  SyncUses uses;
-  if (self.session == nullptr) return uses;
-  for (const auto& [place, use] : self.session->sync_use()) {
-    uses.emplace_back(reinterpret_cast<uint64_t>(place), use.executions, use.redundant,
-                      use.trailing);
-  }
-  return uses;
+uint64_t OrderDigest(const SessionHandle& self) {
+  return self.session == nullptr ? 0 : self.session->order_digest();
 }
 
 std::vector<LaunchRecord> Launches(const SessionHandle& self) {
@@ -118,10 +109,10 @@ void BindVnpuSession(nb::module_& module) {
       .def_ro("timing_error", &LaunchRecord::timing_error);
   nb::class_<SessionHandle>(module, "Session", "Checkers and clock on a device until close().")
       .def("__init__", &CreateSession, nb::keep_alive<1, 2>(), "device"_a, nb::kw_only(), "race"_a,
-           "memory"_a, "timing"_a, "strict_gm_visibility"_a)
+           "memory"_a, "timing"_a, "strict_gm_visibility"_a, "digest_order"_a = false)
       .def("launches", &Launches, "What was found of each launch; call while none is running.")
-      .def("sync_uses", &GetSyncUses,
-           "Per place of a synchronisation: (address, executions, redundant, trailing).")
+      .def("order_digest", &OrderDigest,
+           "A hash of what was known to be complete before each access to memory.")
       .def("close", &Close);
 }
 

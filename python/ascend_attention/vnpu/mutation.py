@@ -5,15 +5,15 @@ Each mutation changes a kernel's instruction stream in one small way (tools/vnpu
 lists them), runs problems under all checkers and compares the results. A mutation is
 
     caught            a checker reports it, the machine faults, or a result is wrong;
-    proven_redundant  a synchronisation that never ordered anything: each time it took effect,
-                      whoever waited knew all of it already through other flags and barriers;
+    proven_redundant  a synchronisation without which every access to memory still starts behind
+                      exactly the same ones: other flags and barriers order them already;
     survived          neither: a hole in a checker, in the problems, or a needless instruction.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol
 
 from ascend_attention import _vnpu
@@ -102,56 +102,52 @@ def mutate(
     mutator = _vnpu.Mutator(device)
     try:
         mutator.record(prefix)
-        redundant = _baseline(device, problems)
+        orders = _baseline(device, problems)
         mutations = mutator.mutations()
         chosen = [i for i, m in enumerate(mutations) if data or m.is_sync]
         mutants = []
         for done, index in enumerate(chosen):
             mutator.apply(index)
-            mutants.append(_try(mutations[index], device, problems, redundant))
+            mutants.append(_try(mutations[index], device, problems, orders))
             progress(done + 1, len(chosen))
     finally:
         mutator.close()
     return MutationReport(mutants)
 
 
-def _baseline(device: _vnpu.Device, problems: Sequence[Problem]) -> set[int]:
-    """Runs the unchanged kernels; returns the places whose synchronisation never mattered."""
-    executed: dict[int, list[int]] = {}
+@dataclasses.dataclass(frozen=True)
+class _Run:
+    by: str  # who noticed that something is wrong, or nothing
+    order: int  # digest of the order of all accesses
+    text: str
+
+
+def _baseline(device: _vnpu.Device, problems: Sequence[Problem]) -> list[int]:
+    """Runs the unchanged kernels; returns the order of each problem's accesses."""
+    orders = []
     for problem in problems:
-        session = _records.open_session(
-            device, _records.CHECKERS, timing=False, strict_gm_visibility=False
-        )
-        try:
-            result = problem.run()
-            report = _records.report(session.launches(), _records.CHECKERS)
-            uses = session.sync_uses()
-        finally:
-            session.close()
-        if report.verdict != "clean" or not problem.accepts(result):
-            raise RuntimeError(f"{problem.name} fails without a mutation: {report.to_text()}")
-        for place, executions, redundant, trailing in uses:
-            total = executed.setdefault(place, [0, 0])
-            total[0] += executions
-            total[1] += min(executions, redundant + trailing)
-    return {place for place, (executions, idle) in executed.items() if executions == idle}
+        run = _run(device, problem)
+        if run.by:
+            raise RuntimeError(f"{problem.name} fails without a mutation: {run.text}")
+        orders.append(run.order)
+    return orders
 
 
 def _try(
     mutation: _vnpu.Mutation,
     device: _vnpu.Device,
     problems: Sequence[Problem],
-    redundant: Collection[int],
+    orders: Sequence[int],
 ) -> Mutant:
     by, caught_in = "", ""
-    for problem in problems:
-        by = _caught_by(device, problem)
-        if by:
-            caught_in = problem.name
+    same_order = mutation.is_sync
+    for problem, order in zip(problems, orders, strict=True):
+        run = _run(device, problem)
+        same_order &= run.order == order
+        if run.by:
+            by, caught_in = run.by, problem.name
             break
-    outcome: Outcome = "caught" if by else "survived"
-    if not by and mutation.is_sync and all(place in redundant for place in mutation.places):
-        outcome = "proven_redundant"
+    outcome: Outcome = "caught" if by else "proven_redundant" if same_order else "survived"
     return Mutant(
         kind=mutation.kind,
         is_sync=mutation.is_sync,
@@ -164,28 +160,34 @@ def _try(
     )
 
 
-def _caught_by(device: _vnpu.Device, problem: Problem) -> str:
-    """Runs a problem; returns who noticed that something is wrong, or nothing."""
-    session = _records.open_session(
-        device, _records.CHECKERS, timing=False, strict_gm_visibility=False
+def _run(device: _vnpu.Device, problem: Problem) -> _Run:
+    session = _vnpu.Session(
+        device,
+        race=True,
+        memory=True,
+        timing=False,
+        strict_gm_visibility=False,
+        digest_order=True,
     )
     result: object = None
-    failed = False
+    error = ""
     try:
         result = problem.run()
-    except _FAULTS:
-        failed = True
+    except _FAULTS as raised:
+        error = str(raised)
     finally:
         report: Report = _records.report(session.launches(), _records.CHECKERS)
+        order = session.order_digest()
         session.close()
     for launch in report.launches:
         for finding in launch.findings:
-            return finding.checker
+            return _Run(finding.checker, order, finding.text)
         if launch.fault is not None:
-            return "sync" if _is_sync_fault(launch.fault) else "memory"
-    if failed or not problem.accepts(result):
-        return "result"
-    return ""
+            by = "sync" if _is_sync_fault(launch.fault) else "memory"
+            return _Run(by, order, launch.fault)
+    if error or not problem.accepts(result):
+        return _Run("result", order, error or "a wrong result")
+    return _Run("", order, "")
 
 
 def _is_sync_fault(text: str) -> bool:
