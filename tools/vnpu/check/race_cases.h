@@ -15,7 +15,8 @@
 // Racy, on all vector cores.
 #define RACE_CASES_AIVS(X)                                                                  \
   X(PairOfAivs) X(AllCores) X(TwoWriters) X(AtomicAndPlain) X(SoftSignal) X(CachedPoll)     \
-  X(CopyPoll) X(StaleAcrossCores) X(UnpublishedAcrossCores) X(LostUpdate) X(LineAndCopy)
+  X(CopyPoll) X(StaleAcrossCores) X(UnpublishedAcrossCores) X(LostUpdate) X(LineAndCopy)     \
+  X(WordLoop)
 // Racy, on one cube core.
 #define RACE_CASES_CUBE(X)                                                                  \
   X(SlotShared) X(DrainRemoved) X(SmallMads) X(FillThenLoad) X(FixBuffer) X(FixRegister)    \
@@ -28,7 +29,7 @@
   X(Neighbours) X(MaskedLanes) X(Interleaved) X(PingPong) X(ChainOfPipes) X(ScalarWaits)    \
   X(DrainAll) X(InPlace) X(WriteAfterRead) X(Redundant)
 #define RACE_CASES_CORRECT_AIVS(X)                                                          \
-  X(ChainThroughPeer) X(Atomics) X(WordsOfALine) X(BarrierRounds) X(SoftBarrier)
+  X(ChainThroughPeer) X(StoreLoop) X(Atomics) X(WordsOfALine) X(BarrierRounds) X(SoftBarrier)
 #define RACE_CASES_CORRECT_CUBE(X)  X(LargeMads)
 // clang-format on
 

@@ -114,6 +114,21 @@ CASE(WriteAfterRead) {
   FILL(0);
 }
 
+// Words stored in a loop, written back at once, and loaded by the peer.
+CASE(StoreLoop) {
+  for (uint32_t i = 0; a.aiv == 0 && i < 200; ++i) *WORD(i * 4) = i;
+  if (a.aiv == 0) dcci(a.gm, ENTIRE_DATA_CACHE, CACHELINE_OUT);
+  ffts_cross_core_sync(PIPE_MTE3, Ffts(1, 5));
+  wait_flag_dev(5);
+  if (a.aiv == 0) return;
+  dcci(a.gm, ENTIRE_DATA_CACHE, CACHELINE_OUT);
+  uint32_t sum = 0;
+  for (uint32_t i = 0; i < 200; ++i) sum += *WORD(i * 4);
+  if (sum == 199 * 100) LOAD(0, a.gm + 64);
+  SYNC(PIPE_MTE2, PIPE_MTE3, EVENT_ID0);
+  STORE(a.gm, 0);
+}
+
 // The second barrier and the second flag tell nothing new; behind the last
 // barrier comes nothing.
 CASE(Redundant) {

@@ -206,6 +206,22 @@ CASE(UnpublishedAcrossCores) {
   if (a.aiv == 1) LOAD(0, a.gm);  // @UnpublishedAcrossCores
 }
 
+// The signal is raised in the middle of a loop of loads: the second half of the
+// words may be overwritten too early.
+CASE(WordLoop) {
+  if (a.aiv == 1) ffts_cross_core_sync(PIPE_MTE3, Ffts(1, 5));
+  uint32_t sum = 0;
+  for (uint32_t i = 0; a.aiv == 0 && i < 64; ++i) {
+    if (i == 32 && !a.fixed) ffts_cross_core_sync(PIPE_MTE3, Ffts(1, 5));
+    sum += *WORD(i * 4);  // @WordLoopRead
+  }
+  if (a.aiv == 0 && a.fixed) ffts_cross_core_sync(PIPE_MTE3, Ffts(1, 5));
+  wait_flag_dev(5);
+  if (sum != 0 || a.aiv == 0) return;
+  copy_ubuf_to_gm(a.gm, UB(0), 0, 1, 4, 0, 0);
+  copy_ubuf_to_gm(a.gm + 128, UB(0), 0, 1, 4, 0, 0);  // @WordLoop
+}
+
 // Two words of one line, each from another core's cache.
 CASE(LostUpdate) {
   *WORD(a.aiv * (a.fixed ? 64 : 4)) = 7;  // @LostUpdate

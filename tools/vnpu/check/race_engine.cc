@@ -73,14 +73,18 @@ CoreData& Engine::Data(const CoreId& id) {
 }
 
 void Engine::EndCore(const CoreId& id) {
-  order.OnCoreEnd(id);
   auto& data = cores_[size_t{id.block} * kCoresPerBlock + static_cast<size_t>(id.role)];
-  if (data == nullptr) return;
+  if (data == nullptr) return order.OnCoreEnd(id);
   for (const Deferred& deferred : data->deferred) Report(deferred.hazard);
+  order.OnCoreEnd(id);
   data->deferred.clear();
   for (auto& buffer : data->buffers) buffer.Clear();
   data->cache = ScalarCache();
   for (auto& use : data->fix) use.any = false;
+  for (CoreData::Run* run : {&data->loads, &data->stores}) {
+    if (run->number != GmShadow::kNone) gm_.Release(run->number);
+    *run = CoreData::Run();
+  }
   spare_.push_back(std::move(data));
 }
 
@@ -243,7 +247,7 @@ int32_t Engine::CheckBuffer(CoreOrder& core, const Touch& touch, const Clock& cl
   return partner;
 }
 
-uint32_t Engine::CheckGm(CoreOrder& core, const Touch& touch, const Clock& clock) {
+uint32_t Engine::CheckGm(CoreOrder& core, const Touch& touch, const Clock& clock, bool keep) {
   const auto judge = [&](const Touch& first, const GmShadow::Part& part) {
     Relation relation = Relate(first, touch, clock, options_.strict_gm_visibility);
     JudgeGm(core, first, touch, clock, part, &relation);
@@ -252,7 +256,7 @@ uint32_t Engine::CheckGm(CoreOrder& core, const Touch& touch, const Clock& clock
             part.now.end >= part.earlier.end) ||
            Covers(touch.shape, first.shape);
   };
-  const uint32_t number = gm_.Access(touch, true, judge);
+  const uint32_t number = gm_.Access(touch, keep, judge);
   ReportAll();
   return number;
 }

@@ -46,6 +46,14 @@ struct CoreData {
     Touch touch;
   };
   FixUse fix[kNumFixRegisters];
+  // The last scalar load or store of GM, as long as more of the same may join
+  // it: loops over words are one entry.
+  struct Run {
+    uint32_t number = GmShadow::kNone;
+    int32_t first_load = 0;
+    uint64_t stamp = 0;  // of the scalar clock
+  };
+  Run loads, stores;
 };
 
 class Engine {
@@ -73,7 +81,9 @@ class Engine {
   void UseFixRegister(CoreOrder& core, FixRegister reg, uint64_t value, const Touch& touch);
   // Compares with what is there and adds it. Returns the unit-flag partner's index.
   int32_t CheckBuffer(CoreOrder& core, const Touch& touch, const Clock& clock);
-  uint32_t CheckGm(CoreOrder& core, const Touch& touch, const Clock& clock);
+  uint32_t CheckGm(CoreOrder& core, const Touch& touch, const Clock& clock, bool keep = true);
+  void KeepScalar(CoreOrder& core, CoreData* data, const Touch& touch, CoreData::Run* run);
+  bool JoinsRun(const CoreOrder& core, const CoreData::Run& run, const Touch& touch);
   void JudgeGm(CoreOrder& core, const Touch& first, const Touch& second, const Clock& clock,
                const GmShadow::Part& part, Relation* relation);
   void JudgeStale(CoreOrder& core, const Touch& first, const Touch& second);

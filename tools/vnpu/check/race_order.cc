@@ -17,6 +17,7 @@ void CoreOrder::OnIssue(const Instruction& in) {
   pipe.pending.push_back(
       PipeState::Issue{in.sequence, first_version_ + versions_.size() - 1, loads});
   ++versions_.back().pending;
+  loads_told = loads;
 }
 
 PipeState& CoreOrder::Start(const Instruction& in) {
@@ -63,6 +64,7 @@ void CoreOrder::LearnScalar(int unit, int32_t index) {
 Clock CoreOrder::ScalarToken(bool stores) const {
   Clock token = scalar();
   token.own.at[Unit(kScalarLoad)] = loads;
+  loads_told = loads;
   if (stores) {
     token.own.at[Unit(kScalarStoreGm)] = stores_gm;
     token.own.at[Unit(kScalarStoreUb)] = stores_ub;
@@ -166,7 +168,7 @@ void Order::CountSet(const Place& place, bool redundant) {
 void Order::OnCoreEnd(const CoreId& id) {
   CoreOrder& state = core(id);
   for (const void* place : state.trailing) ++use_[place].trailing;
-  state.trailing.clear();
+  cores_[size_t{id.block} * kCoresPerBlock + static_cast<size_t>(id.role)] = nullptr;
 }
 
 void Order::OnSignal(const CoreId& id, const Instruction& in, const SyncEvent& event) {

@@ -93,12 +93,14 @@ class CoreOrder {
   int32_t loads = 0;  // the scalar unit's own work
   int32_t stores_gm = 0;
   int32_t stores_ub = 0;
+  mutable int32_t loads_told = 0;  // as many loads anybody may know of
 
   void OnIssue(const Instruction& in);
   // An instruction of a queued pipe begins to execute; harmless if it has.
   PipeState& Start(const Instruction& in);
   PipeState& pipe(Pipe p) { return pipes_[static_cast<int>(p)]; }
   const Clock& scalar() const { return versions_.back().clock; }
+  uint64_t scalar_stamp() const { return versions_.back().stamp; }  // changes with it
   void LearnScalar(const Clock& clock);
   void LearnScalar(int unit, int32_t index);  // of this core
   // The scalar clock with its own loads, for tokens.

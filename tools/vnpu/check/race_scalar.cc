@@ -41,17 +41,45 @@ void Engine::ScalarGm(CoreOrder& core, const Instruction& in, const Access& acce
   }
   Digest(core.id, touch.unit, core.loads + core.stores_gm, core.scalar());
   learned_.clear();
-  const uint32_t number = CheckGm(core, touch, core.scalar());
+  KeepScalar(core, &data, touch, touch.write ? &data.stores : &data.loads);
   for (const Learned& learned : learned_) {
     const CoreId& from = learned.store.core;
     core.LearnScalar(Carry(*learned.clock, from.block, core.id.block, order.num_blocks()));
     core.polled.insert({from.block, from.role});
     Settle(&data, touch.shape.begin, learned.store);
   }
-  if (touch.dirty) {
-    gm_.Hold(number);
-    data.cache.AddDirty(touch.shape.begin, number);
+}
+
+// The same load or store at the next address, with the same knowledge: nobody
+// can have learned of the one in front without this one.
+bool Engine::JoinsRun(const CoreOrder& core, const CoreData::Run& run, const Touch& touch) {
+  if (run.number == GmShadow::kNone || touch.polls || touch.write != touch.dirty) return false;
+  const Touch& last = gm_.touch(run.number);
+  if (last.shape.end != touch.shape.begin || !last.shape.dense() || last.polls ||
+      last.dirty != touch.dirty || last.place.return_address != touch.place.return_address) {
+    return false;
   }
+  if (!touch.write) return core.loads_told < run.first_load;
+  return run.stamp == core.scalar_stamp() &&
+         last.shape.begin / kCacheLine == (touch.shape.end - 1) / kCacheLine;
+}
+
+void Engine::KeepScalar(CoreOrder& core, CoreData* data, const Touch& touch, CoreData::Run* run) {
+  const bool joins = JoinsRun(core, *run, touch);
+  uint32_t number = CheckGm(core, touch, core.scalar(), !joins);
+  if (joins && gm_.Lengthen(run->number, touch.shape.end)) {
+    Touch& last = gm_.touch(run->number);
+    last.index = touch.index;
+    last.release = touch.release;
+    return;
+  }
+  if (joins) number = CheckGm(core, touch, core.scalar());
+  if (run->number != GmShadow::kNone) gm_.Release(run->number);
+  *run = CoreData::Run{number, touch.index, core.scalar_stamp()};
+  gm_.Hold(number);
+  if (!touch.dirty) return;
+  gm_.Hold(number);
+  data->cache.AddDirty(touch.shape.begin, number);
 }
 
 void Engine::Clean(const CoreId& id, const Instruction& in) {

@@ -101,6 +101,20 @@ void GmShadow::Compact(Page* page) {
   page->compact_at = std::max<size_t>(64, 2 * kept);
 }
 
+bool GmShadow::Lengthen(uint32_t number, uint64_t end) {
+  Shape& shape = slots_[number].touch.shape;
+  if (shape.begin / kPage != (end - 1) / kPage) return false;
+  auto& entries = PageAt(shape.begin / kPage).entries;
+  for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
+    if (entry->number != number) continue;
+    entry->last = std::max(entry->last, static_cast<uint16_t>((end - 1) % kPage));
+    shape.run = end - shape.begin;
+    shape.end = end;
+    return true;
+  }
+  return false;
+}
+
 void GmShadow::Clear() {
   chunks_.clear();
   last_chunk_number_ = ~uint64_t{0};

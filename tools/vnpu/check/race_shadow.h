@@ -64,6 +64,9 @@ class GmShadow {
     bool dense;     // `touch` holds every byte of `now`
   };
   static constexpr uint32_t kNone = ~uint32_t{0};
+  // Takes the bytes up to `end` into the dense touch in front of them; false if
+  // it lies in another page.
+  bool Lengthen(uint32_t number, uint64_t end);
   Touch& touch(uint32_t number) { return slots_[number].touch; }
   // Entries stay as long as somebody holds them.
   void Hold(uint32_t number) { ++slots_[number].holders; }
