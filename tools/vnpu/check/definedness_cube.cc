@@ -122,12 +122,35 @@ void RuleMad(Step& step) {
   }
 }
 
+namespace {
+
+// Quantisation modes with a parameter per column [doc].
+bool IsVectorQuant(uint64_t mode) { return mode == 2 || mode == 4 || mode == 23; }
+
+// Columns [column, column + count) whose 8-byte parameter in FB is undefined, a
+// bit each; *origin of the first.
+uint64_t UndefinedParameters(Step& step, uint64_t column, uint64_t count, OriginId* origin) {
+  uint64_t columns = 0;
+  const uint64_t first = (step.in().spr->fpc >> 8 & 0xff) * 128;
+  for (uint64_t c = 0; c < count; ++c) {
+    const uint64_t at = first + (column + c) * 8;
+    if (!step.Any(Space::kFb, at, 8)) continue;
+    columns |= uint64_t{1} << c;
+    if (*origin == 0) *origin = step.OriginIn(Space::kFb, at, 8);
+  }
+  return columns;
+}
+
+}  // namespace
+
 // Each element of the result from one word of L0C, and for vector quantisation
 // from its column's parameter.
 void RuleFixpipe(Step& step) {
   const Operand* src = step.Find(1, false);
   const Operand* dst = step.Find(0, true);
   if (src == nullptr || dst == nullptr) return;
+  const bool vector_quant = IsVectorQuant(step.arg(8));
+  if (!vector_quant && !step.AnyRead(*src)) return step.DefineWrites();
   const uint32_t type = step.in().type;
   const uint64_t element = type == VNPU_T_s8 || type == VNPU_T_u8     ? 1
                            : type == VNPU_T_f32 || type == VNPU_T_s32 ? 4
@@ -149,15 +172,21 @@ void RuleFixpipe(Step& step) {
     for (uint64_t column = 0; column < n; column += step_columns) {
       const uint64_t count = std::min(step_columns, n - column);
       const uint64_t block_at = BlockAt(*src, g, column / 16) + column % 16 * 4;
+      OriginId parameter_origin = 0;
+      const uint64_t parameters =
+          vector_quant ? UndefinedParameters(step, column, count, &parameter_origin) : 0;
       for (uint64_t row = 0; row < rows; ++row) {
         const uint64_t at = block_at + row * 64;
         const uint64_t words = step.Load(Space::kL0c, at, count * 4);
         uint64_t bits = 0;
-        for (uint64_t c = 0; c < count && words != 0; ++c) {
-          if ((words >> (c * 4) & 0xf) != 0) bits |= LowBits(element) << (c * element);
+        for (uint64_t c = 0; c < count && (words | parameters) != 0; ++c) {
+          const bool undefined = (words >> (c * 4) & 0xf) != 0 || (parameters >> c & 1) != 0;
+          if (undefined) bits |= LowBits(element) << (c * element);
         }
+        OriginId origin = parameter_origin;
+        if (words != 0) origin = step.OriginIn(Space::kL0c, at, count * 4);
         step.Store(dst->access.space, matrix_to + place(row, column), count * element, bits,
-                   bits == 0 ? 0 : step.OriginIn(Space::kL0c, at, count * 4));
+                   bits == 0 ? 0 : origin);
       }
     }
   }

@@ -35,6 +35,7 @@ struct OracleCase {
   uint64_t mark_bytes = 0;               // of in_bytes, those that may be marked; 0: all
   // Defined values behind in_bytes.
   std::function<void(std::vector<uint8_t>*)> prepare = nullptr;
+  std::vector<uint64_t> mark_also = {};  // elements behind mark_bytes
 };
 
 class Oracle {
@@ -114,6 +115,9 @@ class Oracle {
       const bool mark = run > 1 || random_.Below(60) == 0;
       for (uint64_t i = 0; i < run * Element(); ++i) undefined_[at + i] = mark;
       at += run * Element();
+    }
+    for (const uint64_t at : case_.mark_also) {
+      for (uint64_t i = 0; i < Element(); ++i) undefined_[at + i] = true;
     }
   }
 
@@ -311,6 +315,7 @@ std::vector<OracleCase> VectorCases() {
 
 // L1 image: A at 0, B at kL1B; results behind kL1Out through the fixpipe.
 constexpr int64_t kL1B = 32768, kL1Out = 131072;
+constexpr int64_t kL1Words = 65536;  // quantisation words
 constexpr uint64_t kL1 = 262144;
 
 OracleCase Cube(const std::string& name, int element, uint64_t out_bytes,
@@ -354,6 +359,25 @@ std::vector<OracleCase> CubeCases() {
   cases.push_back(Cube("mad_gemv", 2, 2 * 16, [](Player* p) { Product(p, 1, 200, 16, false); }, 2));
   cases.push_back(
       Cube("mad_accumulates", 2, 2 * 16 * 16, [](Player* p) { Product(p, 16, 48, 16, true); }, 2));
+  // int8 results, scaled by a word per column that comes from L1.
+  cases.push_back(Cube("fixpipe_vector_quant", 1, 0, [](Player* p) {
+    p->Step(VNPU_INSN_load_cbuf_to_ca, VNPU_T_s8, 0, 0, 0, 1, 1, 0, 0, 0, 0);
+    p->Step(VNPU_INSN_load_cbuf_to_cb, VNPU_T_s8, 0, kL1B, 0, 2, 1, 0, 0, 0, 0);
+    p->Step(VNPU_INSN_mad, VNPU_T_s8, 0, 0, 0, 16, 32, 32, 0, 0, 0, 1);
+    p->Step(VNPU_INSN_copy_cbuf_to_fbuf, 0, 0, kL1Words, 1, 2, 0, 0);
+    p->Step(VNPU_INSN_set_fpc, 0, 0);
+    p->Step(VNPU_INSN_copy_matrix_cc_to_cbuf, VNPU_T_s8, kL1Out, 0, 0, 32, 16, 16, 16, 0, 2, 0, 0,
+            0);
+  }));
+  cases.back().prepare = [](std::vector<uint8_t>* image) {
+    for (uint64_t i = 0; i < 32; ++i) {
+      const uint64_t word = vnpu_test::FloatBitsOf(1.0f / 1024) | uint64_t{1} << 46;
+      std::memcpy(image->data() + kL1Words + i * 8, &word, 8);
+    }
+  };
+  cases.back().mark_bytes = kL1Words;
+  // One byte of the scales of two columns: any value there is a number.
+  cases.back().mark_also = {kL1Words + 3 * 8 + 2, kL1Words + 20 * 8 + 2};
   // Squares through the transposing load, times defined values.
   for (const auto& [type, name, element, k] :
        std::vector<std::tuple<uint32_t, std::string, int, int>>{

@@ -26,7 +26,7 @@ const std::unordered_map<std::string, RuleEntry>& ByHandler() {
       {"LoadL1ToL0", {RuleLoadL0}},
       {"LoadL1ToL0Transpose", {RuleLoadL0Transpose}},
       {"Mad", {RuleMad, true}},
-      {"Fixpipe", {RuleFixpipe}},
+      {"Fixpipe", {RuleFixpipe, true}},
       {"ScalarLoad", {RuleScalarLoad}},
       {"LoadDevice", {RuleScalarLoad}},
       {"VecBinary", {RuleLanes}},
