@@ -7,7 +7,7 @@
 namespace vnpu {
 namespace race {
 
-CoreOrder::CoreOrder(const CoreId& core, uint32_t) : id(core) {
+CoreOrder::CoreOrder(const CoreId& core) : id(core) {
   versions_.push_back(Version{Clock{}, stamp_, 0});
   std::memset(flag_slot_, -1, sizeof(flag_slot_));
 }
@@ -145,7 +145,7 @@ void Order::Begin(uint32_t num_blocks, uint32_t aivs_per_block) {
 
 CoreOrder& Order::core(const CoreId& id) {
   auto& core = cores_[size_t{id.block} * kCoresPerBlock + static_cast<size_t>(id.role)];
-  if (core == nullptr) core = std::make_unique<CoreOrder>(id, num_blocks_);
+  if (core == nullptr) core = std::make_unique<CoreOrder>(id);
   return *core;
 }
 

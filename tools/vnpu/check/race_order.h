@@ -87,7 +87,7 @@ struct PipeState {
 // that of their issue.
 class CoreOrder {
  public:
-  CoreOrder(const CoreId& id, uint32_t num_blocks);
+  explicit CoreOrder(const CoreId& id);
 
   const CoreId id;
   int32_t loads = 0;  // the scalar unit's own work
