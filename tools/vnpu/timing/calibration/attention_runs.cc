@@ -40,12 +40,14 @@ SplitKvAttention::SplitKvAttention(Device* device, uint64_t context, uint32_t nu
       key_(device, cache_elems() * kHalfBytes),
       value_(device, cache_elems() * kHalfBytes),
       block_table_(device, plan_.tiles * sizeof(int32_t)),
-      out_(device, split_kv::kQueryHeads * kHeadDim * kHalfBytes),
-      scores_(device, blocks_ * 2 * split_kv::kScoreElems * sizeof(float)),
-      probs_(device, blocks_ * 2 * split_kv::kScoreElems * kHalfBytes),
-      o_tiles_(device, blocks_ * 2 * split_kv::kScoreElems * sizeof(float)),
-      partial_out_(device, split_kv::kQueryHeads * plan_.splits * kHeadDim * sizeof(float)),
-      partial_lse_(device, split_kv::kQueryHeads * plan_.splits * sizeof(float)) {
+      out_(device, split_kv::kQueryHeads * kHeadDim * kHalfBytes, Contents::kUndefined),
+      scores_(device, blocks_ * 2 * split_kv::kScoreElems * sizeof(float), Contents::kUndefined),
+      probs_(device, blocks_ * 2 * split_kv::kScoreElems * kHalfBytes, Contents::kUndefined),
+      o_tiles_(device, blocks_ * 2 * split_kv::kScoreElems * sizeof(float), Contents::kUndefined),
+      partial_out_(device, split_kv::kQueryHeads * plan_.splits * kHeadDim * sizeof(float),
+                   Contents::kUndefined),
+      partial_lse_(device, split_kv::kQueryHeads * plan_.splits * sizeof(float),
+                   Contents::kUndefined) {
   for (uint32_t tile = 0; tile < plan_.tiles; ++tile) {
     block_table()[tile] = static_cast<int32_t>(tile);
   }
@@ -82,10 +84,11 @@ PagedFifoAttention::PagedFifoAttention(Device* device, const FifoShape& shape, u
       value_(device, cache_elems() * kHalfBytes),
       block_table_(device, pages() * sizeof(int32_t)),
       context_lens_(device, shape.batch * sizeof(int32_t)),
-      out_(device, uint64_t{shape.batch} * shape.num_heads * kHeadDim * sizeof(float)),
-      scores_(device, blocks * paged_fifo::kRingElems * sizeof(float)),
-      probs_(device, blocks * paged_fifo::kRingElems * kHalfBytes),
-      o_tiles_(device, blocks * paged_fifo::kRingElems * sizeof(float)) {
+      out_(device, uint64_t{shape.batch} * shape.num_heads * kHeadDim * sizeof(float),
+           Contents::kUndefined),
+      scores_(device, blocks * paged_fifo::kRingElems * sizeof(float), Contents::kUndefined),
+      probs_(device, blocks * paged_fifo::kRingElems * kHalfBytes, Contents::kUndefined),
+      o_tiles_(device, blocks * paged_fifo::kRingElems * sizeof(float), Contents::kUndefined) {
   uint64_t random = 1;
   for (uint64_t i = 0; i < pages(); ++i) {
     block_table_.as<int32_t>()[i] = static_cast<int32_t>(NextRandom(&random) % pages());

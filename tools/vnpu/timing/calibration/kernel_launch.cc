@@ -32,8 +32,10 @@ const Kernel& KernelOf(const std::string& library, const std::string& entry) {
 
 }  // namespace
 
-Buffer::Buffer(Device* device, uint64_t bytes) : device_(device), data_(device->Allocate(bytes)) {
+Buffer::Buffer(Device* device, uint64_t bytes, Contents contents)
+    : device_(device), data_(device->Allocate(bytes)) {
   if (data_ == nullptr) Fail("no room for " + std::to_string(bytes) + " bytes");
+  device_->SetDefined(data_, bytes, contents == Contents::kZeros);
 }
 
 LaunchResult LaunchBytes(Device* device, const std::string& library, const std::string& entry,

@@ -11,11 +11,14 @@
 namespace vnpu {
 namespace calibration {
 
+// What a kernel may take a fresh buffer for.
+enum class Contents { kZeros, kUndefined };
+
 // GM that is freed with it. What nobody writes reads as zeros and costs no host
 // memory.
 class Buffer {
  public:
-  Buffer(Device* device, uint64_t bytes);
+  Buffer(Device* device, uint64_t bytes, Contents contents = Contents::kZeros);
   ~Buffer() { device_->Free(data_); }
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;

@@ -10,7 +10,10 @@ LaunchResult LaunchEmpty(Device* device, uint32_t blocks) {
 }
 
 DeviceCopy::DeviceCopy(Device* device, uint64_t bytes)
-    : device_(device), bytes_(bytes), source_(device, bytes), target_(device, bytes) {}
+    : device_(device),
+      bytes_(bytes),
+      source_(device, bytes),
+      target_(device, bytes, Contents::kUndefined) {}
 
 LaunchResult DeviceCopy::Launch(uint32_t blocks) {
   const struct {
@@ -25,7 +28,7 @@ WeightStreamRun::WeightStreamRun(Device* device, const WeightStream& shape)
       shape_(shape),
       a_(device, uint64_t{shape.m} * shape.k * 2),
       w_(device, uint64_t{shape.k} * shape.n_pitch * 2),
-      c_(device, uint64_t{shape.m} * shape.n_pitch * 4) {}
+      c_(device, uint64_t{shape.m} * shape.n_pitch * 4, Contents::kUndefined) {}
 
 LaunchResult WeightStreamRun::Launch(uint32_t blocks) {
   const struct {
@@ -40,7 +43,7 @@ GemmRun::GemmRun(Device* device, const Gemm& shape)
       shape_(shape),
       a_(device, uint64_t{shape.m} * shape.k * 2),
       b_(device, uint64_t{shape.n} * shape.k * 2),
-      c_(device, uint64_t{shape.m} * shape.n * 4) {}
+      c_(device, uint64_t{shape.m} * shape.n * 4, Contents::kUndefined) {}
 
 LaunchResult GemmRun::Launch() {
   const struct {
@@ -57,7 +60,7 @@ SerialBlocks::SerialBlocks(Device* device, uint32_t tasks, uint32_t pages)
       pages_(pages),
       query_(device, uint64_t{tasks} * 16 * 128 * 2),
       key_(device, key_bytes()),
-      scores_(device, uint64_t{tasks} * pages * 16 * 128 * 4) {}
+      scores_(device, uint64_t{tasks} * pages * 16 * 128 * 4, Contents::kUndefined) {}
 
 LaunchResult SerialBlocks::Launch(uint32_t blocks) {
   const struct {
