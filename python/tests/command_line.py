@@ -7,13 +7,13 @@ import subprocess
 import sys
 
 
-def cli(*args: str, **env: str) -> subprocess.CompletedProcess:
+def cli(*args: str, timeout: float = 120, **env: str) -> subprocess.CompletedProcess:
     """Runs `python -m ascend_attention` on the paths of this process."""
     return subprocess.run(
         [sys.executable, "-m", "ascend_attention", *args],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=timeout,
         check=False,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), **env},
     )

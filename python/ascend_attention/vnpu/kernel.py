@@ -28,6 +28,7 @@ from ascend_attention.vnpu import _arguments, _records
 from ascend_attention.vnpu._arguments import Memory, Parameter
 from ascend_attention.vnpu._toolchain import CompiledKernel, CompileError, compile_kernel
 from ascend_attention.vnpu.findings import Report
+from ascend_attention.vnpu.mutation import MutationReport, mutate
 
 DEFAULT_SOC = "Ascend910B1"
 MAX_BLOCKS = 65535  # 16 bits of a launch
@@ -136,25 +137,62 @@ class Kernel:
             MemoryError: more memory than the device has.
         """
         names = _records.checkers(checks)
-        _check_range("blocks", blocks, 1, MAX_BLOCKS)
-        if num_cores is not None:
-            _check_range("num_cores", num_cores, 1, 128)
-        if not 0 < timeout <= MAX_SECONDS:
-            raise ValueError(f"timeout = {timeout!r}; allowed: above 0 to {MAX_SECONDS:g} seconds")
         values = _arguments.check(self.parameters, arguments, _SYNC_ADDRESS)
-        device = _vnpu.Device(soc=soc, num_cores=num_cores or 0, timeout_seconds=float(timeout))
+        device = _device(blocks, soc, num_cores, timeout)
         session = _records.open_session(
             device, names, timing=timing, strict_gm_visibility=strict_gm_visibility
         )
         with contextlib.closing(session):
-            addresses = self._place(device, values)
-            packed = [
-                address if isinstance(value, Memory) else value
-                for value, address in zip(values, addresses, strict=True)
-            ]
-            device.launch(self._kernel, blocks, _arguments.pack(self.parameters, packed))
+            outputs = self._run(device, blocks, values)
             report = _records.report(session.launches(), names)
-        return Result(self._fetch(device, values, addresses), report)
+        return Result(outputs, report)
+
+    def mutate(
+        self,
+        blocks: int,
+        *arguments: Any,
+        data: bool = False,
+        soc: str = DEFAULT_SOC,
+        num_cores: int | None = None,
+        timeout: float = 10.0,
+    ) -> MutationReport:
+        """Removes each flag, wait, barrier and signal of the kernel, one at a time.
+
+        A mutant is caught if a checker reports it, the launch faults, or an output differs in a bit
+        from the unchanged kernel's. Survivors are instructions that these arguments do not need.
+
+        Args:
+            blocks: blocks to launch, 1 to 65535.
+            *arguments: as for launch(); chosen so that every branch and slot of the kernel is used.
+            data: also shorten counts, confuse slots and shrink arrays.
+            soc: as for launch().
+            num_cores: as for launch().
+            timeout: seconds of the host for each launch.
+
+        Raises:
+            RuntimeError: the kernel is not clean as it is.
+            TypeError: as for launch().
+            ValueError: as for launch().
+        """
+        values = _arguments.check(self.parameters, arguments, _SYNC_ADDRESS)
+        device = _device(blocks, soc, num_cores, timeout)
+        problem = _SameOutputs(self, device, blocks, values)
+        return mutate(device, self.name, [problem], data=data)
+
+    def _run(
+        self, device: _vnpu.Device, blocks: int, values: Sequence[_arguments.Value]
+    ) -> dict[str, np.ndarray]:
+        addresses = self._place(device, values)
+        packed = [
+            address if isinstance(value, Memory) else value
+            for value, address in zip(values, addresses, strict=True)
+        ]
+        device.launch(self._kernel, blocks, _arguments.pack(self.parameters, packed))
+        outputs = self._fetch(device, values, addresses)
+        for value, address in zip(values, addresses, strict=True):
+            if isinstance(value, Memory):
+                device.free(address)
+        return outputs
 
     def _place(self, device: _vnpu.Device, values: Sequence[_arguments.Value]) -> list[int]:
         """Puts the memory of a launch on the device; returns addresses, 0 for other arguments."""
@@ -180,6 +218,44 @@ class Kernel:
                 device.download(address, _as_bytes(array))
                 outputs[parameter.name] = array
         return outputs
+
+
+class _SameOutputs:
+    """One launch for mutation tests: right is what the unchanged kernel makes."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        device: _vnpu.Device,
+        blocks: int,
+        values: Sequence[_arguments.Value],
+    ) -> None:
+        self.name = kernel.name
+        self._kernel = kernel
+        self._device = device
+        self._blocks = blocks
+        self._values = values
+        self._right: list[bytes] | None = None
+
+    def run(self) -> list[bytes]:
+        """Launches; returns the bytes of the outputs."""
+        outputs = self._kernel._run(self._device, self._blocks, self._values)
+        return [array.tobytes() for array in outputs.values()]
+
+    def accepts(self, result: object) -> bool:
+        """Takes the first result for right."""
+        if self._right is None:
+            self._right = result  # type: ignore[assignment]
+        return result == self._right
+
+
+def _device(blocks: int, soc: str, num_cores: int | None, timeout: float) -> _vnpu.Device:
+    _check_range("blocks", blocks, 1, MAX_BLOCKS)
+    if num_cores is not None:
+        _check_range("num_cores", num_cores, 1, 128)
+    if not 0 < timeout <= MAX_SECONDS:
+        raise ValueError(f"timeout = {timeout!r}; allowed: above 0 to {MAX_SECONDS:g} seconds")
+    return _vnpu.Device(soc=soc, num_cores=num_cores or 0, timeout_seconds=float(timeout))
 
 
 def compile(

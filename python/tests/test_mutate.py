@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`ascend-attention mutate`: no flag, wait or barrier of our kernels can be lost unnoticed."""
+
+import numpy as np
+import pytest
+from ascend_attention import vnpu
+from ascend_attention.cli import main, mutate
+from command_line import cli, last_json
+
+# A copy through one slot, with a barrier that nothing needs.
+NEEDLESS = """
+extern "C" __global__ __aicore__ void copy_row(__gm__ float* dst, __gm__ float* src) {
+  __ubuf__ float* ub = reinterpret_cast<__ubuf__ float*>((uintptr_t)0);
+  copy_gm_to_ubuf(ub, src, 0, 1, 8, 0, 0);
+  pipe_barrier(PIPE_MTE2);
+  copy_gm_to_ubuf(ub + 64, src + 64, 0, 1, 8, 0, 0);
+  set_flag(PIPE_MTE2, PIPE_MTE3, EVENT_ID0);
+  wait_flag(PIPE_MTE2, PIPE_MTE3, EVENT_ID0);
+  copy_ubuf_to_gm(dst, ub, 0, 1, 16, 0, 0);
+}
+"""
+
+
+def result_of(*args, code):
+    done = cli("mutate", *args, "--json", timeout=900)
+    assert done.returncode == code, done.stdout[:4000] + done.stderr
+    return last_json(done), done.stdout
+
+
+@pytest.mark.parametrize("kernel", mutate.KERNELS)
+def test_every_lost_synchronisation_is_caught_or_proven_redundant(kernel):
+    result, text = result_of("--kernel", kernel, "--sync_only", "--verbose", code=0)
+    assert result["survived"] == 0, text
+    assert result["caught"] + result["proven_redundant"] == result["mutants"]
+    assert result["caught"] > 0.9 * result["mutants"]
+    kernels = {mutant["kernel"] for mutant in result["all"]}
+    assert kernels == {f"{kernel}_f16_0", f"{kernel}_bf16_0"}
+    kinds = {mutant["kind"] for mutant in result["all"]}
+    assert kinds == ({"drop", "drop-pair"} | ({"move-pipe"} if kernel == "decode" else set()))
+    # Only the race detector can tell that a whole flag is gone.
+    assert any(mutant["by"] == "race" for mutant in result["all"] if mutant["kind"] == "drop-pair")
+
+
+def test_a_barrier_that_nothing_needs_survives(tmp_path):
+    source = tmp_path / "copy_row.cce"
+    source.write_text(NEEDLESS)
+    kernel = vnpu.compile(source, entry="copy_row", cores=("aiv",))
+    row = np.arange(128, dtype=np.float32)
+    report = kernel.mutate(1, vnpu.output((128,), np.float32), vnpu.input(row), data=True)
+    sync = report.summary(sync=True)
+    assert [sync[name] for name in ("mutants", "caught", "survived")] == [4, 3, 1]
+    survivor = sync["survivors"][0]
+    assert survivor["what"] == "pipe_barrier MTE2 on AIV"
+    assert survivor["frames"][0]["line"] == 5
+    by = {(m.kind, m.what.split(",")[0].split(" on ")[0]): m.by for m in report.mutants}
+    assert by["drop-pair", "set_flag MTE2->MTE3"] == "race"
+    assert by["drop", "set_flag MTE2->MTE3"] == "sync"
+    assert by["shrink", "dst ends at byte 480"] == "memory"
+
+
+def test_mutants_of_data_change_counts_slots_and_regions():
+    result, _ = result_of(
+        "--kernel", "combine", "--case", mutate.DEFAULT_CASES[0], "--verbose", code=0
+    )
+    data = [mutant for mutant in result["all"] if not mutant["is_sync"]]
+    assert {mutant["kind"] for mutant in data} == {"shorten", "one-slot", "shrink"}
+    assert result["data"]["caught"] > 0.8 * result["data"]["mutants"]
+    shrunk = [mutant for mutant in data if mutant["kind"] == "shrink"]
+    assert all(mutant["by"] == "memory" for mutant in shrunk)
+    assert any(mutant["by"] == "result" for mutant in data)
+
+
+def test_an_unknown_kernel_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        main._parse(["ascend-attention", "mutate", "--kernel", "prefill"])
+    assert "decode" in capsys.readouterr().err
