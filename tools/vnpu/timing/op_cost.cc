@@ -126,9 +126,12 @@ double Nd2NzRate(const Op& op, const Traffic& traffic, const Parameters& p) {
   const double row_bytes = op.figure[0];
   const double requests = static_cast<double>(traffic.asked_bytes) / row_bytes *
                           std::ceil(row_bytes / static_cast<double>(kLineBytes));
+  const bool apart = op.figure[1] > 1 && op.figure[2] != op.figure[0];
+  const double missed = apart ? p.nd2nz_request_apart_cycles : p.nd2nz_request_miss_cycles;
   const double per_request =
-      p.nd2nz_request_cycles * (1 - traffic.miss()) + p.nd2nz_request_miss_cycles * traffic.miss();
-  const double cycles = std::max(traffic.core_bytes / p.nd2nz_rate, requests * per_request);
+      p.nd2nz_request_cycles * (1 - traffic.miss()) + missed * traffic.miss();
+  const double rate = op.figure[0] >= 1024 ? p.nd2nz_rate : p.nd2nz_short_rate;
+  const double cycles = std::max(traffic.core_bytes / rate, requests * per_request);
   const auto bad_pitch = static_cast<uint32_t>(p.nd2nz_bad_pitch_bytes);
   const bool conflicts = op.figure[1] > 1 && op.figure[2] != 0 && op.figure[2] % bad_pitch == 0;
   return traffic.core_bytes / cycles / (conflicts ? 2 : 1);
@@ -148,13 +151,11 @@ double PathRate(const Op& op, const Traffic& traffic, const Parameters& p, Trans
     case OpKind::kGmToL1:
       cost->tail = p.gm_l1_tail_cycles + RampCycles(bytes, p) + (missed ? p.gm_l1_miss_cycles : 0);
       return p.gm_l1_rate;
-    case OpKind::kGmToL1Nd2Nz: {
-      const double late = missed ? p.gm_l1_miss_cycles : 0;
+    case OpKind::kGmToL1Nd2Nz:
       cost->setup = p.nd2nz_setup_cycles;
-      cost->tail = p.nd2nz_tail_cycles + late;
-      cost->floor = p.nd2nz_floor_cycles + late;
+      cost->tail = p.nd2nz_tail_cycles;
+      cost->floor = p.nd2nz_floor_cycles + (missed ? p.gm_l1_miss_cycles : 0);
       return Nd2NzRate(op, traffic, p);
-    }
     case OpKind::kGmToUb:
       cost->tail = p.gm_ub_tail_cycles * (1 - miss) + p.gm_ub_miss_tail_cycles * miss;
       if (missed) cost->floor = p.gm_ub_miss_floor_cycles + bytes / p.gm_ub_miss_floor_rate;
