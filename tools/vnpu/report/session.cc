@@ -23,7 +23,10 @@ class Session::Impl {
     }
     if (options.memory) {
       memory = std::make_unique<MemoryChecker>(&findings);
-      definedness = std::make_unique<DefinednessChecker>(device, &findings);
+      DefinednessOptions definedness_options;
+      definedness_options.outputs_complete = options.outputs_complete;
+      definedness_options.unnamed_is_output = options.unnamed_is_output;
+      definedness = std::make_unique<DefinednessChecker>(device, &findings, definedness_options);
       Attach(memory.get());
       Attach(definedness.get());
     }

@@ -25,6 +25,10 @@ namespace vnpu {
 struct SessionOptions {
   bool race = true;
   bool memory = true;
+  // Of the memory checker, for kernels that are launched alone with all tensors
+  // named: an output written in part is a finding; GM without a name is output.
+  bool outputs_complete = false;
+  bool unnamed_is_output = false;
   bool timing = false;
   // Demand a dsb(DSB_DDR) between a store and the signal that hands it to
   // another core: needed by some runtimes, not by others [hw].
