@@ -16,8 +16,6 @@ constexpr uint32_t kPadBytes[kNumSpaces] = {0,         kUbBytes,  kL1Bytes, kL0a
                                             kL0bBytes, kL0cBytes, kBtBytes, kFbBytes};
 // Beyond this many records the latest of the same place has to do.
 constexpr size_t kMaxOrigins = size_t{1} << 20;
-// Pages of scores and offsets that rules look at are no larger than UB.
-constexpr uint64_t kMaxSample = kUbBytes;
 
 }  // namespace
 
@@ -157,7 +155,6 @@ void DefinednessChecker::OnAccess(const CoreId& core, const Instruction& in, con
   operand.sample = shadow->samples.size();
   operand.sampled = true;
   ForEachRun(a, [&](const ByteRange& run) {
-    if (shadow->samples.size() + (run.end - run.begin) > kMaxSample) return false;
     const uint8_t* from = a.data + static_cast<int64_t>(run.begin - a.base);
     shadow->samples.insert(shadow->samples.end(), from, from + (run.end - run.begin));
     return true;
