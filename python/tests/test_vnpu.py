@@ -355,6 +355,24 @@ def test_a_result_that_depends_on_what_an_output_held_is_a_finding(folder):
     assert kernel.launch(1, np.ones(1, np.int32), z).report.verdict == "clean"
 
 
+def test_a_division_by_zero_is_a_note_and_no_fault(folder):
+    source = folder / "divide.cce"
+    source.write_text(
+        """extern "C" __global__ __aicore__ void divide(__gm__ uint32_t* dst, uint32_t by) {
+  dst[0] = 7u / by;
+}
+"""
+    )
+    kernel = vnpu.compile(source, entry="divide", cores=("aiv",))
+    result = kernel.launch(1, vnpu.output((1,), np.uint32), 0)
+    assert result.report.verdict == "clean"
+    assert result.outputs["dst"][0] == 0xFFFFFFFF  # as hardware goes on, with all bits set
+    (note,) = result.report.launches[0].notes
+    assert "division by zero" in note and "divide.cce:2" in note
+    assert "note: " in result.report.to_text()
+    assert kernel.launch(1, vnpu.output((1,), np.uint32), 7).report.launches[0].notes == []
+
+
 def test_usage_tells_how_far_each_array_was_touched(scale_add):
     report = scale_add.launch(1, vnpu.input(X), vnpu.input(Y), OUT, 512, 1.0).report
     usage = {

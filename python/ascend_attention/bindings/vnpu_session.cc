@@ -106,6 +106,7 @@ void BindVnpuSession(nb::module_& module) {
       .def_prop_ro(
           "timeline", [](const LaunchRecord& self) { return self.timeline; },
           nb::for_getter(nb::sig("def timeline(self, /) -> Timeline | None")))
+      .def_ro("notes", &LaunchRecord::notes)
       .def_ro("timing_error", &LaunchRecord::timing_error);
   nb::class_<SessionHandle>(module, "Session", "Checkers and clock on a device until close().")
       .def("__init__", &CreateSession, nb::keep_alive<1, 2>(), "device"_a, nb::kw_only(), "race"_a,

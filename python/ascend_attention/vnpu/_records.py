@@ -71,6 +71,7 @@ def _launch(record: _vnpu.LaunchRecord) -> findings.Launch:
         findings=[_finding(finding) for finding in record.findings],
         timeline=None if record.timeline is None else _timeline(record.timeline),
         timing_error=record.timing_error or None,
+        notes=record.notes,
     )
 
 

@@ -86,7 +86,8 @@ class RegionUsage:
 class Launch:
     """One kernel launch; `fault` is its text or None, `timeline` None without timing.
 
-    `timing_error` says why there is no timeline although the clock was on.
+    `timing_error` says why there is no timeline although the clock was on. `notes` tell what
+    hardware lets pass but nobody wants, such as a division by zero; they do not change the verdict.
     """
 
     kernel: str
@@ -95,6 +96,7 @@ class Launch:
     findings: list[Finding] = dataclasses.field(default_factory=list)
     timeline: Timeline | None = None
     timing_error: str | None = None
+    notes: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def verdict(self) -> Verdict:

@@ -18,6 +18,7 @@ class Session::Impl {
     if (options.race) {
       RaceOptions race_options;
       race_options.strict_gm_visibility = options.strict_gm_visibility;
+      race_options.digest_order = options.digest_order;
       race = std::make_unique<RaceDetector>(race_options, &findings);
       Attach(race.get());
     }
@@ -72,6 +73,7 @@ class Session::Impl {
     if (memory != nullptr) record.memory = memory->Usage();
     record.faulted = result->fault != FaultKind::kNone;
     record.fault = result->text;
+    record.notes = result->notes;
     record.timeline = clock.TakeTimeline();
     record.timing_error = clock.error();
     if (record.findings.empty() || record.faulted || !options.fail_launch) return;
@@ -106,8 +108,8 @@ void Session::MarkDefined(const void* begin, uint64_t bytes) {
   impl_->device->SetDefined(begin, bytes, true);
 }
 
-std::map<const void*, SyncUse> Session::sync_use() const {
-  return impl_->race != nullptr ? impl_->race->sync_use() : std::map<const void*, SyncUse>{};
+uint64_t Session::order_digest() const {
+  return impl_->race != nullptr ? impl_->race->order_digest() : 0;
 }
 
 const std::vector<LaunchRecord>& Session::launches() const { return impl_->launches; }

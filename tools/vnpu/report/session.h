@@ -9,14 +9,12 @@
 #define VNPU_REPORT_SESSION_H_
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "tools/vnpu/check/finding.h"
 #include "tools/vnpu/check/memory_checker.h"
-#include "tools/vnpu/check/race_sync_use.h"
 #include "tools/vnpu/core/device.h"
 #include "tools/vnpu/timing/timeline.h"
 
@@ -33,6 +31,7 @@ struct SessionOptions {
   // Demand a dsb(DSB_DDR) between a store and the signal that hands it to
   // another core: needed by some runtimes, not by others [hw].
   bool strict_gm_visibility = false;
+  bool digest_order = false;  // for order_digest()
   // Fail the launch (507015) when a checker has a finding, as a fault does.
   bool fail_launch = true;
   size_t max_findings = 64;     // per launch
@@ -45,6 +44,7 @@ struct LaunchRecord {
   bool faulted = false;
   std::string fault;                   // its text
   std::vector<Finding> findings;       // of this launch
+  std::vector<std::string> notes;      // LaunchResult: no findings, but worth a look
   std::vector<MemoryUsage> memory;     // last byte used per region and allocation
   std::shared_ptr<Timeline> timeline;  // null without timing or after a fault
   std::string timing_error;            // why there is no timeline although timing is on
@@ -62,9 +62,8 @@ class Session {
   void MarkUndefined(const void* begin, uint64_t bytes);
   void MarkDefined(const void* begin, uint64_t bytes);
 
-  // What each synchronisation of the kernels was good for, by return address of
-  // its call, since the session began; empty without the race checker.
-  std::map<const void*, SyncUse> sync_use() const;
+  // See RaceDetector; 0 without the race checker or digest_order.
+  uint64_t order_digest() const;
 
   // Since the session began or Clear. Call between launches.
   const std::vector<LaunchRecord>& launches() const;

@@ -107,6 +107,7 @@ def report_dict(report: Report, *, kv_bytes: int | None = None) -> dict[str, Any
                 "num_blocks": launch.num_blocks,
                 "verdict": launch.verdict,
                 "fault": launch.fault,
+                "notes": launch.notes,
                 "findings": [dataclasses.asdict(finding) for finding in launch.findings],
             }
             for launch in report.launches

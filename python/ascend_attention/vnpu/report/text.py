@@ -29,6 +29,7 @@ def render(report: Report, *, kv_bytes: int | None = None) -> str:
         if launch.fault is not None:
             parts.append(_closed(launch.fault))
         parts.extend(_closed(finding.text) for finding in launch.findings)
+        parts.extend(_closed(f"note: {note}") for note in launch.notes)
     if report.timelines:
         figures = report.summary(kv_bytes=kv_bytes)
         parts.append(_closed(timing_text(figures)))
