@@ -270,7 +270,7 @@ def test_dict_has_the_documented_keys_and_is_json(small):
     assert result.keys() == {"verdict", "checks", "launches", "usage", "timing"}
     assert result["verdict"] == "findings"
     (launch,) = result["launches"]
-    assert launch.keys() == {"kernel", "num_blocks", "verdict", "fault", "findings"}
+    assert launch.keys() == {"kernel", "num_blocks", "verdict", "fault", "notes", "findings"}
     (finding,) = launch["findings"]
     assert finding["sites"][0]["frames"][0] == {
         "function": "GmToUb",
