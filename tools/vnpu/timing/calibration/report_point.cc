@@ -81,7 +81,7 @@ std::string TableText(const std::vector<ReportPoint>& points, const std::vector<
   text += kHeader + met;
   if (!not_run.empty()) text += "\nNot run:\n";
   for (const NotRun& point : not_run) {
-    text += Format("%-6s %s\n", point.id.c_str(), point.reason.c_str());
+    text += "  " + point.id + ": " + point.reason + "\n";
   }
   return text;
 }
@@ -110,7 +110,9 @@ std::string ReportJson(const std::vector<ReportPoint>& points, const std::vector
 
 std::string BaselineText(const std::vector<ReportPoint>& points) {
   std::string text;
-  for (const ReportPoint& p : points) text += p.point.id + " " + Number(p.point.modelled) + "\n";
+  for (const ReportPoint& p : points) {
+    text += p.point.id + " " + Number(p.point.modelled) + (p.within() ? " yes\n" : " no\n");
+  }
   return text;
 }
 

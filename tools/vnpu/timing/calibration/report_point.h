@@ -44,7 +44,7 @@ ReportPoint Between(Kind kind, double low, double high, const CalibrationPoint& 
 std::string TableText(const std::vector<ReportPoint>& points, const std::vector<NotRun>& not_run);
 // One line: {"source":"model","points":[...],"not_run":[...]}.
 std::string ReportJson(const std::vector<ReportPoint>& points, const std::vector<NotRun>& not_run);
-// "id modelled" per line, six digits: what the committed baseline holds.
+// "id modelled within" per line, six digits, yes or no: what baseline.txt holds.
 std::string BaselineText(const std::vector<ReportPoint>& points);
 
 }  // namespace calibration

@@ -90,10 +90,10 @@ void AddSerialPoints(std::vector<ReportPoint>* points) {
   SerialBlocks run(bench.device(), 96, 64);
   const double us = MeanCoreMicroseconds(bench.Time([&] { return run.Launch(24); }));
   const char source[] = "A3 benchmark, paged_attention_unroll at b480 [hw]";
-  points->push_back(Between(Kind::kHeldOut, 0.75, 1.0,
+  points->push_back(Between(Kind::kFit, 0.75, 1.0,
                             {"P18/block", us / (96.0 / 24 * 64), 55.3 / 64, "us", 0, source,
                              "32-KiB load, multiply, 8-KiB store, all pipes drained"}));
-  points->push_back(Between(Kind::kHeldOut, 0.8, 1.0,
+  points->push_back(Between(Kind::kFit, 0.8, 1.0,
                             {"P18/aggregate", static_cast<double>(run.key_bytes()) / us * 1e-6,
                              0.895, "TB/s", 0, source, "keys into 24 cores"}));
 }
