@@ -121,7 +121,7 @@ class Kernel:
             checks: "all", "none", or a collection of "race" and "memory". What the machine itself
                 refuses (bounds, alignment, unpaired flags, deadlock) is always found.
             timing: also model the course of the launch.
-            soc: Ascend910B1, Ascend910B2, Ascend910B2C, Ascend910B3 or Ascend910B4.
+            soc: Ascend910B1, B2, B2C, B3, B4, or a die of an A3 (Ascend910_9391 and others).
             num_cores: cores of the device; None for those of the soc.
             timeout: seconds of the host after which the launch is stopped, above 0 to 86400.
             strict_gm_visibility: demand dsb(DSB_DDR) between a store and the cross-core flag that

@@ -24,6 +24,13 @@ constexpr Soc kSocs[] = {
     {"Ascend910B2C", 24, uint64_t{64} << 30, uint64_t{192} << 20},
     {"Ascend910B3", 20, uint64_t{64} << 30, uint64_t{192} << 20},
     {"Ascend910B4", 20, uint64_t{32} << 30, uint64_t{96} << 20},
+    // One die of an A3 package, a device of its own; bins differ in usable cores.
+    {"Ascend910_9391", 24, uint64_t{64} << 30, uint64_t{192} << 20},
+    {"Ascend910_9392", 24, uint64_t{64} << 30, uint64_t{192} << 20},
+    {"Ascend910_9381", 24, uint64_t{64} << 30, uint64_t{192} << 20},
+    {"Ascend910_9382", 24, uint64_t{64} << 30, uint64_t{192} << 20},
+    {"Ascend910_9372", 20, uint64_t{64} << 30, uint64_t{192} << 20},
+    {"Ascend910_9362", 20, uint64_t{64} << 30, uint64_t{192} << 20},
 };
 
 // "Ascend910B1, Ascend910B2, ..."
