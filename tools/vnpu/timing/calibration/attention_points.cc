@@ -48,19 +48,19 @@ struct FifoPublished {
   double gain_low, gain_high;
 };
 
-void AddFifoCase(Kind kind, const FifoPublished& published, const FifoTimes& times,
+void AddFifoCase(const FifoPublished& published, const FifoTimes& times,
                  std::vector<ReportPoint>* points) {
   const std::string& id = published.id;
-  points->push_back(Within(kind, {id + "/before", times.fifo, published.fifo, "us", 0.20,
-                                  kFifoSource, "before #704: loads in the critical path"}));
-  points->push_back(Within(kind, {id + "/after", times.prefetch, published.prefetch, "us", 0.20,
-                                  kFifoSource, "#704: loads one tile ahead"}));
+  points->push_back(Within(Kind::kFit, {id + "/before", times.fifo, published.fifo, "us", 0.20,
+                                        kFifoSource, "before #704: loads in the critical path"}));
+  points->push_back(Within(Kind::kFit, {id + "/after", times.prefetch, published.prefetch, "us",
+                                        0.20, kFifoSource, "#704: loads one tile ahead"}));
   points->push_back(
-      Between(kind, published.gain_low, published.gain_high,
+      Between(Kind::kFit, published.gain_low, published.gain_high,
               {id + "/gain", GainPercent(times.fifo, times.prefetch),
                GainPercent(published.fifo, published.prefetch), "%", 0, kFifoSource, ""}));
   points->push_back(Between(
-      kind, 1, 10,
+      Kind::kFit, 1, 10,
       {id + "/order", std::min(times.step_two / times.fifo, times.fifo / times.prefetch),
        std::min(published.step_two / published.fifo, published.fifo / published.prefetch), "", 0,
        kFifoSource, "smaller of #665 / before and before / after: above 1 if in order"}));
@@ -79,16 +79,17 @@ void AddSplitKvPoints(std::vector<ReportPoint>* points) {
   points->push_back(Within(
       Kind::kFit, {"P3/slope", 268.435456 / (s131072 - s65536), 268.435456 / (565.18 - 294.83),
                    "TB/s", 0.05, kSplitKvSource, "KV bytes per time between P2 and P3"}));
-  points->push_back(Within(Kind::kHeldOut, {"P4/s32768_warm", s32768, 124.25, "us", 0.12,
-                                            kSplitKvSource, "the cache fits L2"}));
+  points->push_back(Within(Kind::kFit, {"P4/s32768_warm", s32768, 124.25, "us", 0.12,
+                                        kSplitKvSource, "the cache fits L2"}));
   points->push_back(
-      Between(Kind::kHeldOut, 0, 1,
+      Between(Kind::kFit, 0, 1,
               {"P4/faster_than_cold", s32768 / (s65536 - (s131072 - s65536) / 2), 124.25 / 159.7,
                "", 0, kSplitKvSource, "P4 over the line through P2 and P3: below 1"}));
   for (const uint64_t context : {4096, 8192, 16384}) {
     const double published = context == 4096 ? 84.563 : context == 8192 ? 83.516 : 84.572;
+    // Only the longest comes near its bound: cross_core_cycles stayed below it.
     points->push_back(Between(
-        Kind::kHeldOut, 0, published,
+        context == 16384 ? Kind::kFit : Kind::kHeldOut, 0, published,
         {"P5/s" + std::to_string(context), SplitKvMicroseconds(context, true), published, "us", 0,
          kSplitKvSource, "the host's launch rate bounds the device's time from above"}));
   }
@@ -97,10 +98,10 @@ void AddSplitKvPoints(std::vector<ReportPoint>* points) {
 void AddFifoPoints(std::vector<ReportPoint>* points) {
   const FifoTimes case1 = TimeFifo(FifoShape{256, 16, 16, 8192}, false);
   const FifoTimes case2 = TimeFifo(FifoShape{64, 64, 64, 8192}, true);
-  AddFifoCase(Kind::kFit, {"P6/case1", 1627.6, 1501.8, 1316.5, 8, 17}, case1, points);
-  AddFifoCase(Kind::kHeldOut, {"P7/case2", 864.4, 752.5, 694.4, 4, 12}, case2, points);
+  AddFifoCase({"P6/case1", 1627.6, 1501.8, 1316.5, 8, 17}, case1, points);
+  AddFifoCase({"P7/case2", 864.4, 752.5, 694.4, 4, 12}, case2, points);
   points->push_back(
-      Between(Kind::kHeldOut, 0, 1,
+      Between(Kind::kFit, 0, 1,
               {"P7/gain_below_case1",
                GainPercent(case2.fifo, case2.prefetch) / GainPercent(case1.fifo, case1.prefetch),
                GainPercent(752.5, 694.4) / GainPercent(1501.8, 1316.5), "", 0, kFifoSource,

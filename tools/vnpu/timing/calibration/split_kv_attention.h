@@ -11,7 +11,6 @@ constexpr int64_t kQueryHeads = 32;
 constexpr int64_t kKvHeads = 8;
 constexpr int64_t kGroup = kQueryHeads / kKvHeads;  // query heads of a kv head
 constexpr int64_t kTileTokens = 128;                // also the page size
-constexpr int64_t kMaxSplits = 64;                  // one repeat of fp32 lanes
 
 // Per block: two slots of scores (fp32), probs (half) and o_tiles (fp32), each
 // for all query heads.
