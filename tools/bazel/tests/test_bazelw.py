@@ -43,7 +43,7 @@ class Machine:
             (self.bin / name).symlink_to(shutil.which(name))
         self.program("true-program", "#!/bin/sh\n")
         self.program("bazel-program", _BAZEL)
-        for name in ("ld", "objcopy", "objdump", "addr2line", "clang-19"):
+        for name in ("ld", "objcopy", "objdump", "addr2line", "clang-19", "chromium"):
             self.program(name, "#!/bin/sh\n")
         self.program("bazel-4", _BAZEL)
         self.program("python3", _PYTHON)
@@ -146,6 +146,26 @@ def test_installation_that_does_not_help_is_told(machine):
     (machine.bin / "objdump").unlink()
     machine.user(0)
     _assert_one_line(machine.run("test"), "still missing", "binutils")
+
+
+def test_browser_is_installed_for_tests_only(machine):
+    (machine.bin / "chromium").unlink()
+    machine.user(0)
+    assert machine.run("build").returncode == 0
+    assert machine.logged() == ["pip"]
+    result = machine.run("test")
+    assert result.returncode == 0
+    assert "installing chromium" in result.stderr
+    assert machine.logged()[-1].endswith(" chromium")
+
+
+@pytest.mark.parametrize(("user", "fails"), [(1000, ""), (0, "1")])
+def test_without_a_browser_all_else_works(machine, user, fails):
+    (machine.bin / "chromium").unlink()
+    machine.user(user)
+    result = machine.run("test", APT_FAILS=fails)
+    assert result.returncode == 0
+    assert "tests of the timeline page will fail" in result.stderr
 
 
 def test_other_systems_get_the_names(machine):
