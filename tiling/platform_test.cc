@@ -5,6 +5,7 @@
 #include <string>
 
 #include "gtest/gtest.h"
+#include "tools/vnpu/timing/parameters.h"
 
 namespace ascend_attention {
 namespace {
@@ -38,6 +39,22 @@ TEST(Platform, EveryRowHasPrices) {
     EXPECT_GT(costs.item_fixed_ns, costs.empty_item_ns) << name;
     EXPECT_GT(costs.combine_launch_ns, 0u) << name;
   }
+}
+
+// The planner's prices and the virtual NPU's clock speak of the same chips.
+TEST(Platform, AgreesWithTheTimingModelOnEveryPartThatItKnows) {
+  int known = 0;
+  for (const std::string& soc : KnownSocNames()) {
+    vnpu::Parameters clock;
+    std::string error;
+    if (!vnpu::ParametersOf(soc, &clock, &error)) continue;  // B4-1 has no published figures
+    ++known;
+    const Platform platform = *PlatformFor(soc);
+    EXPECT_EQ(platform.num_cores, static_cast<int>(clock.num_cores)) << soc;
+    const double gb_per_s = static_cast<double>(platform.costs.hbm_bytes_per_us) * 1e-3;
+    EXPECT_NEAR(gb_per_s / clock.hbm_gb_per_s, 1, 0.05) << soc;
+  }
+  EXPECT_EQ(known, 11);
 }
 
 }  // namespace
