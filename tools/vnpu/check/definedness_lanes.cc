@@ -136,9 +136,10 @@ void RuleVecCopy(Step& step) {
   const uint64_t element = type == VNPU_T_f32 || type == VNPU_T_s32 || type == VNPU_T_u32 ? 4 : 2;
   const uint64_t bytes = (step.in().spr->mask[0] & 0xffffffffu) * element;
   for (uint64_t r = 0; r < dst->access.dims[1].count; ++r) {
-    for (uint64_t b = 0; b < dst->access.dims[2].count; ++b) {
-      step.Copy(Space::kUb, BlockAt(*dst, r, b), Space::kUb, BlockAt(*src, r, b),
-                std::min<uint64_t>(kBlockBytes, bytes - b * kBlockBytes));
+    for (uint64_t at = 0; at < bytes; at += kBlockBytes) {
+      step.Copy(Space::kUb, step.arg(0) + r * step.arg(5) * kBlockBytes + at * step.arg(3),
+                Space::kUb, step.arg(1) + r * step.arg(6) * kBlockBytes + at * step.arg(4),
+                std::min<uint64_t>(kBlockBytes, bytes - at));
     }
   }
 }

@@ -158,8 +158,6 @@ void RuleTransposeList(Step& step) {
   const bool bytes1 = step.in().insn == VNPU_INSN_scatter_vnchwconv_b8;
   const uint64_t element = bytes1 ? 1 : step.in().insn == VNPU_INSN_scatter_vnchwconv_b16 ? 2 : 4;
   const int columns = element == 4 ? 8 : 16;
-  const uint64_t src_offset = bytes1 ? step.arg(6) * 16 : 0;
-  const uint64_t dst_offset = bytes1 ? step.arg(5) * 16 : 0;
   const Operand* first = step.Find(1, false);
   if (first == nullptr) return;
   for (uint64_t r = 0; r < first->access.dims[2].count; ++r) {
@@ -168,7 +166,7 @@ void RuleTransposeList(Step& step) {
     for (int i = 0; i < 16; ++i) {
       const Operand* src = step.Find(1, false, i);
       for (int c = 0; c < columns; ++c) {
-        const uint64_t at = BlockAt(*src, 0, r) + src_offset + static_cast<uint64_t>(c) * element;
+        const uint64_t at = BlockAt(*src, 0, r) + static_cast<uint64_t>(c) * element;
         square[i][c] = step.Any(Space::kUb, at, element);
         if (square[i][c] && origin == 0) origin = step.OriginIn(Space::kUb, at, element);
       }
@@ -177,8 +175,8 @@ void RuleTransposeList(Step& step) {
       const Operand* dst = step.Find(0, true, j);
       for (int i = 0; i < columns; ++i) {
         const bool undefined = columns == 16 ? square[i][j] : square[j % 2 * 8 + i][j / 2];
-        step.Fill(Space::kUb, BlockAt(*dst, 0, r) + dst_offset + static_cast<uint64_t>(i) * element,
-                  element, undefined, origin);
+        step.Fill(Space::kUb, BlockAt(*dst, 0, r) + static_cast<uint64_t>(i) * element, element,
+                  undefined, origin);
       }
     }
   }

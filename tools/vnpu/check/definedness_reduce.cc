@@ -65,19 +65,19 @@ void RuleReduceAdd(Step& step) {
 // One result per datablock. Extremes of a block without an active lane keep
 // what was there; sums give 0.
 void RuleReduceBlock(Step& step) {
-  const Operand* dst = step.Find(0, true);
-  if (dst == nullptr) return;
+  if (step.Find(0, true) == nullptr) return;
   const bool keeps = step.in().insn != VNPU_INSN_vcgadd;
   ForEachSourceRepeat(step, 1, [&](const Operand& src, uint64_t r, uint64_t row) {
     OriginId origin = 0;
     const LaneBits undefined = ActiveUndefined(step, src, r, &origin);
     const uint64_t element = src.access.lane_bytes, per_block = kBlockBytes / element;
+    const uint64_t to = step.arg(0) + row * step.arg(3) * 8 * element;
     for (uint64_t b = 0; b < 8; ++b) {
       const uint64_t lane = b * per_block;
       const uint64_t active = src.mask[lane / 64] >> (lane % 64) & LowBits(per_block);
       if (keeps && active == 0) continue;
       const bool any = (undefined.Part(lane) & LowBits(per_block)) != 0;
-      step.Fill(Space::kUb, ResultAt(*dst, row) + b * element, element, any, origin);
+      step.Fill(Space::kUb, to + b * element, element, any, origin);
     }
   });
 }

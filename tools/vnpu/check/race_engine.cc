@@ -116,7 +116,9 @@ void Engine::OnAccess(const CoreId& id, const Instruction& in, const Access& acc
   core.trailing.clear();
   if (in.pipe != Pipe::kS) {
     PipeAccess(core, in, access);
-    ImpliedReads(core, in, access);
+    if (IsFixpipe(in.insn) && access.operand == 1) {
+      FixRegisters(core, in, MakeTouch(core.id, in, access));
+    }
   } else if (access.space == Space::kGm) {
     ScalarGm(core, in, access);
   } else {
@@ -170,31 +172,6 @@ void Engine::PipeAccess(CoreOrder& core, const Instruction& in, const Access& ac
     touch.release = std::move(release);
   }
   CheckGm(core, touch, pipe.before);
-}
-
-// Operands that handlers do not name.
-void Engine::ImpliedReads(CoreOrder& core, const Instruction& in, const Access& access) {
-  Access read{};
-  read.write = false;
-  if (IsFixpipe(in.insn) && access.operand == 1) {
-    FixRegisters(core, in, MakeTouch(core.id, in, access));
-    constexpr int64_t kVectorModes[] = {2, 4, 12, 23};
-    if (std::find(std::begin(kVectorModes), std::end(kVectorModes), in.args[8]) ==
-        std::end(kVectorModes)) {
-      return;
-    }
-    read.space = Space::kFb;
-    read.base = (in.spr->fpc >> 8 & 0xff) * 128;
-    read.run = static_cast<uint64_t>(in.args[3]) * 8;
-  } else if (in.insn == VNPU_INSN_mad && access.operand == 0 && access.write && in.args[8] != 0 &&
-             in.args[9] == 0) {
-    read.space = Space::kBt;
-    read.run = static_cast<uint64_t>(in.args[5]) * 4;
-  } else {
-    return;
-  }
-  read.operand = access.operand;
-  PipeAccess(core, in, read);
 }
 
 void Engine::FixRegisters(CoreOrder& core, const Instruction& in, const Touch& touch) {

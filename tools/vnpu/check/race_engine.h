@@ -76,7 +76,6 @@ class Engine {
   void PipeAccess(CoreOrder& core, const Instruction& in, const Access& access);
   void ScalarGm(CoreOrder& core, const Instruction& in, const Access& access);
   void ScalarUb(CoreOrder& core, const Instruction& in, const Access& access);
-  void ImpliedReads(CoreOrder& core, const Instruction& in, const Access& access);
   void FixRegisters(CoreOrder& core, const Instruction& in, const Touch& touch);
   void UseFixRegister(CoreOrder& core, FixRegister reg, uint64_t value, const Touch& touch);
   // Compares with what is there and adds it. Returns the unit-flag partner's index.

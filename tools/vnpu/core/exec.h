@@ -59,9 +59,11 @@ class Exec {
     return Resolve(operand, base, runs, write, align, lane_mask, lane_bytes);
   }
 
-  // A UB operand whose address is not an argument itself.
-  uint8_t* AccessUb(int operand, uint64_t base, const Runs& runs, bool write) {
-    return ResolveIn(Space::kUb, operand, base, runs, write, 0, nullptr, 0);
+  // Bytes whose address is not an argument itself; reported under `operand`,
+  // the argument that says where or how they are used.
+  uint8_t* AccessIn(Space space, int operand, uint64_t base, const Runs& runs, bool write,
+                    uint32_t align = 0) {
+    return ResolveIn(space, operand, base, runs, write, align, nullptr, 0);
   }
 
   // Ends the core with "<what>: <intrinsic> <detail>".

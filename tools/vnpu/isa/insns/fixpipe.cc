@@ -193,8 +193,7 @@ void Fixpipe(Exec& x) {
   if (conv.vector) {
     x.Require(Spr::kFpc, "set_fpc");
     const uint64_t at = (x.spr().fpc >> 8 & 0xff) * 128;
-    if (at + place.n * 8 > kFbBytes) x.Fail("out of bounds", "reads quantisation words past FB");
-    parameters = x.core().scratchpad(Space::kFb).data + at;
+    parameters = x.AccessIn(Space::kFb, 8, at, Runs(place.n * 8), false);
   } else if (conv.bytes == 1 || conv.mode == kS32ToF16) {
     x.Require(Spr::kQuantPre, "set_quant_pre");
     quant = DecodeQuant(x, x.spr().quant_pre);

@@ -38,6 +38,23 @@ void InitAccumulators(const MadShape& s, Start start, const uint8_t* bias, uint8
   }
 }
 
+// Rows m and columns n of C, exactly: whole 16-column blocks, then the part of
+// one.
+uint8_t* ResolveC(Exec& x, const MadShape& s, bool write) {
+  const auto block = static_cast<int64_t>(s.c_rows) * 64;
+  const uint64_t whole = s.n / 16, rest = s.n % 16;
+  uint8_t* c = nullptr;
+  if (whole > 0) {
+    c = x.Access(0, x.u(0), Runs(uint64_t{s.m} * 64, Dim{whole, block}), write, 0, nullptr, 0);
+  }
+  if (rest > 0) {
+    uint8_t* part = x.Access(0, x.u(0) + whole * static_cast<uint64_t>(block),
+                             Runs(rest * 4, Dim{s.m, 64}), write, 64, nullptr, 0);
+    if (whole == 0) c = part;
+  }
+  return c;
+}
+
 }  // namespace
 
 void Mad(Exec& x) {
@@ -72,14 +89,12 @@ void Mad(Exec& x) {
     if (x.insn() == VNPU_INSN_mad_bias) {
       bias = x.Read(10, words);
     } else {
-      bias = x.core().scratchpad(Space::kBt).data;  // the short form takes BT address 0
+      // The short form takes BT address 0.
+      bias = x.AccessIn(Space::kBt, 8, 0, words, false);
     }
-    if (words.run > kBtBytes) x.Fail("out of bounds", "bias of n words is larger than BT");
   }
-  const Runs c_runs(static_cast<uint64_t>(s.m) * 64,
-                    Dim{s.n1, static_cast<int64_t>(s.c_rows) * 64});
-  if (start == Start::kOld && x.core().observed()) x.Read(0, c_runs);
-  uint8_t* c = x.Write(0, c_runs);
+  if (start == Start::kOld && x.core().observed()) ResolveC(x, s, false);
+  uint8_t* c = ResolveC(x, s, true);
   InitAccumulators(s, start, bias, c);
   switch (x.type()) {
     case VNPU_T_f16:

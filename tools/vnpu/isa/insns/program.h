@@ -25,6 +25,13 @@ struct Program {
   Step steps[kMaxSteps];
 };
 
+// One intrinsic by its number, without a wrapper.
+struct RawStep {
+  uint32_t insn;
+  uint32_t type;
+  int64_t args[16];
+};
+
 }  // namespace vnpu_test
 
 #endif  // VNPU_ISA_INSNS_PROGRAM_H_

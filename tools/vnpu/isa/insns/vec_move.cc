@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Vector moves: broadcast of a scalar, masked copy, broadcast to datablocks,
 // gathers.
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -45,10 +46,25 @@ void CopyCounted(Exec& x, uint32_t element) {
   const uint64_t repeats = x.u(2), bytes = (x.spr().mask[0] & 0xffffffffu) * element;
   if (repeats == 0 || bytes == 0) return;
   const uint64_t blocks = (bytes + kBlockBytes - 1) / kBlockBytes;
+  const uint64_t whole = bytes / kBlockBytes, tail = bytes % kBlockBytes;
   const auto stride = [&](int i) { return static_cast<int64_t>(x.u(i) * kBlockBytes); };
-  const uint8_t* src =
-      x.Read(1, Runs(kBlockBytes, Dim{repeats, stride(6)}, Dim{blocks, stride(4)}));
-  uint8_t* dst = x.Write(0, Runs(kBlockBytes, Dim{repeats, stride(5)}, Dim{blocks, stride(3)}));
+  // Whole datablocks, then the part of one at the end.
+  const auto resolve = [&](int operand, int64_t block, int64_t repeat) {
+    const bool write = operand == 0;
+    uint8_t* at = x.core().scratchpad(Space::kUb).data + x.u(operand);
+    if (whole > 0) {
+      at = x.Access(operand, x.u(operand),
+                    Runs(kBlockBytes, Dim{repeats, repeat}, Dim{whole, block}), write, 0, nullptr,
+                    0);
+    }
+    if (tail > 0) {
+      x.Access(operand, x.u(operand) + whole * static_cast<uint64_t>(block),
+               Runs(tail, Dim{repeats, repeat}, Dim{}), write, 0, nullptr, 0);
+    }
+    return at;
+  };
+  const uint8_t* src = resolve(1, stride(4), stride(6));
+  uint8_t* dst = resolve(0, stride(3), stride(5));
   for (uint64_t r = 0; r < repeats; ++r) {
     for (uint64_t b = 0; b < blocks; ++b) {
       const uint64_t left = bytes - b * kBlockBytes;
@@ -88,14 +104,37 @@ void BroadcastBlock(Exec& x) {
   }
 }
 
-// One element or datablock of a gather: UB bytes [base + offset, + bytes).
-const uint8_t* Gathered(Exec& x, uint64_t address, uint32_t bytes) {
-  if (address % bytes != 0 || address + bytes > kUbBytes) {
-    x.Fail(address % bytes != 0 ? "misaligned" : "out of bounds",
-           "gathers " + std::to_string(bytes) + " bytes at UB+" + std::to_string(address));
+// The elements or datablocks that a gather reads.
+class Gathered {
+ public:
+  Gathered(Exec& x, uint32_t bytes) : x_(x), bytes_(bytes) {}
+
+  // UB bytes [address, address + bytes).
+  const uint8_t* At(uint64_t address) {
+    if (address % bytes_ != 0 || address + bytes_ > kUbBytes) {
+      x_.Fail(address % bytes_ != 0 ? "misaligned" : "out of bounds",
+              "gathers " + std::to_string(bytes_) + " bytes at UB+" + std::to_string(address));
+    }
+    if (x_.core().observed()) addresses_.push_back(address);
+    return x_.core().scratchpad(Space::kUb).data + address;
   }
-  return x.core().scratchpad(Space::kUb).data + address;
-}
+
+  // Tells the observers, in as few runs as possible. Operand 2 is srcBase.
+  void Report() {
+    std::sort(addresses_.begin(), addresses_.end());
+    for (size_t i = 0; i < addresses_.size();) {
+      const uint64_t begin = addresses_[i];
+      uint64_t end = begin + bytes_;
+      while (++i < addresses_.size() && addresses_[i] <= end) end = addresses_[i] + bytes_;
+      x_.AccessIn(Space::kUb, 2, begin, Runs(end - begin), false, bytes_);
+    }
+  }
+
+ private:
+  Exec& x_;
+  const uint32_t bytes_;
+  std::vector<uint64_t> addresses_;
+};
 
 template <typename T>
 void Gather(Exec& x) {
@@ -105,6 +144,7 @@ void Gather(Exec& x) {
   const uint64_t count = (lanes.repeats - 1) * kLanes + lanes.last_top;
   const uint8_t* offsets = x.Read(1, Runs(count * sizeof(uint32_t)));
   VecOperand dst = ResolveVec(x, lanes, 0, sizeof(T), 1, x.u(3), true);
+  Gathered sources(x, sizeof(T));
   for (uint64_t r = 0; r < lanes.repeats; ++r, dst.data += dst.repeat) {
     const bool last = r + 1 == lanes.repeats;
     const uint64_t* mask = last ? lanes.last_mask : lanes.mask;
@@ -112,9 +152,10 @@ void Gather(Exec& x) {
       if ((mask[e / 64] >> (e % 64) & 1) == 0) continue;
       uint32_t offset;
       std::memcpy(&offset, offsets + (r * kLanes + e) * sizeof(offset), sizeof(offset));
-      std::memcpy(dst.data + e * sizeof(T), Gathered(x, x.u(2) + offset, sizeof(T)), sizeof(T));
+      std::memcpy(dst.data + e * sizeof(T), sources.At(x.u(2) + offset), sizeof(T));
     }
   }
+  sources.Report();
 }
 
 // The lanes that a fixed pattern keeps: 1 even, 2 odd, 3..6 every fourth, 7 all.
@@ -187,12 +228,14 @@ void VecGatherBlock(Exec& x) {
   const auto block = static_cast<int64_t>(x.u(4) * kBlockBytes);
   const uint8_t* offsets = x.Read(1, Runs(repeats * 8 * sizeof(uint32_t)));
   uint8_t* dst = x.Write(0, Runs(kBlockBytes, Dim{repeats, repeat}, Dim{8, block}));
+  Gathered sources(x, kBlockBytes);
   for (uint64_t i = 0; i < repeats * 8; ++i) {
     uint32_t offset;
     std::memcpy(&offset, offsets + i * sizeof(offset), sizeof(offset));
     std::memcpy(dst + static_cast<int64_t>(i / 8) * repeat + static_cast<int64_t>(i % 8) * block,
-                Gathered(x, x.u(2) + offset, kBlockBytes), kBlockBytes);
+                sources.At(x.u(2) + offset), kBlockBytes);
   }
+  sources.Report();
 }
 
 void VecGatherMask(Exec& x) {

@@ -132,18 +132,50 @@ void Sum(Exec& x) {
   std::memcpy(&x.core().acc_val, &total, kElement);
 }
 
+// A bit per datablock that has an active lane.
+template <typename Bits>
+uint64_t ActiveBlocks(const uint64_t* mask) {
+  constexpr int kPerBlock = kBlockBytes / sizeof(Bits);
+  uint64_t blocks = 0;
+  for (int e = 0; e < 8 * kPerBlock; ++e) {
+    if (Active(mask, e)) blocks |= uint64_t{1} << (e / kPerBlock);
+  }
+  return blocks;
+}
+
+// The results of extremes: those of datablocks without an active lane keep
+// what is there [inf].
+template <typename Bits>
+uint8_t* ResolveBlocks(Exec& x, const Reduction& red) {
+  constexpr uint32_t kBytes = 8 * sizeof(Bits);
+  const uint64_t repeats = red.lanes.repeats, whole = red.lanes.uniform ? repeats : repeats - 1;
+  const uint64_t last[2] = {ActiveBlocks<Bits>(red.lanes.last_mask), 0};
+  if (whole < repeats) {
+    x.Access(0, x.u(0) + whole * static_cast<uint64_t>(red.dst_repeat), Runs(kBytes), true, kBytes,
+             last, sizeof(Bits));
+  }
+  if (whole > 0) {
+    const uint64_t blocks[2] = {ActiveBlocks<Bits>(red.lanes.mask), 0};
+    x.Access(0, x.u(0), Runs(kBytes, Dim{whole, red.dst_repeat}, Dim{}), true, kBytes, blocks,
+             sizeof(Bits));
+  }
+  return x.core().scratchpad(Space::kUb).data + x.u(0);
+}
+
 template <typename Lane>
 void PerBlock(Exec& x) {
   using Bits = typename Lane::Bits;
   constexpr uint32_t kElement = sizeof(Bits);
   constexpr int kPerBlock = kBlockBytes / sizeof(Bits);
-  const Reduction red = Resolve(x, kElement, 8 * kElement, 8 * kElement, 8 * kElement, true);
-  const bool max = x.insn() == VNPU_INSN_vcgmax;
+  const bool max = x.insn() == VNPU_INSN_vcgmax, sum = x.insn() == VNPU_INSN_vcgadd;
+  Reduction red = Resolve(x, kElement, 8 * kElement, 8 * kElement, 8 * kElement, sum);
+  if (red.lanes.repeats == 0) return;
+  if (!sum) red.dst = ResolveBlocks<Bits>(x, red);
   ForEachRepeat<Bits>(red, [&](uint64_t r, const Bits* in, const uint64_t* mask) {
     uint8_t* to = red.dst + static_cast<int64_t>(r) * red.dst_repeat;
     for (int b = 0; b < 8; ++b) {
       Bits result = {};
-      if (x.insn() == VNPU_INSN_vcgadd) {
+      if (sum) {
         result = TreeSum<Lane>(in, mask, b * kPerBlock, kPerBlock);
       } else {
         int best = -1;

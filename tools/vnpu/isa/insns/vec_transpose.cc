@@ -25,27 +25,28 @@ void TransposeList(Exec& x, uint64_t src_offset, uint64_t dst_offset) {
   }
   const auto dst_stride = static_cast<int64_t>(x.u(3) * kBlockBytes);
   const auto src_stride = static_cast<int64_t>(x.u(4) * kBlockBytes);
-  const Runs src_runs(kBlockBytes, Dim{repeats, src_stride});
-  const Runs dst_runs(kBlockBytes, Dim{repeats, dst_stride});
+  constexpr uint32_t kBytes = kColumns * sizeof(T);  // 16 of b8, else a datablock
+  const Runs src_runs(kBytes, Dim{repeats, src_stride});
+  const Runs dst_runs(kBytes, Dim{repeats, dst_stride});
   if (repeats == 0) return;
   const uint8_t* src[16];
   uint8_t* dst[16];
   for (int i = 0; i < 16; ++i) {
-    src[i] = x.AccessUb(1, Entry(x, src_reg, i), src_runs, false);
-    dst[i] = x.AccessUb(0, Entry(x, dst_reg, i), dst_runs, true);
+    src[i] = x.AccessIn(Space::kUb, 1, Entry(x, src_reg, i) + src_offset, src_runs, false, kBytes);
+    dst[i] = x.AccessIn(Space::kUb, 0, Entry(x, dst_reg, i) + dst_offset, dst_runs, true, kBytes);
   }
   for (uint64_t r = 0; r < repeats; ++r) {
     T square[16][kColumns];
     const auto step = static_cast<int64_t>(r);
     for (int i = 0; i < 16; ++i) {
-      std::memcpy(square[i], src[i] + step * src_stride + src_offset, sizeof(square[i]));
+      std::memcpy(square[i], src[i] + step * src_stride, sizeof(square[i]));
     }
     for (int j = 0; j < 16; ++j) {
       T column[kColumns];
       for (int i = 0; i < kColumns; ++i) {
         column[i] = kColumns == 16 ? square[i][j] : square[j % 2 * 8 + i][j / 2];
       }
-      std::memcpy(dst[j] + step * dst_stride + dst_offset, column, sizeof(column));
+      std::memcpy(dst[j] + step * dst_stride, column, sizeof(column));
     }
   }
 }

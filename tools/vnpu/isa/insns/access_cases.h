@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: Apache-2.0
+// Random arguments, registers and memory for any row of the table: what an
+// intrinsic needs to run without a fault, and as little else as possible.
+#ifndef VNPU_ISA_INSNS_ACCESS_CASES_H_
+#define VNPU_ISA_INSNS_ACCESS_CASES_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tools/vnpu/core/core.h"
+#include "tools/vnpu/isa/insns/player.h"
+
+namespace vnpu_test {
+
+constexpr uint64_t kArenaBytes = 64 * 1024;
+
+// Bytes that must have certain values for the instruction to make sense.
+struct Patch {
+  vnpu::Space space;
+  uint64_t at;  // offset in the buffer; in the arena for GM
+  std::vector<uint8_t> bytes;
+};
+
+struct AccessCase {
+  RawStep step;
+  vnpu::Spr spr;
+  uint8_t compare_mask[16];
+  std::vector<Patch> patches;
+  uint64_t va_list[8];  // set_va_reg_sb reads it
+};
+
+inline bool StartsWith(const std::string& text, const char* prefix) {
+  return text.rfind(prefix, 0) == 0;
+}
+
+// Element types under which a wrapper issues the row.
+inline std::vector<uint32_t> TypesOf(const vnpu::InsnRow& row, uint32_t insn) {
+  const std::vector<uint32_t> floats = {VNPU_T_f16, VNPU_T_f32};
+  const std::vector<uint32_t> arithmetic = {VNPU_T_f16, VNPU_T_f32, VNPU_T_s16, VNPU_T_s32};
+  const std::vector<uint32_t> b16_b32 = {VNPU_T_u16, VNPU_T_u32, VNPU_T_bf16, VNPU_T_f32};
+  static const std::map<std::string, std::vector<uint32_t>> kTypes = {
+      {"vadd", arithmetic},
+      {"vsub", arithmetic},
+      {"vmul", arithmetic},
+      {"vmax", arithmetic},
+      {"vmin", arithmetic},
+      {"vabs", arithmetic},
+      {"vrelu", arithmetic},
+      {"vadds", arithmetic},
+      {"vmuls", arithmetic},
+      {"vmaxs", arithmetic},
+      {"vmins", arithmetic},
+      {"vand", {VNPU_T_u16}},
+      {"vor", {VNPU_T_u16}},
+      {"vnot", {VNPU_T_u16}},
+      {"vaddrelu", {VNPU_T_f16, VNPU_T_f32, VNPU_T_s16}},
+      {"vsubrelu", {VNPU_T_f16, VNPU_T_f32, VNPU_T_s16}},
+      {"vmla", {VNPU_T_f16, VNPU_T_f32, VNPU_T_f16_to_f32}},
+      {"vaxpy", {VNPU_T_f16, VNPU_T_f32, VNPU_T_f16_to_f32}},
+      {"vshl", {VNPU_T_s16, VNPU_T_u16, VNPU_T_s32, VNPU_T_u32}},
+      {"vshr", {VNPU_T_s16, VNPU_T_u16, VNPU_T_s32, VNPU_T_u32}},
+      {"vector_dup", b16_b32},
+      {"vcopy", b16_b32},
+      {"vbrcb", b16_b32},
+      {"vgather", b16_b32},
+      {"vgatherb", b16_b32},
+      {"vreducev2", b16_b32},
+      {"vcmpv_eq", {VNPU_T_f16, VNPU_T_f32, VNPU_T_s32}},
+      {"mad", {VNPU_T_f16, VNPU_T_bf16, VNPU_T_f32, VNPU_T_s8}},
+      {"mad_bias", {VNPU_T_f16, VNPU_T_bf16, VNPU_T_f32, VNPU_T_s8}},
+      {"copy_matrix_cc_to_gm",
+       {VNPU_T_f32, VNPU_T_s32, VNPU_T_f16, VNPU_T_bf16, VNPU_T_s8, VNPU_T_u8}},
+      {"copy_matrix_cc_to_cbuf",
+       {VNPU_T_f32, VNPU_T_s32, VNPU_T_f16, VNPU_T_bf16, VNPU_T_s8, VNPU_T_u8}},
+  };
+  const auto found = kTypes.find(row.name);
+  if (found != kTypes.end()) return found->second;
+  const std::string name = row.name;
+  if (StartsWith(name, "load_") || StartsWith(name, "img2col")) {
+    return {VNPU_T_s8, VNPU_T_f16, VNPU_T_f32};
+  }
+  if (StartsWith(name, "create_")) return {VNPU_T_f16, VNPU_T_u32};
+  switch (insn) {
+#define VNPU_CONV(name, source, target, rounding, mark) \
+  case VNPU_INSN_##name:                                \
+    return {VNPU_T_##target};
+#include "tools/vnpu/isa/conversions.inc"
+#undef VNPU_CONV
+    default:
+      break;
+  }
+  if (row.pipe == vnpu::Pipe::kV && StartsWith(name, "v")) return floats;
+  return {VNPU_T_none};
+}
+
+class CaseMaker {
+ public:
+  CaseMaker(uint64_t seed, uint64_t arena) : random_(seed), arena_(arena) {}
+
+  AccessCase Make(const vnpu::InsnRow& row, uint32_t insn, uint32_t type) {
+    AccessCase c;
+    std::memset(&c.step, 0, sizeof(c.step));
+    c.step.insn = insn;
+    c.step.type = type;
+    c.spr = Registers();
+    for (uint8_t& byte : c.compare_mask) byte = static_cast<uint8_t>(random_.Next());
+    for (int i = 0; i < row.num_args; ++i) c.step.args[i] = Argument(row.args[i]);
+    if (row.num_args > 1 && row.pipe == vnpu::Pipe::kV && random_.Below(4) == 0 &&
+        row.args[0].is_address && row.args[1].is_address) {
+      c.step.args[1] = c.step.args[0];  // in place
+    }
+    Specialise(row.name, &c);
+    return c;
+  }
+
+ private:
+  uint64_t Below(uint64_t limit) { return random_.Below(limit); }
+
+  vnpu::Spr Registers() {
+    vnpu::Spr spr;
+    std::memset(&spr, 0, sizeof(spr));
+    spr.defined = ~0u;
+    const bool counter = Below(3) == 0;
+    const uint64_t masks[][2] = {{~uint64_t{0}, ~uint64_t{0}},
+                                 {random_.Next(), random_.Next()},
+                                 {uint64_t{1} << Below(64), 0},
+                                 {0, random_.Next()}};
+    const auto& mask = masks[Below(4)];
+    spr.mask[0] = counter ? Below(400) : mask[0];
+    spr.mask[1] = counter ? 0 : mask[1];
+    for (const int bit : {48, 53, 59}) spr.ctrl |= Below(2) << bit;
+    if (counter) spr.ctrl |= uint64_t{1} << 56;
+    spr.nd_para = (1 + Below(2)) | Below(3) << 16 | Below(600) << 32;
+    spr.quant_pre = QuantWord();
+    spr.fpc = Below(4) | Below(4) << 8;
+    spr.padding = random_.Next();
+    spr.mov_pad_val = random_.Next() & 0xffffffff;
+    spr.deqscale = Below(0x7c00);
+    return spr;
+  }
+
+  // A finite scale and an offset.
+  uint64_t QuantWord() {
+    const auto scale = static_cast<float>(random_.Real(0.001, 4.0));
+    return FloatBitsOf(scale) | Below(512) << 37 | Below(2) << 46;
+  }
+
+  int64_t Argument(const vnpu::ArgSpec& spec) {
+    if (spec.is_address) return Address(spec.space);
+    if (spec.is_scalar) return static_cast<int64_t>(random_.Next() & 0xffffffff);
+    uint64_t limit = 4;
+    if (spec.name == "repeat") limit = 5;
+    if (spec.name.find("Rep") != std::string::npos) limit = 20;
+    const uint64_t value = Below(limit);
+    return static_cast<int64_t>(spec.limited && value > static_cast<uint64_t>(spec.max) ? spec.max
+                                                                                        : value);
+  }
+
+  // Room for what follows: the lower half of a buffer.
+  int64_t Address(vnpu::Space space) {
+    switch (space) {
+      case vnpu::Space::kGm:
+        return static_cast<int64_t>(arena_ + Below(kArenaBytes / 4));
+      case vnpu::Space::kUb:
+        return static_cast<int64_t>(Below(4096) * 32);
+      case vnpu::Space::kL1:
+        return static_cast<int64_t>(4096 + Below(8192) * 32);
+      case vnpu::Space::kL0a:
+      case vnpu::Space::kL0b:
+        return static_cast<int64_t>(Below(64) * 512);
+      case vnpu::Space::kL0c:
+        return static_cast<int64_t>(Below(64) * 1024);
+      case vnpu::Space::kBt:
+        return static_cast<int64_t>(Below(8) * 64);
+      default:
+        return static_cast<int64_t>(Below(16) * 128);
+    }
+  }
+
+  void Words(AccessCase* c, vnpu::Space space, uint64_t at, const std::vector<uint64_t>& values,
+             size_t bytes) {
+    Patch patch{space, at, {}};
+    for (const uint64_t value : values) {
+      for (size_t i = 0; i < bytes; ++i) {
+        patch.bytes.push_back(static_cast<uint8_t>(value >> (8 * i)));
+      }
+    }
+    c->patches.push_back(patch);
+  }
+
+  void Specialise(const std::string& name, AccessCase* c) {
+    int64_t* a = c->step.args;
+    if (name.find("_align_b") != std::string::npos) {
+      const int64_t element = name.back() == '8' ? 1 : name.back() == '6' ? 2 : 4;
+      a[4] = static_cast<int64_t>(Below(60)) * element;
+      a[7] = static_cast<int64_t>(Below(9));
+      a[8] = static_cast<int64_t>(Below(9));
+      if (name.find("to_gm") != std::string::npos) a[5] = a[6] = 0;
+      if (Below(2) == 0) a[5] = a[6] = 0;
+    } else if (name.find("nd2nz") != std::string::npos) {
+      a[4] = 1 + static_cast<int64_t>(Below(7));
+      a[5] = 1 + static_cast<int64_t>(Below(70));
+      a[6] = static_cast<int64_t>(Below(500));
+      a[7] = static_cast<int64_t>(Below(90));
+      a[8] = 8 + static_cast<int64_t>(Below(16));
+      a[10] = 2048 + static_cast<int64_t>(Below(4)) * 32;
+    } else if (StartsWith(name, "create_")) {
+      a[1] = static_cast<int64_t>(Below(4) | Below(4) << 16 | Below(4) << 32);
+    } else if (name == "ld_dev") {
+      a[0] &= ~int64_t{7};
+      a[1] = static_cast<int64_t>(Below(9)) * 8;
+      a[2] = int64_t{1} << Below(4);
+    } else if (name == "st_dev") {
+      a[1] &= ~int64_t{7};
+      a[2] = static_cast<int64_t>(Below(9)) * 8;
+      a[3] = int64_t{1} << Below(4);
+    } else if (StartsWith(name, "scalar_")) {
+      a[1] = int64_t{1} << Below(4);
+    } else if (StartsWith(name, "vcmp_")) {
+      a[2] = 1;
+      if ((c->spr.ctrl >> 56 & 1) != 0) c->spr.mask[0] = 1 + Below(64);
+    } else if (name == "vgather" || name == "vgatherb") {
+      std::vector<uint64_t> offsets;
+      const uint64_t unit = name == "vgatherb" ? 32 : 4;
+      for (int i = 0; i < 1024; ++i) offsets.push_back(Below(65536 / unit) * unit);
+      a[1] = 131072 + static_cast<int64_t>(Below(32)) * 32;
+      a[2] = static_cast<int64_t>(Below(64)) * 32;
+      a[0] = 65536 + 4096 + static_cast<int64_t>(Below(64)) * 32;
+      Words(c, vnpu::Space::kUb, static_cast<uint64_t>(a[1]), offsets, 4);
+    } else if (name == "vreducev2") {
+      a[5] = static_cast<int64_t>(Below(8));
+      a[0] = 131072;  // its length depends on the mask bits: keep it off the sources
+      a[1] %= 65536;
+      a[2] = 65536 + a[2] % 65536;
+    } else if (name == "vsel" && a[10] == 2) {
+      const uint64_t bits = 180224;
+      std::memset(c->compare_mask, 0, sizeof(c->compare_mask));
+      std::memcpy(c->compare_mask, &bits, sizeof(bits));
+    } else if (name == "vsel") {
+      a[10] %= 2;
+    } else if (StartsWith(name, "scatter_vnchwconv")) {
+      a[0] = static_cast<int64_t>(Below(2)) * 2;
+      a[1] = 4 + static_cast<int64_t>(Below(2)) * 2;
+      for (int i = 0; i < 64; ++i) {
+        c->spr.va[i / 8][i % 8] = static_cast<uint16_t>(i * 80 + Below(16));
+      }
+    } else if (name == "vbitsort") {
+      for (int i = 0; i < 3; ++i) a[i] = 65536 * i + static_cast<int64_t>(Below(1024)) * 32;
+    } else if (name == "vmrgsort4") {
+      a[5] = static_cast<int64_t>(Below(20) | Below(20) << 16 | Below(20) << 32 | Below(20) << 48);
+      a[6] = static_cast<int64_t>(1 | (1 + Below(15)) << 8);
+      for (int i = 1; i < 5; ++i) a[i] = 32768 + 4096 * i;
+      a[0] = 65536 + static_cast<int64_t>(Below(64)) * 32;
+    } else if (name == "mad" || name == "mad_bias") {
+      for (int i = 3; i < 6; ++i) a[i] = static_cast<int64_t>(Below(40));
+      if (Below(4) == 0) a[3] = 1;
+      a[0] %= 32768;
+    } else if (StartsWith(name, "copy_matrix_cc")) {
+      Fixpipe(c, name == "copy_matrix_cc_to_gm");
+    }
+  }
+
+  void Fixpipe(AccessCase* c, bool to_gm) {
+    static const int64_t kModes[] = {0, 1, 2, 3, 4, 5, 12, 13, 16, 23, 24};
+    int64_t* a = c->step.args;
+    a[1] = static_cast<int64_t>(Below(64)) * 64;
+    a[11] = static_cast<int64_t>(Below(2));
+    a[4] = 1 + static_cast<int64_t>(Below(20));
+    a[3] = a[11] != 0 ? 1 + static_cast<int64_t>(Below(50))
+                      : 16 * (1 + static_cast<int64_t>(Below(4)));
+    a[5] = a[11] != 0 ? 60 + static_cast<int64_t>(Below(20)) : 64 + static_cast<int64_t>(Below(9));
+    a[6] = 20 + static_cast<int64_t>(Below(9));
+    a[8] = kModes[Below(sizeof(kModes) / sizeof(kModes[0]))];
+    a[9] = static_cast<int64_t>(Below(4));
+    a[10] = static_cast<int64_t>(Below(8) == 0);
+    c->spr.nd_para = (1 + Below(2)) | (4 + Below(3)) << 16 | (1700 + Below(64)) << 32;
+    if (!to_gm) a[0] &= ~int64_t{31};
+    std::vector<uint64_t> words;
+    for (int i = 0; i < 256; ++i) words.push_back(QuantWord());
+    Words(c, vnpu::Space::kFb, (c->spr.fpc >> 8 & 0xff) * 128, words, 8);
+  }
+
+  Random random_;
+  uint64_t arena_;
+};
+
+}  // namespace vnpu_test
+
+#endif  // VNPU_ISA_INSNS_ACCESS_CASES_H_
