@@ -130,6 +130,46 @@ TEST(ConfigTest, ABadValueIsAnErrorOfTheFirstCallThatNamesIt) {
   }
 }
 
+// Twice with the race, to see that the device is as good as new.
+void LaunchWithRace(bool is_found) {
+  EXPECT_ACL(aclrtSetDevice(0));
+  aclrtBinHandle binary = nullptr;
+  aclrtFuncHandle function = nullptr;
+  LoadKernel(&binary, &function);
+  const DeviceBuffer src(Pattern(4096, 1));
+  const DeviceBuffer dst(4096);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_ACL(LaunchTestKernel(function, 1, nullptr, {dst.address(), src.address(), 8, kCopy}));
+    EXPECT_ACL(aclrtSynchronizeDevice());
+    EXPECT_ACL(
+        LaunchTestKernel(function, 1, nullptr, {dst.address(), src.address(), 8, kForgetPair}));
+    if (!is_found) {
+      EXPECT_ACL(aclrtSynchronizeDevice());
+      continue;
+    }
+    ExpectError(aclrtSynchronizeDevice(), 507015,
+                {"race", "copy_ubuf_to_gm", "acl_test.cce:18", "missing", "fix"});
+  }
+}
+
+TEST(CheckTest, AFindingFailsTheLaunchWithItsReport) {
+  for (const char* checks : {"all", "race", "memory,race"}) {
+    ExpectPassesInChild([checks] {
+      setenv("ASCEND_ATTENTION_VNPU_CHECK", checks, 1);
+      LaunchWithRace(true);
+    });
+  }
+}
+
+TEST(CheckTest, WithoutTheCheckerTheRacePasses) {
+  for (const char* checks : {"none", "memory"}) {
+    ExpectPassesInChild([checks] {
+      setenv("ASCEND_ATTENTION_VNPU_CHECK", checks, 1);
+      LaunchWithRace(false);
+    });
+  }
+}
+
 TEST(InitTest, InitAndFinalizeCountOnce) {
   ExpectPassesInChild([] {
     ExpectError(aclFinalize(), 100001, {"aclInit was not called"});

@@ -11,6 +11,7 @@ enum Mode : uint32_t {
   kCopy = 0,
   kTrap = 1,
   kForgetFlag = 2,  // waits for an event that nobody sets
+  kForgetPair = 3,  // stores what may not be loaded yet: a race
 };
 
 }  // namespace vnpu_acl_test
