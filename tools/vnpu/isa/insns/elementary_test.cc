@@ -83,16 +83,29 @@ TEST(Elementary, SpecialValues) {
   }
 }
 
-TEST(Elementary, HalfExpRoundsTheFloatResult) {
-  Player player(CoreKind::kVector, 96 * 1024);
-  Random random(4);
-  for (int i = 0; i < 1024; ++i) player.Put(kSrc + i * 2, HalfBits(random.Real(-18, 11.1)));
-  player.FullMask();
-  player.Step(VNPU_INSN_vexp, VNPU_T_f16, kDst, kSrc, 8, 1, 1, 8, 8);
-  ASSERT_EQ(player.Run(), "");
+// Halves that Real(low, high) rounds to, and what the operation makes of them.
+std::vector<std::pair<double, double>> ApplyHalf(Player* player, uint32_t insn, double low,
+                                                 double high) {
+  Random random(insn);
+  for (int i = 0; i < 1024; ++i) player->Put(kSrc + i * 2, HalfBits(random.Real(low, high)));
+  player->FullMask();
+  player->Step(insn, VNPU_T_f16, kDst, kSrc, 8, 1, 1, 8, 8);
+  EXPECT_EQ(player->Run(), "");
+  std::vector<std::pair<double, double>> results;
   for (int i = 0; i < 1024; ++i) {
-    const double x = HalfValue(player.Get<uint16_t>(kSrc + i * 2));
-    EXPECT_EQ(player.Get<uint16_t>(kDst + i * 2), HalfBits(static_cast<float>(std::exp(x)))) << x;
+    results.push_back({HalfValue(player->Get<uint16_t>(kSrc + i * 2)),
+                       HalfValue(player->Get<uint16_t>(kDst + i * 2))});
+  }
+  return results;
+}
+
+TEST(Elementary, HalvesRoundTheFloatResult) {
+  Player player(CoreKind::kVector, 96 * 1024);
+  for (const auto& [x, y] : ApplyHalf(&player, VNPU_INSN_vexp, -18, 11.1)) {
+    EXPECT_EQ(y, HalfValue(HalfBits(static_cast<float>(std::exp(x))))) << x;
+  }
+  for (const auto& [x, y] : ApplyHalf(&player, VNPU_INSN_vln, 0.001, 1000)) {
+    EXPECT_EQ(y, HalfValue(HalfBits(static_cast<float>(std::log(x))))) << x;
   }
 }
 
@@ -113,6 +126,13 @@ TEST(Elementary, ReciprocalsAreCoarse) {
   }
   EXPECT_LE(worst, std::ldexp(1, -11));
   EXPECT_GE(worst, std::ldexp(1, -14));
+  // A coarse result of a half is still good to its last place but one.
+  for (const auto& [x, y] : ApplyHalf(&player, VNPU_INSN_vrec, 0.01, 100)) {
+    EXPECT_LE(std::fabs(y * x - 1), std::ldexp(1, -10)) << x;
+  }
+  for (const auto& [x, y] : ApplyHalf(&player, VNPU_INSN_vrsqrt, 0.01, 100)) {
+    EXPECT_LE(std::fabs(y * std::sqrt(x) - 1), std::ldexp(1, -10)) << x;
+  }
 }
 
 }  // namespace

@@ -126,16 +126,15 @@ TEST_F(FixpipeTest, ColumnBlocksToL1AndGm) {
     int64_t mode;
     uint32_t type;
     int64_t bytes, split;
-  } forms[] = {{kF32F16, VNPU_T_f16, 2, 0},
-               {kF32Bf16, VNPU_T_bf16, 2, 0},
-               {kNoQuant, VNPU_T_f32, 4, 0},
-               {kNoQuant, VNPU_T_f32, 4, 1},
-               {kQuantB8, VNPU_T_s8, 1, 0}};
+  } forms[] = {{kF32F16, VNPU_T_f16, 2, 0},  {kF32Bf16, VNPU_T_bf16, 2, 0},
+               {kNoQuant, VNPU_T_f32, 4, 0}, {kNoQuant, VNPU_T_f32, 4, 1},
+               {kQuantB8, VNPU_T_s8, 1, 0},  {kQuantB8, VNPU_T_u8, 1, 0}};
   for (const auto& f : forms) {
+    const bool is_signed = f.type == VNPU_T_s8;
     for (const bool to_l1 : {true, false}) {
       FillL0c(false, Ramp);
       std::memset(gm_, 0, 65536);
-      player_.Step(VNPU_INSN_set_quant_pre, 0, Word(0.5f, 3, true));
+      player_.Step(VNPU_INSN_set_quant_pre, 0, Word(0.5f, 3, is_signed));
       player_.Step(to_l1 ? VNPU_INSN_copy_matrix_cc_to_cbuf : VNPU_INSN_copy_matrix_cc_to_gm,
                    f.type, to_l1 ? kL1Out : gm(), 0, 0, kN, kM, kStride, kRows, 0, f.mode, 0,
                    f.split, 0);
@@ -149,7 +148,7 @@ TEST_F(FixpipeTest, ColumnBlocksToL1AndGm) {
           const uint64_t want = f.type == VNPU_T_f16    ? HalfBits(At(r, c))
                                 : f.type == VNPU_T_bf16 ? BfloatBits(At(r, c))
                                 : f.bytes == 1
-                                    ? static_cast<uint8_t>(Quantised(At(r, c), 0.5, 3, true))
+                                    ? static_cast<uint8_t>(Quantised(At(r, c), 0.5, 3, is_signed))
                                     : FloatBitsOf(static_cast<float>(At(r, c)));
           ASSERT_EQ(got, want) << "mode " << f.mode << " at " << r << "," << c;
         }
@@ -159,13 +158,16 @@ TEST_F(FixpipeTest, ColumnBlocksToL1AndGm) {
 }
 
 TEST_F(FixpipeTest, IntegersAndRelu) {
-  FillL0c(true, Small);
-  player_.Step(VNPU_INSN_set_nd_para, 0, 1);
-  player_.Step(VNPU_INSN_copy_matrix_cc_to_gm, VNPU_T_s32, gm(), 0, 0, 64, 64, 64, kRows, 0,
-               kNoQuant, 1, 0, 1);
-  ASSERT_EQ(player_.Run(), "");
-  for (int64_t i = 0; i < 4096; ++i) {
-    ASSERT_EQ(static_cast<int32_t>(GetBits(gm_ + i * 4, 4)), std::max(0.0, At(i / 64, i % 64)));
+  for (const bool to_l1 : {true, false}) {
+    FillL0c(true, Small);
+    player_.Step(VNPU_INSN_set_nd_para, 0, 1);
+    player_.Step(to_l1 ? VNPU_INSN_copy_matrix_cc_to_cbuf : VNPU_INSN_copy_matrix_cc_to_gm,
+                 VNPU_T_s32, to_l1 ? kL1Out : gm(), 0, 0, 64, 64, 64, kRows, 0, kNoQuant, 1, 0, 1);
+    ASSERT_EQ(player_.Run(), "");
+    const uint8_t* out = to_l1 ? player_.image() + kL1Out : gm_;
+    for (int64_t i = 0; i < 4096; ++i) {
+      ASSERT_EQ(static_cast<int32_t>(GetBits(out + i * 4, 4)), std::max(0.0, At(i / 64, i % 64)));
+    }
   }
 }
 

@@ -188,32 +188,47 @@ INSTANTIATE_TEST_SUITE_P(Widths, LoadTest, testing::ValuesIn(kWidths),
 
 // Fills of L0A and L0B, read through an identity like loads.
 TEST_F(HalfLoadTest, FillsL0) {
-  for (const bool in_b : {false, true}) {
-    FillL1();
-    LoadIdentity(in_b);
-    // Two repeats of two fractals, one fractal apart.
-    player_.Step(in_b ? VNPU_INSN_create_cb_matrix : VNPU_INSN_create_ca_matrix, VNPU_T_f16, 512,
-                 2 | 2 << 16 | int64_t{1} << 32, HalfBits(-2.5));
-    const int64_t fractals[] = {0, 1, 3, 4};
-    for (int i = 0; i < 4; ++i) ReadFractal(in_b, 512 + fractals[i] * 512, i);
-    ReadFractal(in_b, 512 + 2 * 512, 4);
-    ASSERT_EQ(player_.Run(), "");
-    for (int i = 0; i < 4; ++i) {
-      for (int e = 0; e < 256; ++e) ASSERT_EQ(Fractal(in_b, i, e / 16, e % 16), -2.5) << i;
+  const uint32_t types[] = {VNPU_T_f16, VNPU_T_bf16, VNPU_T_s16, VNPU_T_u16,
+                            VNPU_T_f32, VNPU_T_s32,  VNPU_T_u32};
+  for (const uint32_t type : types) {
+    // Words hold two halves.
+    const bool word = type == VNPU_T_f32 || type == VNPU_T_s32 || type == VNPU_T_u32;
+    const uint32_t bits = HalfBits(-2.5) | (word ? static_cast<uint32_t>(HalfBits(1.5)) << 16 : 0);
+    for (const bool in_b : {false, true}) {
+      FillL1();
+      LoadIdentity(in_b);
+      // Two repeats of two fractals, one fractal apart.
+      player_.Step(in_b ? VNPU_INSN_create_cb_matrix : VNPU_INSN_create_ca_matrix, type, 512,
+                   2 | 2 << 16 | int64_t{1} << 32, bits);
+      const int64_t fractals[] = {0, 1, 3, 4};
+      for (int i = 0; i < 4; ++i) ReadFractal(in_b, 512 + fractals[i] * 512, i);
+      ReadFractal(in_b, 512 + 2 * 512, 4);
+      ASSERT_EQ(player_.Run(), "");
+      for (int i = 0; i < 4; ++i) {
+        for (int e = 0; e < 256; ++e) {
+          ASSERT_EQ(Fractal(in_b, i, e / 16, e % 16), word && e % 2 == 1 ? 1.5 : -2.5)
+              << "type " << type << ", fractal " << i << ", element " << e;
+        }
+      }
+      // The gap keeps the poison.
+      for (int e = 0; e < 256; ++e) ASSERT_TRUE(std::isnan(Fractal(in_b, 4, e / 16, e % 16)));
     }
-    // The gap keeps the poison.
-    for (int e = 0; e < 256; ++e) ASSERT_TRUE(std::isnan(Fractal(in_b, 4, e / 16, e % 16)));
   }
 }
 
 // Fills: repeats of `blocks` blocks with gaps, read back from L1.
 TEST(CreateMatrix, FillsL1) {
   Player player(CoreKind::kCube, kImage);
-  for (const auto& [type, value] :
-       {std::pair<uint32_t, uint32_t>{VNPU_T_f16, 0x3c01}, {VNPU_T_u32, 0x12345678}}) {
+  for (const auto& [type, value] : {std::pair<uint32_t, uint32_t>{VNPU_T_f16, 0x3c01},
+                                    {VNPU_T_bf16, 0x3f81},
+                                    {VNPU_T_s16, 0x8123},
+                                    {VNPU_T_u16, 0xfedc},
+                                    {VNPU_T_f32, 0x3f800001},
+                                    {VNPU_T_s32, 0x87654321},
+                                    {VNPU_T_u32, 0x12345678}}) {
     FillImage(&player, kU32, 1);
     std::vector<uint8_t> expected = Snapshot(&player);
-    const uint32_t word = type == VNPU_T_f16 ? value | value << 16 : value;
+    const uint32_t word = value < 0x10000 ? value | value << 16 : value;
     for (int r = 0; r < 3; ++r) {
       for (int at = 0; at < 5 * 32; at += 4) std::memcpy(&expected[64 + r * 7 * 32 + at], &word, 4);
     }

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "tools/vnpu/core/device.h"
+#include "tools/vnpu/core/observer.h"
 #include "tools/vnpu/isa/insns/program.h"
 #include "tools/vnpu/isa/runtime_abi.h"
 
@@ -97,6 +98,12 @@ class Random {
 
 enum class CoreKind { kVector, kCube };
 
+// Watches every player made from now on, if set.
+inline vnpu::Observer*& PlayerObserver() {
+  static vnpu::Observer* observer = nullptr;
+  return observer;
+}
+
 class Player {
  public:
   Player(CoreKind kind, uint64_t image_bytes) : image_bytes_(image_bytes) {
@@ -109,6 +116,7 @@ class Player {
     vnpu::DeviceConfig config;
     config.host_threads = 1;
     device_ = std::make_unique<vnpu::Device>(config);
+    if (PlayerObserver() != nullptr) device_->AddObserver(PlayerObserver());
     program_ = static_cast<Program*>(device_->Allocate(sizeof(Program)));
     image_ = static_cast<uint8_t*>(device_->Allocate(image_bytes));
     std::memset(image_, 0, image_bytes);

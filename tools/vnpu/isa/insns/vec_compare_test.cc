@@ -14,6 +14,11 @@ double ValueOf(const Format& f, uint64_t bits) {
                       : FloatOf(static_cast<uint32_t>(bits));
 }
 
+uint64_t One(const Format& f) {
+  if (f.type == VNPU_T_s32) return 1;
+  return f.bytes == 2 ? HalfBits(1) : FloatBitsOf(1.0f);
+}
+
 bool Holds(uint32_t op, double a, double b) {
   switch (op) {
     case 0:
@@ -75,8 +80,8 @@ TEST(VecCompare, PacksOneBitPerLaneAndIgnoresTheMask) {
 TEST(VecCompareScalar, ComparesWithOneValue) {
   Player player(CoreKind::kVector, kImage);
   const Operand a{kSrc0, 1, 8};
-  for (const Format& f : {kF16, kF32}) {
-    for (uint32_t op = 0; op < 6; ++op) {
+  for (const Format& f : {kF16, kF32, kS32}) {
+    for (uint32_t op = 0; op < (f.type == VNPU_T_s32 ? 1u : 6u); ++op) {
       FillComparable(&player, f);
       std::vector<uint8_t> expected = Snapshot(&player);
       const int lanes = 256 / f.bytes;
@@ -84,8 +89,7 @@ TEST(VecCompareScalar, ComparesWithOneValue) {
         const uint64_t x = GetBits(&expected[a.At(i / lanes, i % lanes, f.bytes)], f.bytes);
         SetBit(&expected[kDst], i, Holds(op, ValueOf(f, x), 1.0));
       }
-      player.Step(VNPU_INSN_vcmpvs_eq + op, f.type, kDst, a.base,
-                  f.bytes == 2 ? HalfBits(1) : FloatBitsOf(1.0f), 2, 1, 1, 8, 8);
+      player.Step(VNPU_INSN_vcmpvs_eq + op, f.type, kDst, a.base, One(f), 2, 1, 1, 8, 8);
       ASSERT_EQ(player.Run(), "");
       ExpectImage(&player, expected, kU16, "vcmpvs " + std::to_string(op) + f.name);
     }
@@ -95,8 +99,8 @@ TEST(VecCompareScalar, ComparesWithOneValue) {
 // The register keeps the bits of lanes that are masked off.
 TEST(VecCompareToMask, RegisterIsReadBack) {
   Player player(CoreKind::kVector, kImage);
-  for (const Format& f : {kF16, kF32}) {
-    for (uint32_t op = 0; op < 6; ++op) {
+  for (const Format& f : {kF16, kF32, kS32}) {
+    for (uint32_t op = 0; op < (f.type == VNPU_T_s32 ? 1u : 6u); ++op) {
       FillComparable(&player, f);
       std::vector<uint8_t> expected = Snapshot(&player);
       uint8_t bits[16];

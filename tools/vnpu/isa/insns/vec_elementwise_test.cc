@@ -149,6 +149,12 @@ std::vector<Case> BinaryCases() {
         VNPU_INSN_vmin, "vmin", f, [](int64_t a, int64_t b, int64_t) { return std::min(a, b); },
         false));
   }
+  cases.push_back(Whole(
+      VNPU_INSN_vaddrelu, "vaddrelu", kS16,
+      [](int64_t a, int64_t b, int64_t) { return std::max<int64_t>(a + b, 0); }, false));
+  cases.push_back(Whole(
+      VNPU_INSN_vsubrelu, "vsubrelu", kS16,
+      [](int64_t a, int64_t b, int64_t) { return std::max<int64_t>(a - b, 0); }, false));
   for (const Format& f : {kU16, kS16}) {
     cases.push_back(Whole(
         VNPU_INSN_vand, "vand", f, [](int64_t a, int64_t b, int64_t) { return a & b; }, false));

@@ -11,9 +11,12 @@ namespace {
 constexpr uint64_t kImage = 96 * 1024;
 constexpr int64_t kDst = 0, kSrc = 32 * 1024, kAux = 64 * 1024;
 
+// What moves any element of 16 or 32 bits.
+const Format kMovable[] = {kU16, kU32, kS16, kS32, kF16, kBf16, kF32};
+
 TEST(VecDup, WritesTheActiveLanesOnly) {
   Player player(CoreKind::kVector, kImage);
-  for (const Format& f : {kU16, kU32}) {
+  for (const Format& f : kMovable) {
     for (const Operand& dst : {Operand{kDst, 1, 8}, Operand{kDst, 2, 19}, Operand{kDst, 0, 1}}) {
       for (const LaneSet& lanes : StandardLaneSets()) {
         FillImage(&player, f, 3);
@@ -36,7 +39,7 @@ TEST(VecDup, WritesTheActiveLanesOnly) {
 TEST(VecCopy, CountsPerRepeatInCounterMode) {
   Player player(CoreKind::kVector, kImage);
   const Operand dst{kDst, 1, 40}, src{kSrc, 2, 70};
-  for (const Format& f : {kU16, kU32}) {
+  for (const Format& f : kMovable) {
     for (const LaneSet& lanes : StandardLaneSets()) {
       FillImage(&player, f, 5);
       std::vector<uint8_t> expected = Snapshot(&player);
@@ -61,7 +64,7 @@ TEST(VecCopy, CountsPerRepeatInCounterMode) {
 
 TEST(VecBroadcastBlock, EachElementFillsADatablock) {
   Player player(CoreKind::kVector, kImage);
-  for (const Format& f : {kU16, kU32}) {
+  for (const Format& f : kMovable) {
     for (int64_t repeat : {0, 1, 5}) {
       for (const Operand& dst : {Operand{kDst, 1, 8}, Operand{kDst, 3, 25}}) {
         FillImage(&player, f, 7);
@@ -108,18 +111,21 @@ TEST(VecGather, ElementsAtByteOffsets) {
 
 TEST(VecGatherBlock, DatablocksAtByteOffsets) {
   Player player(CoreKind::kVector, kImage);
-  FillImage(&player, kU16, 9);
-  Random random(2);
-  for (int i = 0; i < 24; ++i)
-    player.Put(kAux + i * 4, static_cast<uint32_t>(random.Below(500) * 32));
-  std::vector<uint8_t> expected = Snapshot(&player);
-  for (int i = 0; i < 24; ++i) {
-    const uint64_t offset = GetBits(&expected[kAux + i * 4], 4);
-    std::memcpy(&expected[kDst + i / 8 * 20 * 32 + i % 8 * 2 * 32], &expected[kSrc + offset], 32);
+  for (const Format& f : {kU16, kU32}) {
+    FillImage(&player, f, 9);
+    Random random(2);
+    for (int i = 0; i < 24; ++i) {
+      player.Put(kAux + i * 4, static_cast<uint32_t>(random.Below(500) * 32));
+    }
+    std::vector<uint8_t> expected = Snapshot(&player);
+    for (int i = 0; i < 24; ++i) {
+      const uint64_t offset = GetBits(&expected[kAux + i * 4], 4);
+      std::memcpy(&expected[kDst + i / 8 * 20 * 32 + i % 8 * 2 * 32], &expected[kSrc + offset], 32);
+    }
+    player.Step(VNPU_INSN_vgatherb, f.type, kDst, kAux, kSrc, 20, 2, 3);
+    ASSERT_EQ(player.Run(), "");
+    ExpectImage(&player, expected, f, "vgatherb");
   }
-  player.Step(VNPU_INSN_vgatherb, VNPU_T_u16, kDst, kAux, kSrc, 20, 2, 3);
-  ASSERT_EQ(player.Run(), "");
-  ExpectImage(&player, expected, kU16, "vgatherb");
 }
 
 TEST(VecGatherMask, KeepsPatternLanesPacked) {
@@ -249,44 +255,54 @@ TEST(VecSort, ThirtyTwoPairsPerRepeatDescendingAndStable) {
   }
 }
 
-TEST(VecSort, MergesDescendingLists) {
+void CheckMerge(const Format& f, bool stop) {
   Player player(CoreKind::kVector, kImage);
   const uint64_t lengths[4] = {5, 0, 7, 3};
-  for (const bool stop : {false, true}) {
-    FillImage(&player, kU32, 23);
-    std::vector<Pair> all;
-    Random random(3);
-    for (int list = 0; list < 4; ++list) {
-      std::vector<Pair> pairs(lengths[list]);
-      for (Pair& p : pairs)
-        p = {FloatBitsOf(static_cast<float>(random.Real(-5, 5))), static_cast<uint32_t>(list)};
-      std::sort(pairs.begin(), pairs.end(),
-                [](const Pair& a, const Pair& b) { return FloatOf(a.score) > FloatOf(b.score); });
-      for (size_t i = 0; i < pairs.size(); ++i) player.Put(kSrc + list * 1024 + i * 8, pairs[i]);
-      all.insert(all.end(), pairs.begin(), pairs.end());
+  // Equal scores keep the order of the lists.
+  const auto above = [&](const Pair& a, const Pair& b) {
+    const float x = Score(f, a.score), y = Score(f, b.score);
+    return x != y ? x > y : a.index < b.index;
+  };
+  FillImage(&player, kU32, 23);
+  std::vector<Pair> all;
+  Random random(3);
+  for (int list = 0; list < 4; ++list) {
+    std::vector<Pair> pairs(lengths[list]);
+    for (Pair& p : pairs) {
+      const double v = random.Real(-5, 5);
+      p.score = f.bytes == 2 ? HalfBits(v) : FloatBitsOf(static_cast<float>(v));
+      p.index = static_cast<uint32_t>(list);
     }
-    std::sort(all.begin(), all.end(),
-              [](const Pair& a, const Pair& b) { return FloatOf(a.score) > FloatOf(b.score); });
-    uint64_t used[4] = {};
-    if (stop) {
-      size_t end = 0;
-      while (true) {
-        const uint32_t list = all[end++].index;
-        if (++used[list] == lengths[list]) break;
-      }
-      all.resize(end);
-    } else {
-      std::copy(lengths, lengths + 4, used);
+    std::sort(pairs.begin(), pairs.end(), above);
+    for (size_t i = 0; i < pairs.size(); ++i) player.Put(kSrc + list * 1024 + i * 8, pairs[i]);
+    all.insert(all.end(), pairs.begin(), pairs.end());
+  }
+  std::sort(all.begin(), all.end(), above);
+  uint64_t used[4] = {};
+  if (stop) {
+    size_t end = 0;
+    while (true) {
+      const uint32_t list = all[end++].index;
+      if (++used[list] == lengths[list]) break;
     }
-    std::vector<uint8_t> expected = Snapshot(&player);
-    std::memcpy(&expected[kDst], all.data(), all.size() * sizeof(Pair));
-    const uint64_t packed = lengths[0] | lengths[1] << 16 | lengths[2] << 32 | lengths[3] << 48;
-    player.Step(VNPU_INSN_vmrgsort4, VNPU_T_f32, kDst, kSrc, kSrc + 1024, kSrc + 2048, kSrc + 3072,
-                packed, 1 | 0xf << 8 | (stop ? 1 << 12 : 0));
-    player.Step(VNPU_INSN_get_vms4_sr, 0);
-    ASSERT_EQ(player.Run(), "");
-    ExpectImage(&player, expected, kU32, "vmrgsort4");
-    EXPECT_EQ(player.values()[0], used[0] | used[1] << 16 | used[2] << 32 | used[3] << 48);
+    all.resize(end);
+  } else {
+    std::copy(lengths, lengths + 4, used);
+  }
+  std::vector<uint8_t> expected = Snapshot(&player);
+  std::memcpy(&expected[kDst], all.data(), all.size() * sizeof(Pair));
+  const uint64_t packed = lengths[0] | lengths[1] << 16 | lengths[2] << 32 | lengths[3] << 48;
+  player.Step(VNPU_INSN_vmrgsort4, f.type, kDst, kSrc, kSrc + 1024, kSrc + 2048, kSrc + 3072,
+              packed, 1 | 0xf << 8 | (stop ? 1 << 12 : 0));
+  player.Step(VNPU_INSN_get_vms4_sr, 0);
+  ASSERT_EQ(player.Run(), "");
+  ExpectImage(&player, expected, kU32, "vmrgsort4");
+  EXPECT_EQ(player.values()[0], used[0] | used[1] << 16 | used[2] << 32 | used[3] << 48);
+}
+
+TEST(VecSort, MergesDescendingLists) {
+  for (const Format& f : {kF16, kF32}) {
+    for (const bool stop : {false, true}) CheckMerge(f, stop);
   }
 }
 
