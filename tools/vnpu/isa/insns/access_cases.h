@@ -206,6 +206,8 @@ class CaseMaker {
       a[7] = static_cast<int64_t>(Below(90));
       a[8] = 8 + static_cast<int64_t>(Below(16));
       a[10] = 2048 + static_cast<int64_t>(Below(4)) * 32;
+    } else if (name == "copy_gm_to_cbuf" && Below(4) != 0) {
+      a[7] = 0;  // no padding
     } else if (StartsWith(name, "create_")) {
       a[1] = static_cast<int64_t>(Below(4) | Below(4) << 16 | Below(4) << 32);
     } else if (name == "ld_dev") {
