@@ -4,8 +4,8 @@
 #ifndef VNPU_ISA_INSNS_ACCESS_CASES_H_
 #define VNPU_ISA_INSNS_ACCESS_CASES_H_
 
+#include <algorithm>
 #include <cstdint>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -33,66 +33,6 @@ struct AccessCase {
 
 inline bool StartsWith(const std::string& text, const char* prefix) {
   return text.rfind(prefix, 0) == 0;
-}
-
-// Element types under which a wrapper issues the row.
-inline std::vector<uint32_t> TypesOf(const vnpu::InsnRow& row, uint32_t insn) {
-  const std::vector<uint32_t> floats = {VNPU_T_f16, VNPU_T_f32};
-  const std::vector<uint32_t> arithmetic = {VNPU_T_f16, VNPU_T_f32, VNPU_T_s16, VNPU_T_s32};
-  const std::vector<uint32_t> b16_b32 = {VNPU_T_u16, VNPU_T_u32, VNPU_T_bf16, VNPU_T_f32};
-  static const std::map<std::string, std::vector<uint32_t>> kTypes = {
-      {"vadd", arithmetic},
-      {"vsub", arithmetic},
-      {"vmul", arithmetic},
-      {"vmax", arithmetic},
-      {"vmin", arithmetic},
-      {"vabs", arithmetic},
-      {"vrelu", arithmetic},
-      {"vadds", arithmetic},
-      {"vmuls", arithmetic},
-      {"vmaxs", arithmetic},
-      {"vmins", arithmetic},
-      {"vand", {VNPU_T_u16}},
-      {"vor", {VNPU_T_u16}},
-      {"vnot", {VNPU_T_u16}},
-      {"vaddrelu", {VNPU_T_f16, VNPU_T_f32, VNPU_T_s16}},
-      {"vsubrelu", {VNPU_T_f16, VNPU_T_f32, VNPU_T_s16}},
-      {"vmla", {VNPU_T_f16, VNPU_T_f32, VNPU_T_f16_to_f32}},
-      {"vaxpy", {VNPU_T_f16, VNPU_T_f32, VNPU_T_f16_to_f32}},
-      {"vshl", {VNPU_T_s16, VNPU_T_u16, VNPU_T_s32, VNPU_T_u32}},
-      {"vshr", {VNPU_T_s16, VNPU_T_u16, VNPU_T_s32, VNPU_T_u32}},
-      {"vector_dup", b16_b32},
-      {"vcopy", b16_b32},
-      {"vbrcb", b16_b32},
-      {"vgather", b16_b32},
-      {"vgatherb", b16_b32},
-      {"vreducev2", b16_b32},
-      {"vcmpv_eq", {VNPU_T_f16, VNPU_T_f32, VNPU_T_s32}},
-      {"mad", {VNPU_T_f16, VNPU_T_bf16, VNPU_T_f32, VNPU_T_s8}},
-      {"mad_bias", {VNPU_T_f16, VNPU_T_bf16, VNPU_T_f32, VNPU_T_s8}},
-      {"copy_matrix_cc_to_gm",
-       {VNPU_T_f32, VNPU_T_s32, VNPU_T_f16, VNPU_T_bf16, VNPU_T_s8, VNPU_T_u8}},
-      {"copy_matrix_cc_to_cbuf",
-       {VNPU_T_f32, VNPU_T_s32, VNPU_T_f16, VNPU_T_bf16, VNPU_T_s8, VNPU_T_u8}},
-  };
-  const auto found = kTypes.find(row.name);
-  if (found != kTypes.end()) return found->second;
-  const std::string name = row.name;
-  if (StartsWith(name, "load_") || StartsWith(name, "img2col")) {
-    return {VNPU_T_s8, VNPU_T_f16, VNPU_T_f32};
-  }
-  if (StartsWith(name, "create_")) return {VNPU_T_f16, VNPU_T_u32};
-  switch (insn) {
-#define VNPU_CONV(name, source, target, rounding, mark) \
-  case VNPU_INSN_##name:                                \
-    return {VNPU_T_##target};
-#include "tools/vnpu/isa/conversions.inc"
-#undef VNPU_CONV
-    default:
-      break;
-  }
-  if (row.pipe == vnpu::Pipe::kV && StartsWith(name, "v")) return floats;
-  return {VNPU_T_none};
 }
 
 class CaseMaker {
@@ -138,6 +78,12 @@ class CaseMaker {
     spr.padding = random_.Next();
     spr.mov_pad_val = random_.Next() & 0xffffffff;
     spr.deqscale = Below(0x7c00);
+    if (Below(3) == 0) {  // atomic stores to GM read what is there
+      static const uint8_t kTypes[] = {VNPU_T_f32, VNPU_T_f16, VNPU_T_bf16,
+                                       VNPU_T_s32, VNPU_T_s16, VNPU_T_s8};
+      spr.atomic_type = kTypes[Below(6)];
+      spr.atomic_op = static_cast<uint8_t>(Below(3));
+    }
     return spr;
   }
 
@@ -151,11 +97,12 @@ class CaseMaker {
     if (spec.is_address) return Address(spec.space);
     if (spec.is_scalar) return static_cast<int64_t>(random_.Next() & 0xffffffff);
     uint64_t limit = 4;
-    if (spec.name == "repeat") limit = 5;
     if (spec.name.find("Rep") != std::string::npos) limit = 20;
-    const uint64_t value = Below(limit);
-    return static_cast<int64_t>(spec.limited && value > static_cast<uint64_t>(spec.max) ? spec.max
-                                                                                        : value);
+    if (spec.limited) limit = std::min(limit, static_cast<uint64_t>(spec.max) + 1);
+    // Without repeats or bytes an instruction does nothing: seldom.
+    const bool extent = spec.name == "repeat" || spec.name == "nBurst" || spec.name == "lenBurst";
+    if (extent && Below(8) != 0) return static_cast<int64_t>(1 + Below(limit));
+    return static_cast<int64_t>(Below(limit));
   }
 
   // Room for what follows: the lower half of a buffer.
@@ -264,8 +211,25 @@ class CaseMaker {
     }
   }
 
+  // Those that give the element type.
+  static std::vector<int64_t> QuantModes(uint32_t type) {
+    switch (type) {
+      case VNPU_T_f16:
+        return {1, 4, 5};
+      case VNPU_T_bf16:
+        return {16};
+      case VNPU_T_s16:
+        return {12, 13};
+      case VNPU_T_s8:
+      case VNPU_T_u8:
+        return {2, 3, 23, 24};
+      default:
+        return {0};
+    }
+  }
+
   void Fixpipe(AccessCase* c, bool to_gm) {
-    static const int64_t kModes[] = {0, 1, 2, 3, 4, 5, 12, 13, 16, 23, 24};
+    const std::vector<int64_t> modes = QuantModes(c->step.type);
     int64_t* a = c->step.args;
     a[1] = static_cast<int64_t>(Below(64)) * 64;
     a[11] = static_cast<int64_t>(Below(2));
@@ -274,9 +238,9 @@ class CaseMaker {
                       : 16 * (1 + static_cast<int64_t>(Below(4)));
     a[5] = a[11] != 0 ? 60 + static_cast<int64_t>(Below(20)) : 64 + static_cast<int64_t>(Below(9));
     a[6] = 20 + static_cast<int64_t>(Below(9));
-    a[8] = kModes[Below(sizeof(kModes) / sizeof(kModes[0]))];
-    a[9] = static_cast<int64_t>(Below(4));
-    a[10] = static_cast<int64_t>(Below(8) == 0);
+    a[8] = modes[Below(modes.size())];
+    a[9] = static_cast<int64_t>(Below(2));
+    a[10] = static_cast<int64_t>(a[8] == 0 && Below(4) == 0);
     c->spr.nd_para = (1 + Below(2)) | (4 + Below(3)) << 16 | (1700 + Below(64)) << 32;
     if (!to_gm) a[0] &= ~int64_t{31};
     std::vector<uint64_t> words;

@@ -2,6 +2,8 @@
 // What an intrinsic reports to observers is what it does. For random arguments
 // of every row of the table:
 //   - bytes outside the reported writes do not change;
+//   - of instructions that only move bytes, each byte that is reported as read
+//     ends up somewhere;
 //   - with every byte outside the reported reads replaced by other bytes, the
 //     reported writes end up the same: nothing else was read, and every byte
 //     that is reported as written is written.
@@ -13,6 +15,7 @@
 #include "tools/vnpu/core/exec.h"
 #include "tools/vnpu/core/observer.h"
 #include "tools/vnpu/isa/insns/access_cases.h"
+#include "tools/vnpu/isa/insns/declared.h"
 
 namespace vnpu_test {
 namespace {
@@ -50,12 +53,15 @@ class Probe : public vnpu::Observer {
     case_ = c;
     before_ = before;
     fired_ = false;
+    rewrites_ = false;
     for (int s = 0; s < kSpaces; ++s) {
       bits_.reads[s].assign(before->bytes[s].size(), 0);
       bits_.writes[s].assign(before->bytes[s].size(), 0);
     }
   }
   bool fired() const { return fired_; }
+  // True if a byte was written twice.
+  bool rewrites() const { return rewrites_; }
   const Bits& bits() const { return bits_; }
   const Memory& after() const { return after_; }
   const Results& results() const { return results_; }
@@ -97,7 +103,10 @@ class Probe : public vnpu::Observer {
               *finding = "the test's arena is too small";
               return;
             }
-            if (access.write) bits_.writes[s][begin + at] = 1;
+            if (access.write) {
+              rewrites_ |= bits_.writes[s][begin + at] != 0;
+              bits_.writes[s][begin + at] = 1;
+            }
             if (!access.write || read_modify_write) bits_.reads[s][begin + at] = 1;
           }
         }
@@ -130,6 +139,7 @@ class Probe : public vnpu::Observer {
   Memory after_;
   Results results_;
   bool fired_ = false;
+  bool rewrites_ = false;
 };
 
 // One core kind's machine.
@@ -182,6 +192,14 @@ class Bench {
     }
     return first_;
   }
+
+  // The first memory with another value in one byte.
+  Memory& ChangedMemory(int space, size_t at) {
+    second_ = first_;
+    second_.bytes[space][at] ^= static_cast<uint8_t>(1 + random_.Below(255));
+    return second_;
+  }
+  uint64_t Below(uint64_t limit) { return random_.Below(limit); }
 
   // Other bytes wherever nothing was reported as read.
   Memory& OtherMemory(const Bits& bits) {
@@ -270,6 +288,44 @@ struct Coverage {
   std::string last_fault;
 };
 
+// Rows whose result holds every byte that they read, unless it is overwritten.
+bool OnlyMoves(const std::string& name, const AccessCase& c) {
+  static const std::set<std::string> rows = {"vcopy",       "vbrcb",    "vtranspose",
+                                             "set_cmpmask", "vbitsort", "vgatherb"};
+  if (StartsWith(name, "copy_matrix_cc")) {  // L0C is read in rows of 16 columns
+    return c.step.args[8] == 0 && c.step.args[9] == 0 && c.step.args[3] % 16 == 0;
+  }
+  return rows.count(name) > 0 || StartsWith(name, "copy_") || StartsWith(name, "load_cbuf") ||
+         StartsWith(name, "scatter_");
+}
+
+// Empty if each of some bytes that are reported as read makes a difference.
+// After a first run, whose memory afterwards and accesses are given.
+std::string CheckReadsMatter(Bench* bench, const AccessCase& c, const Memory& after,
+                             const Results& results, const Bits& bits) {
+  std::vector<std::pair<int, size_t>> reads;
+  for (int s = 0; s < kSpaces; ++s) {
+    for (size_t i = 0; i < bits.reads[s].size(); ++i) {
+      if (bits.reads[s][i] == 0) continue;
+      if (bits.writes[s][i] != 0) return "";  // overlap: some bytes may be lost
+      reads.push_back({s, i});
+    }
+  }
+  for (int n = 0; n < 6 && !reads.empty(); ++n) {
+    const auto [space, at] = reads[bench->Below(reads.size())];
+    const std::string fault = bench->Run(c, bench->ChangedMemory(space, at));
+    if (!fault.empty()) continue;  // an address that makes no sense
+    bool changed = std::memcmp(&results, &bench->probe().results(), sizeof(results)) != 0;
+    for (int s = 0; s < kSpaces && !changed; ++s) {
+      for (size_t i = 0; i < bits.writes[s].size() && !changed; ++i) {
+        changed = bits.writes[s][i] != 0 && after.bytes[s][i] != bench->probe().after().bytes[s][i];
+      }
+    }
+    if (!changed) return Place(space, at) + " is reported as read, but makes no difference";
+  }
+  return "";
+}
+
 // False after a failure: one per row is enough.
 bool CheckCase(Bench* bench, const AccessCase& c, Coverage* coverage) {
   Memory& before = bench->RandomMemory(c);
@@ -282,6 +338,7 @@ bool CheckCase(Bench* bench, const AccessCase& c, Coverage* coverage) {
   const Memory after = bench->probe().after();
   const Results results = bench->probe().results();
   const Bits bits = bench->probe().bits();
+  const bool rewrites = bench->probe().rewrites();
   std::string problem = CheckUnreported(before, after, bits);
   if (problem.empty()) {
     const Memory& other = bench->OtherMemory(bits);
@@ -300,6 +357,9 @@ bool CheckCase(Bench* bench, const AccessCase& c, Coverage* coverage) {
       if (problem.empty()) problem = CheckSame(after, bench->probe().after(), bits);
     }
   }
+  if (problem.empty() && !rewrites && OnlyMoves(vnpu::RowOf(c.step.insn).name, c)) {
+    problem = CheckReadsMatter(bench, c, after, results, bits);
+  }
   ++coverage->ran;
   bool touched = false;
   for (int s = 0; s < kSpaces; ++s) {
@@ -315,22 +375,26 @@ void CheckRows(bool cube) {
   Bench bench(cube);
   CaseMaker maker(cube ? 11 : 12, bench.arena());
   constexpr int kCases = 24;
+  std::vector<std::vector<uint32_t>> types(VNPU_INSN_COUNT);
+  for (const InsnType& pair : DeclaredPairs()) types[pair.first].push_back(pair.second);
   for (uint32_t insn = 0; insn < VNPU_INSN_COUNT; ++insn) {
     const vnpu::InsnRow& row = vnpu::RowOf(insn);
     const auto set = cube ? vnpu::CoreSet::kAic : vnpu::CoreSet::kAiv;
     if ((static_cast<int>(row.cores) & static_cast<int>(set)) == 0 || SkipRow(row)) continue;
     if (row.pipe == vnpu::Pipe::kS && row.num_args == 0) continue;
-    for (const uint32_t type : TypesOf(row, insn)) {
+    if (types[insn].empty()) types[insn].push_back(VNPU_T_none);
+    for (const uint32_t type : types[insn]) {
       Coverage coverage;
       for (int i = 0; i < 20 * kCases && coverage.ran < kCases; ++i) {
         if (!CheckCase(&bench, maker.Make(row, insn, type), &coverage)) break;
       }
       if (row.pipe == vnpu::Pipe::kS) continue;
-      EXPECT_GE(coverage.touched, coverage.ran / 4)
+      if (testing::Test::HasFailure()) continue;
+      EXPECT_EQ(coverage.ran, kCases)
+          << row.name << " type " << type << ": most random cases fault, the last one with\n"
+          << coverage.last_fault;
+      EXPECT_GE(coverage.touched, coverage.ran / 3)
           << row.name << " type " << type << ": the random cases hardly touch anything";
-      EXPECT_GT(coverage.ran, 0) << row.name << " type " << type
-                                 << ": no random case runs; the last fault is\n"
-                                 << coverage.last_fault;
     }
   }
 }

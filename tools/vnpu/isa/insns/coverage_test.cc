@@ -10,12 +10,11 @@
 
 #include "tools/vnpu/core/insn_table.h"
 #include "tools/vnpu/core/observer.h"
+#include "tools/vnpu/isa/insns/declared.h"
 #include "tools/vnpu/isa/insns/player.h"
 
 namespace vnpu_test {
 namespace {
-
-using Pair = std::pair<uint32_t, uint32_t>;  // VnpuInsn, VnpuType
 
 // Rows that no test beside this file executes, and where they are tested.
 const std::map<std::string, const char*>& TestedElsewhere() {
@@ -36,33 +35,11 @@ class Executed : public vnpu::Observer {
   void OnRetire(const vnpu::CoreId&, const vnpu::Instruction& in) override {
     pairs_.insert({in.insn, in.type});
   }
-  const std::set<Pair>& pairs() const { return pairs_; }
+  const std::set<InsnType>& pairs() const { return pairs_; }
 
  private:
-  std::set<Pair> pairs_;
+  std::set<InsnType> pairs_;
 };
-
-std::set<Pair> DeclaredPairs() {
-  constexpr uint32_t kLimit = 4096;
-  std::string error;
-  const auto module =
-      vnpu::KernelModule::LoadFile("tools/vnpu/isa/insns/declared_pairs.so", &error);
-  EXPECT_NE(module, nullptr) << error;
-  std::set<Pair> pairs;
-  if (module == nullptr) return pairs;
-  vnpu::Device device((vnpu::DeviceConfig()));
-  auto* out = static_cast<uint32_t*>(device.Allocate((1 + 2 * kLimit) * sizeof(uint32_t)));
-  struct {
-    uint32_t* out;
-    uint32_t limit;
-  } args = {out, kLimit};
-  EXPECT_EQ(device.Launch(*module->Find("declared_pairs_0"), 1, &args, sizeof(args)).text, "");
-  EXPECT_LE(out[0], kLimit);
-  for (uint32_t i = 0; i < out[0] && i < kLimit; ++i) {
-    pairs.insert({out[1 + 2 * i], out[2 + 2 * i]});
-  }
-  return pairs;
-}
 
 const char* TypeName(uint32_t type) {
   static const char* const kNames[] = {"none", "s8",  "u8",  "s16", "u16", "f16",       "bf16",
@@ -87,7 +64,7 @@ class Gate : public testing::Environment {
  private:
   void CheckRows() {
     std::set<uint32_t> rows;
-    for (const Pair& pair : executed_.pairs()) rows.insert(pair.first);
+    for (const InsnType& pair : executed_.pairs()) rows.insert(pair.first);
     std::map<std::string, const char*> elsewhere = TestedElsewhere();
     for (uint32_t insn = 0; insn < VNPU_INSN_COUNT; ++insn) {
       const char* name = vnpu::RowOf(insn).name;
@@ -99,11 +76,11 @@ class Gate : public testing::Environment {
   }
 
   void CheckTypes() {
-    const std::set<Pair> declared = DeclaredPairs();
+    const std::set<InsnType> declared = DeclaredPairs();
     // The collection itself must work.
     EXPECT_EQ(declared.count({VNPU_INSN_vadd, VNPU_T_s16}), 1u);
     EXPECT_EQ(declared.count({VNPU_INSN_vadd, VNPU_T_s8}), 0u);
-    for (const Pair& pair : declared) {
+    for (const InsnType& pair : declared) {
       const char* name = vnpu::RowOf(pair.first).name;
       if (TestedElsewhere().count(name) > 0) continue;
       EXPECT_EQ(executed_.pairs().count(pair), 1u)
