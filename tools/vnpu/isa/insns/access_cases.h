@@ -57,6 +57,7 @@ class CaseMaker {
 
  private:
   uint64_t Below(uint64_t limit) { return random_.Below(limit); }
+  int64_t Whole(uint64_t limit) { return static_cast<int64_t>(Below(limit)); }
 
   vnpu::Spr Registers() {
     vnpu::Spr spr;
@@ -138,77 +139,105 @@ class CaseMaker {
   }
 
   void Specialise(const std::string& name, AccessCase* c) {
+    SpecialiseCopy(name, c) || SpecialiseCube(name, c) || SpecialiseVector(name, c) ||
+        SpecialiseList(name, c);
+  }
+
+  bool SpecialiseCopy(const std::string& name, AccessCase* c) {
     int64_t* a = c->step.args;
     if (name.find("_align_b") != std::string::npos) {
       const int64_t element = name.back() == '8' ? 1 : name.back() == '6' ? 2 : 4;
-      a[4] = static_cast<int64_t>(Below(60)) * element;
-      a[7] = static_cast<int64_t>(Below(9));
-      a[8] = static_cast<int64_t>(Below(9));
-      if (name.find("to_gm") != std::string::npos) a[5] = a[6] = 0;
-      if (Below(2) == 0) a[5] = a[6] = 0;
+      a[4] = Whole(60) * element;
+      a[7] = Whole(9);
+      a[8] = Whole(9);
+      if (name.find("to_gm") != std::string::npos || Below(2) == 0) a[5] = a[6] = 0;
     } else if (name.find("nd2nz") != std::string::npos) {
-      a[4] = 1 + static_cast<int64_t>(Below(7));
-      a[5] = 1 + static_cast<int64_t>(Below(70));
-      a[6] = static_cast<int64_t>(Below(500));
-      a[7] = static_cast<int64_t>(Below(90));
-      a[8] = 8 + static_cast<int64_t>(Below(16));
-      a[10] = 2048 + static_cast<int64_t>(Below(4)) * 32;
-    } else if (name == "copy_gm_to_cbuf" && Below(4) != 0) {
-      a[7] = 0;  // no padding
-    } else if (StartsWith(name, "create_")) {
-      a[1] = static_cast<int64_t>(Below(4) | Below(4) << 16 | Below(4) << 32);
+      a[4] = 1 + Whole(7);
+      a[5] = 1 + Whole(70);
+      a[6] = Whole(500);
+      a[7] = Whole(90);
+      a[8] = 8 + Whole(16);
+      a[10] = 2048 + Whole(4) * 32;
+    } else if (name == "copy_gm_to_cbuf") {
+      if (Below(4) != 0) a[7] = 0;  // no padding
     } else if (name == "ld_dev") {
       a[0] &= ~int64_t{7};
-      a[1] = static_cast<int64_t>(Below(9)) * 8;
+      a[1] = Whole(9) * 8;
       a[2] = int64_t{1} << Below(4);
     } else if (name == "st_dev") {
       a[1] &= ~int64_t{7};
-      a[2] = static_cast<int64_t>(Below(9)) * 8;
+      a[2] = Whole(9) * 8;
       a[3] = int64_t{1} << Below(4);
-    } else if (StartsWith(name, "scalar_")) {
-      a[1] = int64_t{1} << Below(4);
-    } else if (StartsWith(name, "vcmp_")) {
-      a[2] = 1;
-      if ((c->spr.ctrl >> 56 & 1) != 0) c->spr.mask[0] = 1 + Below(64);
-    } else if (name == "vgather" || name == "vgatherb") {
-      std::vector<uint64_t> offsets;
-      const uint64_t unit = name == "vgatherb" ? 32 : 4;
-      for (int i = 0; i < 1024; ++i) offsets.push_back(Below(65536 / unit) * unit);
-      a[1] = 131072 + static_cast<int64_t>(Below(32)) * 32;
-      a[2] = static_cast<int64_t>(Below(64)) * 32;
-      a[0] = 65536 + 4096 + static_cast<int64_t>(Below(64)) * 32;
-      Words(c, vnpu::Space::kUb, static_cast<uint64_t>(a[1]), offsets, 4);
-    } else if (name == "vreducev2") {
-      a[5] = static_cast<int64_t>(Below(8));
-      a[0] = 131072;  // its length depends on the mask bits: keep it off the sources
-      a[1] %= 65536;
-      a[2] = 65536 + a[2] % 65536;
-    } else if (name == "vsel" && a[10] == 2) {
-      const uint64_t bits = 180224;
-      std::memset(c->compare_mask, 0, sizeof(c->compare_mask));
-      std::memcpy(c->compare_mask, &bits, sizeof(bits));
-    } else if (name == "vsel") {
-      a[10] %= 2;
-    } else if (StartsWith(name, "scatter_vnchwconv")) {
-      a[0] = static_cast<int64_t>(Below(2)) * 2;
-      a[1] = 4 + static_cast<int64_t>(Below(2)) * 2;
-      for (int i = 0; i < 64; ++i) {
-        c->spr.va[i / 8][i % 8] = static_cast<uint16_t>(i * 80 + Below(16));
-      }
-    } else if (name == "vbitsort") {
-      for (int i = 0; i < 3; ++i) a[i] = 65536 * i + static_cast<int64_t>(Below(1024)) * 32;
-    } else if (name == "vmrgsort4") {
-      a[5] = static_cast<int64_t>(Below(20) | Below(20) << 16 | Below(20) << 32 | Below(20) << 48);
-      a[6] = static_cast<int64_t>(1 | (1 + Below(15)) << 8);
-      for (int i = 1; i < 5; ++i) a[i] = 32768 + 4096 * i;
-      a[0] = 65536 + static_cast<int64_t>(Below(64)) * 32;
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  bool SpecialiseCube(const std::string& name, AccessCase* c) {
+    int64_t* a = c->step.args;
+    if (StartsWith(name, "create_")) {
+      a[1] = Whole(4) | Whole(4) << 16 | Whole(4) << 32;
     } else if (name == "mad" || name == "mad_bias") {
-      for (int i = 3; i < 6; ++i) a[i] = static_cast<int64_t>(Below(40));
+      for (int i = 3; i < 6; ++i) a[i] = Whole(40);
       if (Below(4) == 0) a[3] = 1;
       a[0] %= 32768;
     } else if (StartsWith(name, "copy_matrix_cc")) {
       Fixpipe(c, name == "copy_matrix_cc_to_gm");
+    } else {
+      return false;
     }
+    return true;
+  }
+
+  bool SpecialiseVector(const std::string& name, AccessCase* c) {
+    int64_t* a = c->step.args;
+    if (StartsWith(name, "vcmp_")) {
+      a[2] = 1;
+      if ((c->spr.ctrl >> 56 & 1) != 0) c->spr.mask[0] = 1 + Below(64);
+    } else if (name == "vreducev2") {
+      a[5] = Whole(8);
+      a[0] = 131072;  // its length depends on the mask bits: keep it off the sources
+      a[1] %= 65536;
+      a[2] = 65536 + a[2] % 65536;
+    } else if (name == "vsel" && a[10] == 2) {
+      const uint64_t bits = 180224;  // where the bits of the selection are
+      std::memset(c->compare_mask, 0, sizeof(c->compare_mask));
+      std::memcpy(c->compare_mask, &bits, sizeof(bits));
+    } else if (StartsWith(name, "scatter_vnchwconv")) {
+      a[0] = Whole(2) * 2;
+      a[1] = 4 + Whole(2) * 2;
+      for (int i = 0; i < 64; ++i) {
+        c->spr.va[i / 8][i % 8] = static_cast<uint16_t>(i * 80 + Below(16));
+      }
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  // Gathers and sorts: results must not lie on their sources.
+  bool SpecialiseList(const std::string& name, AccessCase* c) {
+    int64_t* a = c->step.args;
+    if (name == "vgather" || name == "vgatherb") {
+      std::vector<uint64_t> offsets;
+      const uint64_t unit = name == "vgatherb" ? 32 : 4;
+      for (int i = 0; i < 1024; ++i) offsets.push_back(Below(65536 / unit) * unit);
+      a[1] = 131072 + Whole(32) * 32;
+      a[2] = Whole(64) * 32;
+      a[0] = 65536 + 4096 + Whole(64) * 32;
+      Words(c, vnpu::Space::kUb, static_cast<uint64_t>(a[1]), offsets, 4);
+    } else if (name == "vbitsort") {
+      for (int i = 0; i < 3; ++i) a[i] = 65536 * i + Whole(1024) * 32;
+    } else if (name == "vmrgsort4") {
+      a[5] = Whole(20) | Whole(20) << 16 | Whole(20) << 32 | Whole(20) << 48;
+      a[6] = 1 | (1 + Whole(15)) << 8 | Whole(2) << 12;
+      for (int i = 1; i < 5; ++i) a[i] = 32768 + 4096 * i;
+      a[0] = 65536 + Whole(64) * 32;
+    } else {
+      return false;
+    }
+    return true;
   }
 
   // Those that give the element type.
