@@ -29,7 +29,7 @@ Line CheckLine(Step& step, Space space, uint64_t at, uint64_t pitch, uint64_t by
 }
 
 struct Product {
-  uint64_t m, k, n, element, k1, n1, c_rows, a_pitch;
+  uint64_t m, k, n, k_bytes, k1, n1, c_rows, a_pitch;
   uint64_t a, b, c;
   bool zero;  // starts from zero, else from bias or from C
   bool bias;
@@ -44,11 +44,16 @@ Product MakeProduct(const Step& step) {
   p.m = step.arg(3);
   p.k = step.arg(4);
   p.n = step.arg(5);
-  p.element = step.in().type == VNPU_T_s8 ? 1 : step.in().type == VNPU_T_f32 ? 4 : 2;
-  p.k1 = CeilDiv(p.k * p.element, kBlockBytes);
+  const uint32_t type = step.in().type;
+  const uint64_t bits = step.in().insn == VNPU_INSN_mad_s4 ? 4
+                        : type == VNPU_T_s8                ? 8
+                        : type == VNPU_T_f32               ? 32
+                                                           : 16;
+  p.k_bytes = CeilDiv(p.k * bits, 8);
+  p.k1 = CeilDiv(p.k_bytes, kBlockBytes);
   p.n1 = CeilDiv(p.n, 16);
   p.c_rows = CeilDiv(p.m, 16) * 16;
-  p.a_pitch = p.element == 4 && step.arg(7) != 0 ? CeilDiv(p.k, 16) * 2 : p.k1;
+  p.a_pitch = bits == 32 && step.arg(7) != 0 ? CeilDiv(p.k, 16) * 2 : p.k1;
   p.zero = step.arg(9) != 0;
   p.bias = !p.zero && step.arg(8) != 0;
   p.bias_at = step.in().insn == VNPU_INSN_mad_bias ? step.arg(10) : 0;
@@ -59,8 +64,7 @@ std::vector<Line> RowsOfA(Step& step, const Product& p) {
   std::vector<Line> rows(p.m);
   for (uint64_t i = 0; i < p.m; ++i) {
     const uint64_t at = p.a + i / 16 * p.a_pitch * kFractalBytes + i % 16 * kBlockBytes;
-    rows[i] =
-        CheckLine(step, Space::kL0a, at, p.m == 1 ? kBlockBytes : kFractalBytes, p.k * p.element);
+    rows[i] = CheckLine(step, Space::kL0a, at, p.m == 1 ? kBlockBytes : kFractalBytes, p.k_bytes);
   }
   return rows;
 }
@@ -69,7 +73,7 @@ std::vector<Line> ColumnsOfB(Step& step, const Product& p) {
   std::vector<Line> columns(p.n);
   for (uint64_t j = 0; j < p.n; ++j) {
     const uint64_t at = p.b + j / 16 * kFractalBytes + j % 16 * kBlockBytes;
-    columns[j] = CheckLine(step, Space::kL0b, at, p.n1 * kFractalBytes, p.k * p.element);
+    columns[j] = CheckLine(step, Space::kL0b, at, p.n1 * kFractalBytes, p.k_bytes);
   }
   return columns;
 }
@@ -125,7 +129,7 @@ void RuleMad(Step& step) {
 namespace {
 
 // Quantisation modes with a parameter per column [doc].
-bool IsVectorQuant(uint64_t mode) { return mode == 2 || mode == 4 || mode == 23; }
+bool IsVectorQuant(uint64_t mode) { return mode == 2 || mode == 4 || mode == 12 || mode == 23; }
 
 // Columns [column, column + count) whose 8-byte parameter in FB is undefined, a
 // bit each; *origin of the first.

@@ -95,6 +95,27 @@ void RuleRows(Step& step) {
   }
 }
 
+// Pad modes 1..5 put the pad register behind groups of bytes, 6..8 leave bytes
+// out: see isa/insns/copy_gm_l1.cc.
+void RuleGmToL1(Step& step) {
+  const uint64_t mode = step.arg(7);
+  if (mode == 0) return RuleRows(step);
+  const Operand* src = step.Find(1, false);
+  const Operand* dst = step.Find(0, true);
+  if (src == nullptr || dst == nullptr) return;
+  static constexpr uint64_t kFrom[] = {32, 1, 1, 2, 4, 8, 32, 32, 32};
+  static constexpr uint64_t kKept[] = {32, 1, 1, 2, 4, 8, 4, 8, 16};
+  static constexpr uint64_t kTo[] = {32, 32, 16, 16, 16, 16, 4, 8, 16};
+  step.DefineWrites();
+  const uint64_t bytes = step.arg(4) * kBlockBytes, pitch = bytes + step.arg(5) * kBlockBytes;
+  for (uint64_t i = 0; i < step.arg(3); ++i) {
+    for (uint64_t g = 0; g < bytes / kFrom[mode]; ++g) {
+      step.Copy(Space::kL1, RunAt(dst->access, 0, 0, i) + g * kTo[mode], Space::kGm,
+                src->access.base + i * pitch + g * kFrom[mode], kKept[mode]);
+    }
+  }
+}
+
 // leftPad and rightPad elements hold the pad register. What is left of the last
 // datablock is pad as well if there is any, else "dummy": a copy of the first
 // element [ex] that no kernel should count on.

@@ -25,6 +25,7 @@ const RuleEntry& RuleOf(uint32_t insn);
 
 // definedness_moves.cc
 void RuleRows(Step& step);
+void RuleGmToL1(Step& step);
 void RuleGmToUbAlign(Step& step);
 void RuleNd2Nz(Step& step);
 void RuleLoadL0(Step& step);

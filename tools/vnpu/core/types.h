@@ -36,6 +36,7 @@ struct Spr {
     kPadding = 16,
     kMovPadVal = 32,
     kDeqscale = 64,
+    kLreluAlpha = 128,
   };
   uint32_t defined;
   uint8_t atomic_type;  // VnpuType; VNPU_T_none: atomics off
@@ -48,16 +49,19 @@ struct Spr {
   uint64_t padding;
   uint64_t mov_pad_val;
   uint64_t deqscale;
+  uint64_t lrelu_alpha;
   uint16_t va[8][8];  // transpose address registers: UB address / 32
 };
 enum AtomicOp : uint8_t { kAtomicAdd, kAtomicMax, kAtomicMin };
 
 // CTRL register bits.
 constexpr int kCtrlHf32 = 46;
-constexpr int kCtrlKeepInfNan = 48;   // 0: float overflow saturates, nan becomes 0
-constexpr int kCtrlSaturateInt = 53;  // integer add, sub, mul
-constexpr int kCtrlCounterMode = 56;  // vector mask counts elements
-constexpr int kCtrlTruncate = 59;     // conversions to integer drop the high bits
+constexpr int kCtrlHf32TiesToZero = 47;  // 0: nearest even
+constexpr int kCtrlKeepInfNan = 48;      // 0: float overflow saturates, nan becomes 0
+constexpr int kCtrlLeakyRelu = 50;       // relu of the fixpipe
+constexpr int kCtrlSaturateInt = 53;     // integer add, sub, mul
+constexpr int kCtrlCounterMode = 56;     // vector mask counts elements
+constexpr int kCtrlTruncate = 59;        // conversions to integer drop the high bits
 
 constexpr int kMaxArgs = 16;
 

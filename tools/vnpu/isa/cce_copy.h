@@ -93,6 +93,30 @@ VNPU_LOAD_BOTH(uint32_t)
 #undef VNPU_LOAD_BOTH
 #undef VNPU_LOAD
 
+// GM to L0 or L1, whole fractals: MTE2.
+#define VNPU_LOAD_GM(name, space, T)                                                             \
+  VNPU_OP void name(space T* dst, const __gm__ T* src, int64_t baseIdx, int64_t repeat,          \
+                    int64_t srcStride, int64_t dstGap, int64_t sid, int64_t mode = inc) {        \
+    VNPU_ISSUE(name, sizeof(T) == 1 ? VNPU_T_s8 : sizeof(T) == 2 ? VNPU_T_f16 : VNPU_T_f32,      \
+               VnpuAddress(dst), VnpuAddress(src), baseIdx, repeat, srcStride, dstGap, sid,      \
+               mode);                                                                            \
+  }
+#define VNPU_LOAD_GM_ALL(T)                  \
+  VNPU_LOAD_GM(load_gm_to_ca, __ca__, T)     \
+  VNPU_LOAD_GM(load_gm_to_cb, __cb__, T)     \
+  VNPU_LOAD_GM(load_gm_to_cbuf, __cbuf__, T)
+VNPU_LOAD_GM_ALL(int8_t)
+VNPU_LOAD_GM_ALL(uint8_t)
+VNPU_LOAD_GM_ALL(half)
+VNPU_LOAD_GM_ALL(bfloat16_t)
+VNPU_LOAD_GM_ALL(int16_t)
+VNPU_LOAD_GM_ALL(uint16_t)
+VNPU_LOAD_GM_ALL(float)
+VNPU_LOAD_GM_ALL(int32_t)
+VNPU_LOAD_GM_ALL(uint32_t)
+#undef VNPU_LOAD_GM_ALL
+#undef VNPU_LOAD_GM
+
 // Fill. config: repeats [14:0], blocks per repeat [30:16], gap [46:32]; a block
 // is 512 bytes in L0A and L0B, 32 bytes in L1.
 #define VNPU_CREATE(name, row, space, T, type)                             \

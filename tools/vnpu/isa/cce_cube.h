@@ -29,6 +29,15 @@ VNPU_MAD(float, float, VNPU_T_f32)
 VNPU_MAD(int32_t, int8_t, VNPU_T_s8)
 #undef VNPU_MAD
 
+// int4 operands, two to a byte; k counts elements.
+VNPU_OP void mad_s4(__cc__ int32_t* c, const __ca__ void* a, const __cb__ void* b, int64_t m,
+                    int64_t k, int64_t n, int64_t unitFlag, bool kDirectionAlign,
+                    bool cmatrixSource, bool cmatrixInitVal) {
+  VNPU_ISSUE(mad_s4, VNPU_T_s4, VnpuAddress(c), VnpuAddress(a), VnpuAddress(b), m, k, n, unitFlag,
+             static_cast<int64_t>(kDirectionAlign), static_cast<int64_t>(cmatrixSource),
+             static_cast<int64_t>(cmatrixInitVal));
+}
+
 // L0C to GM or L1. `type` carries the element of dst; the quantisation mode
 // must agree with it.
 #define VNPU_FIXPIPE(name, space, T, S, type)                                                    \
@@ -49,6 +58,7 @@ VNPU_FIXPIPE_BOTH(int8_t, float, VNPU_T_s8)
 VNPU_FIXPIPE_BOTH(uint8_t, float, VNPU_T_u8)
 VNPU_FIXPIPE_BOTH(int32_t, int32_t, VNPU_T_s32)
 VNPU_FIXPIPE_BOTH(half, int32_t, VNPU_T_f16)
+VNPU_FIXPIPE_BOTH(int16_t, int32_t, VNPU_T_s16)
 VNPU_FIXPIPE_BOTH(int8_t, int32_t, VNPU_T_s8)
 VNPU_FIXPIPE_BOTH(uint8_t, int32_t, VNPU_T_u8)
 #undef VNPU_FIXPIPE_BOTH

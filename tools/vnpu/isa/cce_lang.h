@@ -48,9 +48,17 @@
 #define __check_sync_alias__
 #define __simd_callee__
 #define __simd_vf__
+// AscendC entries ask TILING_KEY_IS(k): compile such a kernel with
+// -DTILING_KEY_VAR=<the key, or a variable in its scope>.
+#ifndef TILING_KEY_IS
+#define TILING_KEY_IS(key) (TILING_KEY_VAR == (key))
+#endif
 // Variables of which each core has its own: [[block_local]], __BLOCK_LOCAL__.
 // The machine swaps this section when it changes cores.
 #define block_local gnu::section("blklocal")
+#ifndef __WORKGROUP_LOCAL__
+#define __WORKGROUP_LOCAL__ __attribute__((section("blklocal")))
+#endif
 #ifndef __BLOCK_LOCAL__
 #define __BLOCK_LOCAL__ __attribute__((section("blklocal")))
 #endif
@@ -65,10 +73,15 @@
 #define __cc__ __attribute__((address_space(6)))
 #define __biasbuf__ __attribute__((address_space(7)))
 #define __fbuf__ __attribute__((address_space(8)))
+#define __ssbuf__ __attribute__((address_space(9)))
 
 typedef _Float16 half;
 typedef __bf16 bfloat16_t;
 typedef float float32_t;
+// Two to a byte in memory: intrinsics take them as void*, arithmetic there is none.
+struct int4b_t {
+  uint8_t pair;
+};
 
 enum pipe_t {
   PIPE_S = 0,
@@ -120,6 +133,19 @@ enum QuantMode_t {
   QF322B8_PRE = 24,
 };
 enum ub_addr8_t { VA0, VA1, VA2, VA3, VA4, VA5, VA6, VA7 };
+// Only named by vendor headers, in declarations.
+enum class vpart { L128, H128 };
+enum class mem_t { L1, L0A, L0B, L0C, UB, BT };
+enum atomic_type_t {
+  ATOMIC_NONE,
+  ATOMIC_F32,
+  ATOMIC_F16,
+  ATOMIC_S16,
+  ATOMIC_S32,
+  ATOMIC_S8,
+  ATOMIC_BF16,
+};
+enum atomic_op_t { ATOMIC_SUM };
 
 #define VNPU_OP __attribute__((always_inline)) inline
 // One intrinsic: every argument widened to 64 bits.

@@ -73,6 +73,9 @@ VNPU_OP void set_nd_para(uint64_t v) { VNPU_ISSUE(set_nd_para, 0, static_cast<in
 VNPU_OP void set_padding(uint64_t v) { VNPU_ISSUE(set_padding, 0, static_cast<int64_t>(v)); }
 VNPU_OP void set_quant_pre(uint64_t v) { VNPU_ISSUE(set_quant_pre, 0, static_cast<int64_t>(v)); }
 VNPU_OP void set_fpc(uint64_t v) { VNPU_ISSUE(set_fpc, 0, static_cast<int64_t>(v)); }
+// Factor of negative values in the fixpipe's leaky relu.
+VNPU_OP void set_lrelu_alpha(float v) { VNPU_ISSUE(set_lrelu_alpha, VNPU_T_f32, VnpuBits(v)); }
+VNPU_OP void set_lrelu_alpha(half v) { set_lrelu_alpha(static_cast<float>(v)); }
 // The pad value has the width of its type.
 template <typename T>
 VNPU_OP void set_mov_pad_val(T v) {

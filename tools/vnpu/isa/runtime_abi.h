@@ -45,6 +45,7 @@ enum VnpuType {
   VNPU_T_s64,
   VNPU_T_u64,
   VNPU_T_f16_to_f32,  // vmla, vaxpy: f32 += f16 * f16
+  VNPU_T_s4,          // two to a byte, the even element in the low half
 };
 
 // Calls must stay apart: their return addresses are source lines.

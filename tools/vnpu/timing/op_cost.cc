@@ -17,6 +17,7 @@ uint32_t CeilDiv(uint32_t a, uint32_t b) { return (a + b - 1) / b; }
 double MadCycles(const Op& op, const Parameters& p) {
   const uint32_t m = op.figure[0], k = op.figure[1], n = op.figure[2];
   const uint32_t depth = op.type == VNPU_T_s8 || op.type == VNPU_T_u8 ? 32
+                         : op.type == VNPU_T_s4                       ? 64
                          : op.type == VNPU_T_f32                      ? 8
                                                                       : 16;
   const double fractals = static_cast<double>(CeilDiv(m, 16)) * CeilDiv(k, depth) * CeilDiv(n, 16);

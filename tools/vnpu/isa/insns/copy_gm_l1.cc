@@ -9,12 +9,50 @@
 namespace vnpu {
 namespace insns {
 
+namespace {
+
+// Pad modes: of every group of `from` bytes, the lowest `kept` become a group of
+// `to` bytes. PAD_MODE1..5 insert the value of set_padding behind them,
+// PAD_MODE6..8 drop the rest [doc: the C API's pages; the vendor's memory
+// checker reads modes 2..5 as 2, 4, 8, 16 bytes to 32].
+struct PadMode {
+  uint64_t from, kept, to;
+};
+constexpr PadMode kPadModes[] = {{32, 32, 32}, {1, 1, 32}, {1, 1, 16}, {2, 2, 16},  {4, 4, 16},
+                                 {8, 8, 16},   {32, 4, 4}, {32, 8, 8}, {32, 16, 16}};
+
+void CopyPadded(Exec& x) {
+  const PadMode mode = kPadModes[x.u(7)];
+  const uint64_t count = x.u(3), bytes = x.u(4) * kBlockBytes;
+  const uint64_t groups = bytes / mode.from, dst_bytes = groups * mode.to;
+  const auto src_pitch = static_cast<int64_t>(bytes + x.u(5) * kBlockBytes);
+  const auto dst_pitch = static_cast<int64_t>(dst_bytes + x.u(6) * kBlockBytes);
+  const bool inserts = mode.to > mode.kept;
+  if (inserts) x.Require(Spr::kPadding, "set_padding");
+  uint8_t pad[2];
+  std::memcpy(pad, &x.spr().padding, sizeof(pad));
+  const uint8_t* src = inserts ? x.Read(1, Runs(bytes, Dim{count, src_pitch}))
+                               : x.Read(1, Runs(mode.kept, Dim{count, src_pitch},
+                                                Dim{groups, static_cast<int64_t>(mode.from)}));
+  uint8_t* dst = x.Write(0, Runs(dst_bytes, Dim{count, dst_pitch}));
+  for (uint64_t i = 0; i < count; ++i, src += src_pitch, dst += dst_pitch) {
+    for (uint64_t g = 0; g < groups; ++g) {
+      uint8_t* to = dst + g * mode.to;
+      std::memcpy(to, src + g * mode.from, mode.kept);
+      // PAD_MODE1 pads with a byte, the others with two.
+      for (uint64_t at = mode.kept; at < mode.to; ++at) to[at] = pad[x.u(7) == 1 ? 0 : at % 2];
+    }
+  }
+}
+
+}  // namespace
+
 void CopyGmToL1(Exec& x) {
   const uint64_t count = x.u(3), bytes = x.u(4) * kBlockBytes;
   const auto src_pitch = static_cast<int64_t>(bytes + x.u(5) * kBlockBytes);
   const auto dst_pitch = static_cast<int64_t>(bytes + x.u(6) * kBlockBytes);
   if (count == 0 || bytes == 0) return;
-  if (x.arg(7) != 0) x.Unsupported("pad mode " + std::to_string(x.arg(7)) + "; only PAD_NONE is");
+  if (x.arg(7) != 0) return CopyPadded(x);
   const uint8_t* src = x.Read(1, Runs(bytes, Dim{count, src_pitch}));
   uint8_t* dst = x.Write(0, Runs(bytes, Dim{count, dst_pitch}));
   CopyRows(dst, dst_pitch, src, src_pitch, count, bytes);

@@ -173,6 +173,41 @@ TEST(CopyGmL1, PlainCopiesCountDatablocks) {
   }
 }
 
+// PAD_MODE1..5 spread groups of bytes and pad them, PAD_MODE6..8 keep the first
+// bytes of each datablock.
+TEST(CopyGmL1, PadModes) {
+  Player player(CoreKind::kCube, kImage);
+  Gm gm(&player);
+  const int64_t from[] = {0, 1, 1, 2, 4, 8, 32, 32, 32}, kept[] = {0, 1, 1, 2, 4, 8, 4, 8, 16};
+  const int64_t to[] = {0, 32, 16, 16, 16, 16, 4, 8, 16};
+  const Bursts bursts[] = {{1, 1, 0, 0}, {3, 2, 1, 2}, {2, 8, 0, 0}, {0, 1, 0, 0}, {2, 0, 0, 0}};
+  for (int mode = 1; mode <= 8; ++mode) {
+    for (const Bursts& b : bursts) {
+      FillImage(&player, kU32, 12);
+      std::vector<uint8_t> l1 = Snapshot(&player);
+      const int64_t groups = b.length * 32 / from[mode];
+      for (int64_t i = 0; i < b.count; ++i) {
+        for (int64_t g = 0; g < groups; ++g) {
+          for (int64_t at = 0; at < to[mode]; ++at) {
+            uint8_t& byte = l1[640 + i * (groups * to[mode] + b.dst_gap * 32) + g * to[mode] + at];
+            const int64_t source = i * (b.length + b.src_gap) * 32 + g * from[mode] + at;
+            const int pad = mode > 1 && at % 2 == 1 ? 0xb7 : 0x59;
+            byte = at < kept[mode] ? gm.data()[5 + source] : static_cast<uint8_t>(pad);
+          }
+        }
+      }
+      player.Step(VNPU_INSN_set_padding, 0, 0xb759);
+      player.Step(VNPU_INSN_copy_gm_to_cbuf, 0, 640, gm.at(5), 0, b.count, b.length, b.src_gap,
+                  b.dst_gap, mode);
+      ASSERT_EQ(player.Run(), "");
+      ExpectBytes(player.image(), l1, "L1");
+    }
+  }
+  player.Step(VNPU_INSN_copy_gm_to_cbuf, 0, 640, gm.at(0), 0, 1, 1, 0, 0, 1);
+  EXPECT_EQ(player.Run().substr(0, 60),
+            "undefined register: copy_gm_to_cbuf needs set_padding before");
+}
+
 struct Nd2Nz {
   int64_t matrices, rows, columns, src_matrix, src_row, c0_stride, n_stride, dst_matrix;
 };

@@ -43,7 +43,7 @@ class Executed : public vnpu::Observer {
 
 const char* TypeName(uint32_t type) {
   static const char* const kNames[] = {"none", "s8",  "u8",  "s16", "u16", "f16",       "bf16",
-                                       "s32",  "u32", "f32", "s64", "u64", "f16 to f32"};
+                                       "s32",  "u32", "f32", "s64", "u64", "f16 to f32", "s4"};
   return type < sizeof(kNames) / sizeof(kNames[0]) ? kNames[type] : "?";
 }
 

@@ -2,8 +2,14 @@
 // L0C to GM or L1: layout NZ or row-major, relu, conversion or quantisation.
 //
 // Quantisation word (one, or one per column): bits [31:0] the scale, of which
-// the low 13 mantissa bits are ignored; [36] shift enable; [45:37] signed
-// offset; [46] signed result.
+// the low 13 mantissa bits are ignored; [35:32] shift and [36] its enable for
+// int32 sources, which are shifted and saturated to int16 first [inf: by the
+// field itself, as the vendor's goldens do]; [45:37] signed offset; [46] signed
+// result.
+//
+// relu: 1 negative values become 0; 2, or 1 under CTRL bit 50, they are
+// multiplied by set_lrelu_alpha; 3 by a float per column from FPC[7:0] * 64 in
+// FB, low 13 mantissa bits ignored [inf].
 #include <algorithm>
 #include <cstring>
 
@@ -23,6 +29,8 @@ enum QuantMode : int64_t {
   kS32ToB8 = 3,
   kVectorS32ToF16 = 4,
   kS32ToF16 = 5,
+  kVectorShift = 12,
+  kShift = 13,
   kF32ToBf16 = 16,
   kVectorF32ToB8 = 23,
   kF32ToB8 = 24,
@@ -32,11 +40,14 @@ struct QuantWord {
   float scale;
   int32_t offset;
   bool is_signed;
+  bool shifts;
+  int shift;
 };
 
-QuantWord DecodeQuant(Exec& x, uint64_t word) {
-  if ((word >> 36 & 1) != 0) x.Unsupported("the shift of a quantisation word (bit 36)");
+QuantWord DecodeQuant(uint64_t word) {
   QuantWord q;
+  q.shifts = (word >> 36 & 1) != 0;
+  q.shift = q.shifts ? static_cast<int>(word >> 32 & 15) : 0;
   q.scale = BitsFloat(static_cast<uint32_t>(word) & 0xffffe000u);
   q.offset = static_cast<int32_t>(word >> 37 & 0x1ff);
   if (q.offset >= 256) q.offset -= 512;
@@ -62,6 +73,9 @@ Conversion ConversionOf(Exec& x) {
     case kVectorS32ToF16:
     case kS32ToF16:
       return {mode, true, mode == kVectorS32ToF16, 2};
+    case kVectorShift:
+    case kShift:
+      return {mode, true, mode == kVectorShift, 2};
     case kVectorS32ToB8:
     case kS32ToB8:
       return {mode, true, mode == kVectorS32ToB8, 1};
@@ -84,6 +98,10 @@ void CheckTypes(Exec& x, const Conversion& conv) {
     case kF32ToBf16:
       ok = type == VNPU_T_bf16;
       break;
+    case kVectorShift:
+    case kShift:
+      ok = type == VNPU_T_s16;
+      break;
     default:
       ok = conv.bytes == 2 ? type == VNPU_T_f16 : type == VNPU_T_s8 || type == VNPU_T_u8;
   }
@@ -101,10 +119,25 @@ uint32_t QuantiseB8(float value, const QuantWord& q) {
   return static_cast<uint32_t>(std::min(std::max(y, low), high)) & 0xff;
 }
 
-uint32_t Convert(Exec& x, const Conversion& conv, uint32_t bits, bool relu, const QuantWord& q) {
-  if (relu && (bits >> 31) != 0) bits = 0;
-  const float value =
-      conv.from_int ? static_cast<float>(static_cast<int32_t>(bits)) : BitsFloat(bits);
+int32_t Shifted(int32_t value, const QuantWord& q) {
+  return std::min(std::max(value >> q.shift, -32768), 32767);
+}
+
+// `negative`: factor of negative values. 1: no relu.
+uint32_t Convert(Exec& x, const Conversion& conv, uint32_t bits, float negative,
+                 const QuantWord& q) {
+  const bool below = (bits >> 31) != 0;
+  if (below && negative == 0.0f) bits = 0;
+  const auto whole = static_cast<int32_t>(bits);
+  if (conv.mode == kVectorShift || conv.mode == kShift) {
+    return static_cast<uint32_t>(Shifted(whole, q)) & 0xffff;
+  }
+  float value =
+      conv.from_int ? static_cast<float>(q.shifts ? Shifted(whole, q) : whole) : BitsFloat(bits);
+  if (below && negative != 0.0f && negative != 1.0f) {
+    value *= negative;
+    bits = FloatBits(value);
+  }
   const bool keep = x.ctrl(kCtrlKeepInfNan);
   switch (conv.mode) {
     case kNoQuant:
@@ -119,6 +152,28 @@ uint32_t Convert(Exec& x, const Conversion& conv, uint32_t bits, bool relu, cons
     default:
       return QuantiseB8(value, q);
   }
+}
+
+struct Relu {
+  enum Kind { kOff, kZero, kLeaky, kByColumn } kind;
+  float factor;  // of negative values; 1 where off
+};
+
+Relu ReluOf(Exec& x, const Conversion& conv) {
+  static const Relu::Kind kKinds[] = {Relu::kOff, Relu::kZero, Relu::kLeaky, Relu::kByColumn};
+  Relu relu = {kKinds[x.u(9)], 1.0f};
+  if (relu.kind == Relu::kZero && x.ctrl(kCtrlLeakyRelu)) relu.kind = Relu::kLeaky;
+  if (relu.kind == Relu::kZero) relu.factor = 0.0f;
+  if (relu.kind == Relu::kLeaky) {
+    x.Require(Spr::kLreluAlpha, "set_lrelu_alpha");
+    relu.factor = BitsFloat(static_cast<uint32_t>(x.spr().lrelu_alpha));
+  }
+  const bool whole = conv.from_int && (conv.mode == kNoQuant || conv.bytes == 2) &&
+                     conv.mode != kS32ToF16 && conv.mode != kVectorS32ToF16;
+  if (whole && (relu.kind == Relu::kLeaky || relu.kind == Relu::kByColumn)) {
+    x.Unsupported("leaky relu of integers that stay integers");
+  }
+  return relu;
 }
 
 struct Place {
@@ -176,7 +231,7 @@ void Fixpipe(Exec& x) {
   place.bytes = conv.bytes;
   place.dst_stride = static_cast<int64_t>(x.u(5) * (place.nz2nd ? conv.bytes : kBlockBytes));
   if (place.n == 0 || place.m == 0) return;
-  if (x.u(9) > 1) x.Unsupported("relu mode " + std::to_string(x.arg(9)) + "; 0 and 1 are");
+  const Relu relu = ReluOf(x, conv);
   CheckShape(x, place);
 
   uint64_t matrices = 1;
@@ -189,14 +244,19 @@ void Fixpipe(Exec& x) {
     if (matrices == 0) return;
   }
   const uint8_t* parameters = nullptr;
-  QuantWord quant = {1.0f, 0, false};
+  QuantWord quant = {1.0f, 0, false, false, 0};
   if (conv.vector) {
     x.Require(Spr::kFpc, "set_fpc");
     const uint64_t at = (x.spr().fpc >> 8 & 0xff) * 128;
     parameters = x.AccessIn(Space::kFb, 8, at, Runs(place.n * 8), false);
-  } else if (conv.bytes == 1 || conv.mode == kS32ToF16) {
+  } else if (conv.bytes == 1 || conv.mode == kS32ToF16 || conv.mode == kShift) {
     x.Require(Spr::kQuantPre, "set_quant_pre");
-    quant = DecodeQuant(x, x.spr().quant_pre);
+    quant = DecodeQuant(x.spr().quant_pre);
+  }
+  const uint8_t* factors = nullptr;
+  if (relu.kind == Relu::kByColumn) {
+    x.Require(Spr::kFpc, "set_fpc");
+    factors = x.AccessIn(Space::kFb, 9, (x.spr().fpc & 0xff) * 64, Runs(place.n * 4), false, 64);
   }
 
   const uint64_t blocks = (place.n + 15) / 16;
@@ -212,8 +272,7 @@ void Fixpipe(Exec& x) {
 
   Spr store = x.spr();
   if (!to_gm) store.atomic_type = VNPU_T_none;
-  const bool relu = x.u(9) != 0;
-  const bool plain = conv.mode == kNoQuant && !relu && place.nz2nd;
+  const bool plain = conv.mode == kNoQuant && relu.kind == Relu::kOff && place.nz2nd;
   uint8_t line[16 * 4];
   for (uint64_t g = 0; g < matrices; ++g, src += src_matrix, dst += dst_matrix) {
     for (uint64_t block = 0; block < blocks; ++block) {
@@ -222,7 +281,15 @@ void Fixpipe(Exec& x) {
       for (uint64_t c = 0; c < columns && conv.vector; ++c) {
         uint64_t word;
         std::memcpy(&word, parameters + (block * 16 + c) * 8, sizeof(word));
-        words[c] = DecodeQuant(x, word);
+        words[c] = DecodeQuant(word);
+      }
+      float negative[16];
+      for (uint64_t c = 0; c < columns; ++c) {
+        negative[c] = relu.factor;
+        if (factors == nullptr) continue;
+        uint32_t bits;
+        std::memcpy(&bits, factors + (block * 16 + c) * 4, sizeof(bits));
+        negative[c] = BitsFloat(bits & 0xffffe000u);
       }
       for (uint64_t row = 0; row < place.m; ++row) {
         const uint8_t* from = src + static_cast<int64_t>(block) * src_block + row * 64;
@@ -234,7 +301,7 @@ void Fixpipe(Exec& x) {
         for (uint64_t c = 0; c < columns; ++c) {
           uint32_t bits;
           std::memcpy(&bits, from + c * 4, sizeof(bits));
-          bits = Convert(x, conv, bits, relu, conv.vector ? words[c] : quant);
+          bits = Convert(x, conv, bits, negative[c], conv.vector ? words[c] : quant);
           std::memcpy(line + c * conv.bytes, &bits, conv.bytes);
         }
         if (place.split && columns > 8) {

@@ -20,6 +20,8 @@ enum Mode {
   kReq8 = 3,
   kVDeqF16 = 4,
   kDeqF16 = 5,
+  kVShift = 12,
+  kShift = 13,
   kF32Bf16 = 16,
   kVQuantB8 = 23,
   kQuantB8 = 24
@@ -220,6 +222,110 @@ TEST_F(FixpipeTest, QuantisesByColumn) {
   }
 }
 
+uint64_t ShiftWord(int shift, bool enabled) {
+  return static_cast<uint64_t>(shift) << 32 | uint64_t{enabled} << 36;
+}
+int64_t ShiftedS16(double v, int shift) {
+  return std::min<int64_t>(std::max<int64_t>(static_cast<int64_t>(v) >> shift, -32768), 32767);
+}
+
+// int32 to int16 by a shift for all or per column, row-major and in column
+// blocks, to GM and L1.
+TEST_F(FixpipeTest, ShiftsToInt16) {
+  for (const bool by_column : {false, true}) {
+    for (const bool to_l1 : {false, true}) {
+      FillL0c(true,
+              [](int64_t r, int64_t c) { return static_cast<double>((r * 64 + c) % 255) - 127; });
+      // Squares of the sums: beyond int16 without a shift.
+      for (int64_t c = 0; c < 64; ++c)
+        player_.Put(kWords + c * 8, ShiftWord(static_cast<int>(c % 16), c != 5));
+      player_.Step(VNPU_INSN_copy_cbuf_to_fbuf, 0, 256, kWords, 1, 4, 0, 0);
+      player_.Step(VNPU_INSN_set_fpc, 0, 2 << 8);
+      player_.Step(VNPU_INSN_set_quant_pre, 0, ShiftWord(3, true));
+      player_.Step(VNPU_INSN_set_nd_para, 0, 1);
+      const int64_t mode = by_column ? kVShift : kShift;
+      if (to_l1) {
+        player_.Step(VNPU_INSN_copy_matrix_cc_to_cbuf, VNPU_T_s16, kL1Out, 0, 0, 64, 20, 70, kRows,
+                     0, mode, 0, 0, 0);
+      } else {
+        player_.Step(VNPU_INSN_copy_matrix_cc_to_gm, VNPU_T_s16, gm(), 0, 0, 64, 20, 64, kRows, 0,
+                     mode, 1, 0, 1);
+      }
+      ASSERT_EQ(player_.Run(), "");
+      for (int64_t r = 0; r < 20; ++r) {
+        for (int64_t c = 0; c < 64; ++c) {
+          const int shift = !by_column ? 3 : c == 5 ? 0 : static_cast<int>(c % 16);
+          const double v = to_l1 ? At(r, c) : std::max(0.0, At(r, c));
+          const uint8_t* at =
+              to_l1 ? player_.image() + kL1Out + c / 16 * 70 * 32 + r * 32 + c % 16 * 2
+                    : gm_ + (r * 64 + c) * 2;
+          ASSERT_EQ(static_cast<int16_t>(GetBits(at, 2)), ShiftedS16(v, shift)) << r << "," << c;
+        }
+      }
+    }
+  }
+}
+
+// With the shift enabled the other integer modes scale what it leaves.
+TEST_F(FixpipeTest, ShiftsBeforeScaling) {
+  FillL0c(true, Small);
+  player_.Step(VNPU_INSN_set_nd_para, 0, 1);
+  player_.Step(VNPU_INSN_set_quant_pre, 0, Word(0.25f, 7, true) | ShiftWord(4, true));
+  player_.Step(VNPU_INSN_copy_matrix_cc_to_gm, VNPU_T_s8, gm(), 0, 0, 64, 64, 64, kRows, 0, kReq8,
+               0, 0, 1);
+  player_.Step(VNPU_INSN_copy_matrix_cc_to_gm, VNPU_T_f16, gm() + 8192, 0, 0, 64, 64, 64, kRows, 0,
+               kDeqF16, 0, 0, 1);
+  ASSERT_EQ(player_.Run(), "");
+  for (int64_t i = 0; i < 4096; ++i) {
+    const auto v = static_cast<double>(ShiftedS16(At(i / 64, i % 64), 4));
+    ASSERT_EQ(static_cast<int8_t>(gm_[i]), Quantised(v, 0.25, 7, true)) << i;
+    ASSERT_EQ(GetBits(gm_ + 8192 + i * 2, 2), HalfBits(v * 0.25)) << i;
+  }
+}
+
+// Negative values times one factor (mode 2, or 1 under CTRL bit 50), or one
+// per column.
+TEST_F(FixpipeTest, LeakyReluScalesNegativeValues) {
+  enum { kByMode, kByCtrl, kByHalf, kByColumn };
+  for (const int form : {kByMode, kByCtrl, kByHalf, kByColumn}) {
+    FillL0c(false, Ramp);
+    for (int64_t c = 0; c < 64; ++c) {
+      // The low 13 bits of a factor are ignored.
+      player_.Put(kWords + c * 4, FloatBitsOf(0.125f * static_cast<float>(c % 9)) | 0x1fff);
+    }
+    player_.Step(VNPU_INSN_copy_cbuf_to_fbuf, 0, 128, kWords, 1, 2, 0, 0);
+    player_.Step(VNPU_INSN_set_fpc, 0, 128 / 64);
+    if (form == kByHalf) {
+      player_.Step(VNPU_INSN_set_lrelu_alpha, 0, HalfBits(0.25), 1);
+    } else {
+      player_.Step(VNPU_INSN_set_lrelu_alpha, 0, FloatBitsOf(0.25f), 0);
+    }
+    player_.Step(VNPU_INSN_set_ctrl, 0, kKeep | static_cast<uint64_t>(form == kByCtrl) << 50);
+    player_.Step(VNPU_INSN_set_nd_para, 0, 1);
+    player_.Step(VNPU_INSN_set_quant_pre, 0, Word(0.5f, 3, true));
+    const int64_t relu = form == kByCtrl ? 1 : form == kByColumn ? 3 : 2;
+    const struct {
+      int64_t mode;
+      uint32_t type;
+    } outs[] = {{kNoQuant, VNPU_T_f32}, {kF32F16, VNPU_T_f16}, {kQuantB8, VNPU_T_s8}};
+    for (int i = 0; i < 3; ++i) {
+      player_.Step(VNPU_INSN_copy_matrix_cc_to_gm, outs[i].type, gm() + i * 32768, 0, 0, 64, 64, 64,
+                   kRows, 0, outs[i].mode, relu, 0, 1);
+    }
+    ASSERT_EQ(player_.Run(), "");
+    for (int64_t i = 0; i < 4096; ++i) {
+      const double factor = form == kByColumn ? 0.125 * static_cast<double>(i % 64 % 9) : 0.25;
+      const double x = At(i / 64, i % 64), v = x < 0 ? x * factor : x;
+      ASSERT_EQ(FloatOf(static_cast<uint32_t>(GetBits(gm_ + i * 4, 4))), static_cast<float>(v))
+          << i;
+      ASSERT_EQ(HalfValue(static_cast<uint16_t>(GetBits(gm_ + 32768 + i * 2, 2))),
+                HalfValue(HalfBits(v)))
+          << i;
+      ASSERT_EQ(static_cast<int8_t>(gm_[65536 + i]), Quantised(v, 0.5, 3, true)) << i;
+    }
+  }
+}
+
 TEST_F(FixpipeTest, OverflowFollowsCtrl) {
   for (const bool keep : {true, false}) {
     FillL0c(false, [](int64_t r, int64_t) { return r % 2 == 0 ? 70000.0 : -1e30; });
@@ -262,9 +368,16 @@ TEST_F(FixpipeTest, RefusesWhatItCannotMean) {
        "bad argument: copy_matrix_cc_to_gm quantisation mode 0"},
       {VNPU_T_f32, 20, kRows, kNoQuant, 0, 0, 0, "bad argument: copy_matrix_cc_to_gm nSize = 20"},
       {VNPU_T_f32, 32, 8, kNoQuant, 0, 0, 1, "bad argument: copy_matrix_cc_to_gm srcStride = 8"},
-      {VNPU_T_f32, 16, kRows, kNoQuant, 2, 0, 1, "not modelled: copy_matrix_cc_to_gm relu mode 2"},
-      {VNPU_T_s32, 16, kRows, 12, 0, 0, 1,
-       "not modelled: copy_matrix_cc_to_gm quantisation mode 12"},
+      {VNPU_T_f32, 16, kRows, kNoQuant, 2, 0, 1,
+       "undefined register: copy_matrix_cc_to_gm needs set_lrelu_alpha"},
+      {VNPU_T_f32, 16, kRows, kNoQuant, 3, 0, 1,
+       "undefined register: copy_matrix_cc_to_gm needs set_fpc"},
+      {VNPU_T_f16, 16, kRows, kShift, 0, 0, 1,
+       "bad argument: copy_matrix_cc_to_gm quantisation mode 13"},
+      {VNPU_T_s32, 16, kRows, kNoQuant, 3, 0, 1, "not modelled: copy_matrix_cc_to_gm leaky relu"},
+      {VNPU_T_s16, 16, kRows, kShift, 3, 0, 1, "not modelled: copy_matrix_cc_to_gm leaky relu"},
+      {VNPU_T_s32, 16, kRows, 14, 0, 0, 1,
+       "not modelled: copy_matrix_cc_to_gm quantisation mode 14"},
       {VNPU_T_f16, 16, kRows, kF32F16, 0, 1, 0, "bad argument: copy_matrix_cc_to_gm channelSplit"},
       {VNPU_T_s8, 48, kRows, kQuantB8, 0, 0, 0, "not modelled: copy_matrix_cc_to_gm an odd number"},
   };

@@ -36,6 +36,7 @@ void SetNdPara(Exec& x);
 void SetPadding(Exec& x);
 void SetQuantPre(Exec& x);
 void SetFpc(Exec& x);
+void SetLreluAlpha(Exec& x);
 void SetMovPadVal(Exec& x);
 void SetDeqscale(Exec& x);
 void SetAtomicNone(Exec& x);
@@ -61,6 +62,7 @@ void CopyGmToL1(Exec& x);
 void CopyL1ToGm(Exec& x);
 void CopyGmToL1Nd2Nz(Exec& x);
 // load_l0.cc
+void LoadGm(Exec& x);
 void LoadL1ToL0(Exec& x);
 void LoadL1ToL0Transpose(Exec& x);
 void CreateMatrix(Exec& x);
@@ -99,6 +101,10 @@ void VecCompareToMask(Exec& x);
 void VecSelect(Exec& x);
 void SetCompareMask(Exec& x);
 void GetCompareMask(Exec& x);
+// vec_fused.cc
+void VecConvertS4(Exec& x);
+void VecConvertHalfBlock(Exec& x);
+void VecFused(Exec& x);
 // vec_convert.cc
 void VecConvert(Exec& x);
 void VecConvertDeq(Exec& x);

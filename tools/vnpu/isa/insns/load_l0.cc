@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// L1 to L0A and L0B in 512-byte fractals, plain and transposed; fills; bias
+// L1 and GM to L0A and L0B in 512-byte fractals, L1 also transposed; fills; bias
 // table and fixpipe buffer.
 #include <cstring>
 
@@ -71,6 +71,20 @@ void LoadL1ToL0(Exec& x) {
     } else {
       std::memcpy(dst, src, kFractal);
     }
+  }
+}
+
+// The same from GM, without transposition.
+void LoadGm(Exec& x) {
+  const uint64_t repeat = x.u(3);
+  if (repeat == 0) return;
+  const int64_t stride = x.arg(4) * kFractal * (x.arg(7) != 0 ? -1 : 1);
+  const int64_t pitch = (x.arg(5) + 1) * kFractal;
+  const uint64_t base = x.u(1) + x.u(2) * kFractal;
+  const uint8_t* src = x.Access(1, base, Runs(kFractal, Dim{repeat, stride}), false, 0, nullptr, 0);
+  uint8_t* dst = x.Write(0, Runs(kFractal, Dim{repeat, pitch}));
+  for (uint64_t r = 0; r < repeat; ++r, src += stride, dst += pitch) {
+    std::memcpy(dst, src, kFractal);
   }
 }
 

@@ -119,6 +119,52 @@ TEST_P(LoadTest, CopiesFractals) {
   }
 }
 
+// The same from GM, to L0A, L0B and L1.
+TEST_P(LoadTest, CopiesFractalsFromGm) {
+  const Width w = GetParam();
+  const Load loads[] = {{0, 0, 8, 1, 0, false},
+                        {6, 3, 4, 2, 1, false},
+                        {0, 2, 6, 0, 0, false},
+                        {64, 9, 4, 2, 0, true},
+                        {0, 0, 0, 1, 0, false}};
+  auto* gm = static_cast<uint8_t*>(player_.device().Allocate(kIdentity));
+  constexpr int64_t kTo = 16 * 1024;
+  for (const Load& load : loads) {
+    const auto from = [&](int r) {
+      return load.src + (load.base + r * (load.dec ? -load.stride : load.stride)) * 512;
+    };
+    for (const bool in_b : {false, true}) {
+      FillL1();
+      std::memcpy(gm + load.src % 32, player_.image(), kIdentity - 64);
+      LoadIdentity(in_b);
+      player_.Step(in_b ? VNPU_INSN_load_gm_to_cb : VNPU_INSN_load_gm_to_ca, w.format.type, 512,
+                   reinterpret_cast<int64_t>(gm) + load.src, load.base, load.repeat, load.stride,
+                   load.gap, 0, load.dec ? 1 : 0);
+      for (int r = 0; r < load.repeat; ++r) ReadFractal(in_b, 512 + r * (load.gap + 1) * 512, r);
+      ASSERT_EQ(player_.Run(), "");
+      for (int r = 0; r < load.repeat; ++r) {
+        for (int row = 0; row < 16; ++row) {
+          for (int c = 0; c < w.c0(); ++c) {
+            ASSERT_EQ(Fractal(in_b, r, row, c),
+                      Value(from(r) - load.src % 32 + row * 32 + c * w.bytes))
+                << "L0" << (in_b ? "B" : "A") << " repeat " << r << " at " << row << "," << c;
+          }
+        }
+      }
+    }
+    FillL1();
+    std::vector<uint8_t> expected = Snapshot(&player_);
+    for (int r = 0; r < load.repeat; ++r) {
+      std::memcpy(&expected[kTo + r * (load.gap + 1) * 512], gm + from(r), 512);
+    }
+    player_.Step(VNPU_INSN_load_gm_to_cbuf, w.format.type, kTo,
+                 reinterpret_cast<int64_t>(gm) + load.src, load.base, load.repeat, load.stride,
+                 load.gap, 0, load.dec ? 1 : 0);
+    ASSERT_EQ(player_.Run(), "");
+    ExpectImage(&player_, expected, kU8, "load_gm_to_cbuf");
+  }
+}
+
 // Element (row, column) of square r as it lies in L1.
 int64_t SquareOffset(int bytes, int row, int column) {
   if (bytes == 2) return row * 32 + column * 2;

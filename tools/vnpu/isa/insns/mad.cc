@@ -5,6 +5,9 @@
 // nZ fractals, C in L0C as NZ fractals of 16 x 16 words. m, k and n are exact:
 // what lies in the fractals beyond them is neither read nor written.
 //
+// HF32 (CTRL bit 46) rounds the elements of a float A and B first. Its 11 bits of
+// fraction and what CTRL bit 47 selects are inference.
+//
 // The order of accumulation is fixed: per element of C, k ascending, one
 // rounded product and one rounded sum at a time. Hardware's own order is not
 // documented.
@@ -19,6 +22,11 @@ namespace insns {
 namespace {
 
 uint32_t CeilDiv(uint32_t a, uint32_t b) { return (a + b - 1) / b; }
+
+uint32_t ElementBits(const Exec& x) {
+  if (x.insn() == VNPU_INSN_mad_s4) return 4;
+  return x.type() == VNPU_T_s8 ? 8 : x.type() == VNPU_T_f32 ? 32 : 16;
+}
 
 // What the accumulators start from.
 enum class Start { kZero, kBias, kOld };
@@ -63,20 +71,19 @@ void Mad(Exec& x) {
   s.k = static_cast<uint32_t>(x.u(4));
   s.n = static_cast<uint32_t>(x.u(5));
   if (s.m == 0 || s.k == 0 || s.n == 0) return;
-  const uint32_t element = x.type() == VNPU_T_s8 ? 1 : x.type() == VNPU_T_f32 ? 4 : 2;
-  if (element == 4 && x.ctrl(kCtrlHf32)) x.Unsupported("HF32 (CTRL bit 46); full float is");
-  const uint32_t c0 = kBlockBytes / element;
+  const uint32_t bits = ElementBits(x);
+  const uint32_t c0 = kBlockBytes * 8 / bits;
   s.k1 = CeilDiv(s.k, c0);
   s.n1 = CeilDiv(s.n, 16);
   s.c_rows = CeilDiv(s.m, 16) * 16;
   // Row groups of A that came through the float transpose load are pairs of
   // fractals wide.
-  s.a_pitch = element == 4 && x.u(7) != 0 ? CeilDiv(s.k, 16) * 2 : s.k1;
+  s.a_pitch = bits == 32 && x.u(7) != 0 ? CeilDiv(s.k, 16) * 2 : s.k1;
   s.vector_a = s.m == 1;
   const Start start = x.u(9) != 0 ? Start::kZero : x.u(8) != 0 ? Start::kBias : Start::kOld;
 
   const uint64_t a_bytes =
-      s.vector_a ? static_cast<uint64_t>(CeilDiv(s.k * element, kBlockBytes)) * kBlockBytes
+      s.vector_a ? static_cast<uint64_t>(CeilDiv(s.k * bits, kBlockBytes * 8)) * kBlockBytes
                  : static_cast<uint64_t>(s.k1) * kFractalBytes;
   const uint8_t* a =
       s.vector_a ? x.Read(1, Runs(a_bytes))
@@ -96,12 +103,14 @@ void Mad(Exec& x) {
   if (start == Start::kOld && x.core().observed()) ResolveC(x, s, false);
   uint8_t* c = ResolveC(x, s, true);
   InitAccumulators(s, start, bias, c);
+  if (bits == 4) return MadInt4(s, a, b, c);
   switch (x.type()) {
     case VNPU_T_f16:
       return MadHalf(s, a, b, c);
     case VNPU_T_bf16:
       return MadBfloat(s, a, b, c);
     case VNPU_T_f32:
+      if (x.ctrl(kCtrlHf32)) return MadHf32(s, x.ctrl(kCtrlHf32TiesToZero), a, b, c);
       return MadFloat(s, a, b, c);
     default:
       return MadInt8(s, a, b, c);

@@ -68,6 +68,29 @@ struct FormatFloat {
   }
 };
 
+// Drops 12 bits of the fraction, rounding to nearest; inf and nan stay.
+template <bool kTiesToZero>
+VNPU_ALWAYS_INLINE float ToHf32(float v) {
+  const uint32_t bits = FloatBits(v);
+  const uint32_t up = kTiesToZero ? 0x7ffu : 0x7ffu + (bits >> 12 & 1);
+  const bool special = (bits & 0x7f800000u) == 0x7f800000u;
+  return special ? v : BitsFloat((bits + up) & 0xfffff000u);
+}
+
+template <bool kTiesToZero>
+struct FormatHf32 {
+  using Acc = float;
+  static constexpr uint32_t kC0 = FormatFloat::kC0;
+  VNPU_ALWAYS_INLINE static void WidenRow(const uint8_t* src, float* dst) {
+    FormatFloat::WidenRow(src, dst);
+    for (uint32_t i = 0; i < kC0; ++i) dst[i] = ToHf32<kTiesToZero>(dst[i]);
+  }
+  VNPU_ALWAYS_INLINE static void WidenFractal(const uint8_t* src, float* panel) {
+    FormatFloat::WidenFractal(src, panel);
+    for (uint32_t i = 0; i < kC0 * kColumns; ++i) panel[i] = ToHf32<kTiesToZero>(panel[i]);
+  }
+};
+
 // Sums wrap like the 32-bit accumulators.
 struct FormatInt8 {
   using Acc = uint32_t;
@@ -81,6 +104,26 @@ struct FormatInt8 {
     for (uint32_t n = 0; n < kColumns; ++n) {
       uint32_t row[kC0];
       WidenRow(src + n * kC0, row);
+      for (uint32_t k = 0; k < kC0; ++k) panel[k * kColumns + n] = row[k];
+    }
+  }
+};
+
+// Two elements to a byte, the even one in the low half.
+struct FormatInt4 {
+  using Acc = uint32_t;
+  static constexpr uint32_t kC0 = 64;
+  VNPU_ALWAYS_INLINE static uint32_t Extend(uint32_t nibble) { return (nibble ^ 8u) - 8u; }
+  VNPU_ALWAYS_INLINE static void WidenRow(const uint8_t* src, uint32_t* dst) {
+    for (uint32_t i = 0; i < kC0 / 2; ++i) {
+      dst[2 * i] = Extend(src[i] & 15u);
+      dst[2 * i + 1] = Extend(src[i] >> 4);
+    }
+  }
+  VNPU_ALWAYS_INLINE static void WidenFractal(const uint8_t* src, uint32_t* panel) {
+    for (uint32_t n = 0; n < kColumns; ++n) {
+      uint32_t row[kC0];
+      WidenRow(src + n * kBlockBytes, row);
       for (uint32_t k = 0; k < kC0; ++k) panel[k * kColumns + n] = row[k];
     }
   }
@@ -125,8 +168,9 @@ VNPU_ALWAYS_INLINE void MultiplyPanel(uint32_t m, const Acc* a, uint32_t a_pitch
   }
 }
 
-// A as rows of kC0 * k1 accumulators; L0A never holds more.
-constexpr uint32_t kMaxWidened = kL0aBytes;
+// A as rows of kC0 * k1 accumulators; L0A never holds more than two elements to
+// a byte.
+constexpr uint32_t kMaxWidened = 2 * kL0aBytes;
 
 template <typename Acc>
 Acc* Scratch() {
@@ -194,6 +238,13 @@ void MadBfloat(const MadShape& s, const uint8_t* a, const uint8_t* b, uint8_t* c
 }
 void MadFloat(const MadShape& s, const uint8_t* a, const uint8_t* b, uint8_t* c) {
   Dispatch<FormatFloat>(s, a, b, c);
+}
+void MadHf32(const MadShape& s, bool ties_to_zero, const uint8_t* a, const uint8_t* b, uint8_t* c) {
+  if (ties_to_zero) return Dispatch<FormatHf32<true>>(s, a, b, c);
+  Dispatch<FormatHf32<false>>(s, a, b, c);
+}
+void MadInt4(const MadShape& s, const uint8_t* a, const uint8_t* b, uint8_t* c) {
+  Dispatch<FormatInt4>(s, a, b, c);
 }
 void MadInt8(const MadShape& s, const uint8_t* a, const uint8_t* b, uint8_t* c) {
   Dispatch<FormatInt8>(s, a, b, c);

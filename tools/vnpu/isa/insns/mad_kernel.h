@@ -21,6 +21,10 @@ struct MadShape {
 void MadHalf(const MadShape& s, const uint8_t* a, const uint8_t* b, uint8_t* c);
 void MadBfloat(const MadShape& s, const uint8_t* a, const uint8_t* b, uint8_t* c);
 void MadFloat(const MadShape& s, const uint8_t* a, const uint8_t* b, uint8_t* c);
+// Operands rounded to HF32 (8 bits of exponent, 11 stored of the fraction) first:
+// ties to even, or toward zero.
+void MadHf32(const MadShape& s, bool ties_to_zero, const uint8_t* a, const uint8_t* b, uint8_t* c);
+void MadInt4(const MadShape& s, const uint8_t* a, const uint8_t* b, uint8_t* c);
 void MadInt8(const MadShape& s, const uint8_t* a, const uint8_t* b, uint8_t* c);
 
 }  // namespace vnpu

@@ -213,6 +213,111 @@ TEST(Mad, BiasFromHalvesAtAnAddress) {
   }
 }
 
+// int4, two to a byte: k elements are k / 2 bytes, a fractal is 64 elements deep.
+TEST(Mad, Int4) {
+  for (const Shape& s : kShapes) {
+    Player player(CoreKind::kCube, kImage);
+    auto* out = static_cast<uint8_t*>(player.device().Allocate(256 * 1024));
+    std::memset(player.image(), 0x77, kImage);
+    Random random(static_cast<uint64_t>(s.m * 31 + s.k));
+    std::vector<int> a(s.m * s.k), b(s.k * s.n);
+    const int64_t k1 = CeilDiv(s.k, 64), n1 = CeilDiv(s.n, 16);
+    const auto put = [&](int64_t at, int64_t k, int v) {
+      uint8_t& byte = player.image()[at];
+      byte = static_cast<uint8_t>(k % 2 == 0 ? (byte & 0xf0) | (v & 15)
+                                             : (byte & 0x0f) | (v & 15) << 4);
+    };
+    for (int64_t m = 0; m < s.m; ++m) {
+      for (int64_t k = 0; k < s.k; ++k) {
+        a[m * s.k + k] = static_cast<int>(random.Below(16)) - 8;
+        const int64_t at =
+            s.m == 1 ? k / 2 : (m / 16 * k1 + k / 64) * 512 + m % 16 * 32 + k % 64 / 2;
+        put(kA + at, k, a[m * s.k + k]);
+      }
+    }
+    for (int64_t k = 0; k < s.k; ++k) {
+      for (int64_t n = 0; n < s.n; ++n) {
+        b[k * s.n + n] = static_cast<int>(random.Below(16)) - 8;
+        put(kB + (k / 64 * n1 + n / 16) * 512 + n % 16 * 32 + k % 64 / 2, k, b[k * s.n + n]);
+      }
+    }
+    player.Step(VNPU_INSN_load_cbuf_to_ca, VNPU_T_s8, 0, kA, 0, CeilDiv(s.m, 16) * k1, 1, 0, 0, 0,
+                0);
+    player.Step(VNPU_INSN_load_cbuf_to_cb, VNPU_T_s8, 0, kB, 0, k1 * n1, 1, 0, 0, 0, 0);
+    player.Step(VNPU_INSN_set_nd_para, 0, 1);
+    player.Step(VNPU_INSN_mad_s4, VNPU_T_s4, 0, 0, 0, s.m, s.k, s.n, 0, 0, 0, 1);
+    player.Step(VNPU_INSN_mad_s4, VNPU_T_s4, 0, 0, 0, s.m, s.k, s.n, 0, 0, 0, 0);
+    player.Step(VNPU_INSN_copy_matrix_cc_to_gm, VNPU_T_s32, reinterpret_cast<int64_t>(out), 0, 0,
+                s.n, s.m, s.n, CeilDiv(s.m, 16) * 16, 0, 0, 0, 0, kNz2nd);
+    ASSERT_EQ(player.Run(), "");
+    for (int64_t m = 0; m < s.m; ++m) {
+      for (int64_t n = 0; n < s.n; ++n) {
+        int sum = 0;
+        for (int64_t k = 0; k < s.k; ++k) sum += a[m * s.k + k] * b[k * s.n + n];
+        ASSERT_EQ(static_cast<int32_t>(GetBits(out + (m * s.n + n) * 4, 4)), 2 * sum)
+            << s.m << "x" << s.k << "x" << s.n << " at " << m << "," << n;
+      }
+    }
+  }
+}
+
+// HF32: 11 stored bits of fraction; ties to even, or toward zero.
+float Hf32(float v, bool ties_to_zero) {
+  if (!std::isfinite(v) || v == 0) return v;
+  const double unit = std::ldexp(1.0, std::max(std::ilogb(v), -126) - 11);
+  const double scaled = std::fabs(v) / unit, down = std::floor(scaled);
+  const bool up =
+      scaled - down > 0.5 || (scaled - down == 0.5 && !ties_to_zero && std::fmod(down, 2.0) == 1.0);
+  return static_cast<float>(std::copysign((down + (up ? 1 : 0)) * unit, v));
+}
+
+TEST(Mad, Hf32RoundsTheOperands) {
+  constexpr int64_t kM = 16, kK = 8, kN = 16;
+  for (const bool ties_to_zero : {false, true}) {
+    Player player(CoreKind::kCube, kImage);
+    auto* out = static_cast<uint8_t*>(player.device().Allocate(4096));
+    Random random(3);
+    float a[kM][kK], b[kK][kN];
+    const auto make = [&](int64_t i) {
+      auto bits = FloatBitsOf(static_cast<float>(random.Real(-4, 4)));
+      if (i % 2 == 0) bits = (bits & 0xfffff000u) | 0x800;  // a tie
+      if (i % 5 == 0) bits = (bits & 0xfffff000u) | 0x801;  // just above
+      return FloatOf(bits);
+    };
+    for (int64_t m = 0; m < kM; ++m) {
+      for (int64_t k = 0; k < kK; ++k) {
+        a[m][k] = make(m * kK + k);
+        player.Put(kA + m * 32 + k * 4, a[m][k]);
+      }
+    }
+    for (int64_t k = 0; k < kK; ++k) {
+      for (int64_t n = 0; n < kN; ++n) {
+        b[k][n] = make(k * kN + n + 1);
+        player.Put(kB + n * 32 + k * 4, b[k][n]);
+      }
+    }
+    player.Step(VNPU_INSN_set_ctrl, 0,
+                uint64_t{1} << 46 | static_cast<uint64_t>(ties_to_zero) << 47);
+    player.Step(VNPU_INSN_load_cbuf_to_ca, VNPU_T_f32, 0, kA, 0, 1, 1, 0, 0, 0, 0);
+    player.Step(VNPU_INSN_load_cbuf_to_cb, VNPU_T_f32, 0, kB, 0, 1, 1, 0, 0, 0, 0);
+    player.Step(VNPU_INSN_set_nd_para, 0, 1);
+    player.Step(VNPU_INSN_mad, VNPU_T_f32, 0, 0, 0, kM, kK, kN, 0, 0, 0, 1);
+    player.Step(VNPU_INSN_copy_matrix_cc_to_gm, VNPU_T_f32, reinterpret_cast<int64_t>(out), 0, 0,
+                kN, kM, kN, 16, 0, 0, 0, 0, kNz2nd);
+    ASSERT_EQ(player.Run(), "");
+    for (int64_t m = 0; m < kM; ++m) {
+      for (int64_t n = 0; n < kN; ++n) {
+        volatile float sum = 0;
+        for (int64_t k = 0; k < kK; ++k) {
+          volatile float product = Hf32(a[m][k], ties_to_zero) * Hf32(b[k][n], ties_to_zero);
+          sum = sum + product;
+        }
+        ASSERT_EQ(GetBits(out + (m * kN + n) * 4, 4), FloatBitsOf(sum)) << m << "," << n;
+      }
+    }
+  }
+}
+
 // kDirectionAlign: row groups of a float A lie whole pairs of fractals apart.
 TEST(Mad, FloatRowGroupsOfPairs) {
   Player player(CoreKind::kCube, kImage);

@@ -45,6 +45,7 @@ void SetNdPara(Exec& x) { SetRegister(x, &Spr::nd_para, Spr::kNdPara); }
 void SetPadding(Exec& x) { SetRegister(x, &Spr::padding, Spr::kPadding); }
 void SetQuantPre(Exec& x) { SetRegister(x, &Spr::quant_pre, Spr::kQuantPre); }
 void SetFpc(Exec& x) { SetRegister(x, &Spr::fpc, Spr::kFpc); }
+void SetLreluAlpha(Exec& x) { SetRegister(x, &Spr::lrelu_alpha, Spr::kLreluAlpha); }
 void SetMovPadVal(Exec& x) { SetRegister(x, &Spr::mov_pad_val, Spr::kMovPadVal); }
 void SetDeqscale(Exec& x) { SetRegister(x, &Spr::deqscale, Spr::kDeqscale); }
 
