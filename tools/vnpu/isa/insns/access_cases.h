@@ -177,8 +177,9 @@ class CaseMaker {
   bool SpecialiseCube(const std::string& name, AccessCase* c) {
     int64_t* a = c->step.args;
     if (StartsWith(name, "create_")) {
-      a[1] = Whole(4) | Whole(4) << 16 | Whole(4) << 32;
-    } else if (name == "mad" || name == "mad_bias") {
+      const int64_t repeats = Below(8) == 0 ? 0 : 1 + Whole(3);
+      a[1] = repeats | (1 + Whole(3)) << 16 | Whole(4) << 32;
+    } else if (StartsWith(name, "mad")) {
       for (int i = 3; i < 6; ++i) a[i] = Whole(40);
       if (Below(4) == 0) a[3] = 1;
       a[0] %= 32768;
