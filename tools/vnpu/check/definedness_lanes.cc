@@ -304,4 +304,91 @@ void RuleSelect(Step& step) {
   });
 }
 
+namespace {
+
+// Calls fn(operand, repeat of it, repeat of the instruction): the pieces of an
+// operand that have lanes, the short last repeat last.
+template <typename Fn>
+void ForEachLaneRepeat(Step& step, int operand, bool write, const Fn& fn) {
+  const Operand* pieces[2] = {};
+  int count = 0;
+  for (int n = 0; count < 2; ++n) {
+    const Operand* piece = step.Find(operand, write, n);
+    if (piece == nullptr) break;
+    if (piece->lanes) pieces[count++] = piece;
+  }
+  uint64_t row = 0;
+  for (int i = count - 1; i >= 0; --i) {
+    for (uint64_t r = 0; r < pieces[i]->access.dims[1].count; ++r) fn(*pieces[i], r, row++);
+  }
+}
+
+}  // namespace
+
+// 16 results of a byte each in the upper or lower half of a datablock. With a
+// word of scale per lane, from its word too.
+void RuleHalfBlock(Step& step) {
+  const uint32_t insn = step.in().insn;
+  const bool high = insn == VNPU_INSN_vconv_deqs162b8h || insn == VNPU_INSN_vconv_vdeqs162b8h;
+  const bool by_lane = insn == VNPU_INSN_vconv_vdeqs162b8h || insn == VNPU_INSN_vconv_vdeqs162b8l;
+  OriginId word_origin = 0;
+  uint32_t words = 0;
+  for (uint64_t i = 0; i < 16 && by_lane; ++i) {
+    const uint64_t at = (step.in().spr->deqscale << 5) + i * 8;
+    if (!step.Any(Space::kUb, at, 8)) continue;
+    words |= uint32_t{1} << i;
+    if (word_origin == 0) word_origin = step.OriginIn(Space::kUb, at, 8);
+  }
+  ForEachLaneRepeat(step, 1, false, [&](const Operand& src, uint64_t r, uint64_t row) {
+    OriginId origin = 0;
+    const LaneBits undefined = LoadLanes(step, src, r, &origin);
+    if (origin == 0) origin = word_origin;
+    const uint64_t to = step.arg(0) + row * step.arg(5) * kBlockBytes + (high ? 16 : 0);
+    for (uint64_t e = 0; e < 128; ++e) {
+      if (!Active(src, e)) continue;
+      const bool any = undefined[e] || (words >> (e % 16) & 1) != 0;
+      step.Fill(Space::kUb, to + e / 16 * step.arg(3) * kBlockBytes + e % 16, 1, any, origin);
+    }
+  });
+}
+
+// Two results to a byte: it is as undefined as either of them, or as what it
+// keeps of its old value.
+static void RuleHalfToS4(Step& step) {
+  ForEachLaneRepeat(step, 1, false, [&](const Operand& src, uint64_t r, uint64_t row) {
+    OriginId origin = 0;
+    const LaneBits undefined = LoadLanes(step, src, r, &origin);
+    const uint64_t to = step.arg(0) + row * step.arg(5) * kBlockBytes;
+    for (uint64_t e = 0; e < 128; e += 2) {
+      const bool low = Active(src, e), high = Active(src, e + 1);
+      if (!low && !high) continue;
+      const uint64_t at = to + e / 64 * step.arg(3) * kBlockBytes + e % 64 / 2;
+      const bool old = !(low && high) && step.Any(Space::kUb, at, 1);
+      if (old && origin == 0) origin = step.OriginIn(Space::kUb, at, 1);
+      const bool any = (low && undefined[e]) || (high && undefined[e + 1]) || old;
+      step.Fill(Space::kUb, at, 1, any, origin);
+    }
+  });
+}
+
+static void RuleS4ToHalf(Step& step) {
+  ForEachLaneRepeat(step, 0, true, [&](const Operand& dst, uint64_t r, uint64_t row) {
+    OriginId origin = 0;
+    LaneBits undefined;
+    for (uint64_t e = 0; e < 128; ++e) {
+      if (!Active(dst, e)) continue;
+      const uint64_t at = step.arg(1) + row * step.arg(6) * kBlockBytes +
+                          e / 64 * step.arg(4) * kBlockBytes + e % 64 / 2;
+      if (!step.Any(Space::kUb, at, 1)) continue;
+      undefined.Or(e, 1);
+      if (origin == 0) origin = step.OriginIn(Space::kUb, at, 1);
+    }
+    StoreLanes(step, dst, r, undefined, origin);
+  });
+}
+
+void RuleConvertS4(Step& step) {
+  step.in().insn == VNPU_INSN_vconv_s42f16 ? RuleS4ToHalf(step) : RuleHalfToS4(step);
+}
+
 }  // namespace vnpu

@@ -211,6 +211,32 @@ std::vector<OracleCase> VectorCases() {
     full(p);
     p->Step(VNPU_INSN_vconv_f162f32, 0, kOut, 0, 4, 1, 1, 8, 4);
   }));
+  cases.push_back(Vector("add_relu_convert_masked", 4, 2, 4 * 128, [](Player* p) {
+    p->Mask(0, 0x123456789abcdef0);
+    p->Step(VNPU_INSN_vaddreluconv_f322f16, VNPU_T_f16, kOut, 0, kB, 4, 1, 1, 1, 4, 8, 8, 0);
+  }));
+  cases.push_back(Vector("convert_f16_s4", 2, 1, 4 * 64, [full](Player* p) {
+    full(p);
+    p->Step(VNPU_INSN_vconv_f162s4, VNPU_T_s4, kOut, 0, 4, 1, 1, 2, 8);
+  }));
+  cases.push_back(Vector("convert_f16_s4_half_of_bytes", 2, 1, 0, [](Player* p) {
+    p->Mask(0x5555555555555555, 0xaaaaaaaaaaaaaaaa);
+    p->Step(VNPU_INSN_vconv_f162s4, VNPU_T_s4, kOut, 0, 4, 1, 1, 2, 8);
+  }));
+  cases.push_back(Vector("convert_s4_f16", 1, 2, 4 * 256, [full](Player* p) {
+    full(p);
+    p->Step(VNPU_INSN_vconv_s42f16, VNPU_T_f16, kOut, 0, 4, 1, 1, 8, 2);
+  }));
+  // The bits of the inputs as int16: about 16000.
+  for (const bool counted : {false, true}) {
+    cases.push_back(Vector(counted ? "scale_to_half_blocks_counted" : "scale_to_half_blocks", 2, 1,
+                           4 * 256, [counted](Player* p) {
+                             counted ? p->CountMask(3 * 128 + 37) : p->FullMask();
+                             p->Step(VNPU_INSN_set_deqscale, VNPU_T_u64,
+                                     vnpu_test::FloatBitsOf(1.0f / 128));
+                             p->Step(VNPU_INSN_vconv_deqs162b8h, VNPU_T_u8, kOut, 0, 4, 1, 1, 8, 8);
+                           }));
+  }
   cases.push_back(Vector("convert_f32_f16_masked", 4, 2, 4 * 128, [](Player* p) {
     p->Mask(0, 0x123456789abcdef0);
     p->Step(VNPU_INSN_vconv_f322f16, 0, kOut, 0, 4, 1, 1, 4, 8);
@@ -359,6 +385,25 @@ std::vector<OracleCase> CubeCases() {
   cases.push_back(Cube("mad_gemv", 2, 2 * 16, [](Player* p) { Product(p, 1, 200, 16, false); }, 2));
   cases.push_back(
       Cube("mad_accumulates", 2, 2 * 16 * 16, [](Player* p) { Product(p, 16, 48, 16, true); }, 2));
+  // The image is in GM, too.
+  const auto gm = [](Player* p) { return reinterpret_cast<int64_t>(p->image()); };
+  cases.push_back(Cube(
+      "pad_mode_3", 2, 2 * 16 * 32,
+      [gm](Player* p) {
+        p->Step(VNPU_INSN_set_padding, 0, 0x1234);
+        p->Step(VNPU_INSN_copy_gm_to_cbuf, 0, kL1Out, gm(p), 0, 2, 2, 1, 0, 3);
+      },
+      2));
+  cases.push_back(Cube(
+      "pad_mode_7", 2, 6 * 8,
+      [gm](Player* p) { p->Step(VNPU_INSN_copy_gm_to_cbuf, 0, kL1Out, gm(p), 0, 1, 6, 0, 0, 7); },
+      2));
+  cases.push_back(Cube(
+      "load_gm", 2, 4 * 1024,
+      [gm](Player* p) {
+        p->Step(VNPU_INSN_load_gm_to_cbuf, VNPU_T_f16, kL1Out, gm(p), 1, 4, 3, 1, 0, 0);
+      },
+      2));
   // int8 results, scaled by a word per column that comes from L1.
   cases.push_back(Cube("fixpipe_vector_quant", 1, 0, [](Player* p) {
     p->Step(VNPU_INSN_load_cbuf_to_ca, VNPU_T_s8, 0, 0, 0, 1, 1, 0, 0, 0, 0);

@@ -37,6 +37,8 @@ const std::unordered_map<std::string, RuleEntry>& ByHandler() {
       {"VecConvert", {RuleLanes}},
       {"VecConvertDeq", {RuleLanes}},
       {"VecFused", {RuleLanes}},
+      {"VecConvertS4", {RuleConvertS4}},
+      {"VecConvertHalfBlock", {RuleHalfBlock}},
       {"VecCopy", {RuleVecCopy, true}},
       {"VecCompare", {RuleCompare}},
       {"VecCompareScalar", {RuleCompare}},

@@ -39,6 +39,8 @@ void RuleFixpipe(Step& step);
 void RuleLanes(Step& step);  // element by element
 void RuleDefault(Step& step);
 void RuleVecCopy(Step& step);
+void RuleConvertS4(Step& step);
+void RuleHalfBlock(Step& step);
 void RuleCompare(Step& step);
 void RuleCompareToMask(Step& step);
 void RuleSelect(Step& step);
