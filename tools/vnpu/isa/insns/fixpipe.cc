@@ -44,9 +44,17 @@ struct QuantWord {
   int shift;
 };
 
-QuantWord DecodeQuant(uint64_t word) {
+struct Conversion {
+  int64_t mode;
+  bool from_int;   // L0C holds s32
+  bool vector;     // a quantisation word per column
+  uint32_t bytes;  // of a result
+};
+
+QuantWord DecodeQuant(Exec& x, const Conversion& conv, uint64_t word) {
   QuantWord q;
   q.shifts = (word >> 36 & 1) != 0;
+  if (q.shifts && !conv.from_int) x.Unsupported("the shift (bit 36) of a word for float sources");
   q.shift = q.shifts ? static_cast<int>(word >> 32 & 15) : 0;
   q.scale = BitsFloat(static_cast<uint32_t>(word) & 0xffffe000u);
   q.offset = static_cast<int32_t>(word >> 37 & 0x1ff);
@@ -54,13 +62,6 @@ QuantWord DecodeQuant(uint64_t word) {
   q.is_signed = (word >> 46 & 1) != 0;
   return q;
 }
-
-struct Conversion {
-  int64_t mode;
-  bool from_int;   // L0C holds s32
-  bool vector;     // a quantisation word per column
-  uint32_t bytes;  // of a result
-};
 
 Conversion ConversionOf(Exec& x) {
   const int64_t mode = x.arg(8);
@@ -217,6 +218,94 @@ void CheckShape(Exec& x, const Place& place) {
   }
 }
 
+// The matrices of one instruction: how many, and how far apart in bytes.
+struct Matrices {
+  uint64_t count = 1;
+  int64_t src = 0, dst = 0;
+};
+
+Matrices MatricesOf(Exec& x, const Place& place) {
+  Matrices matrices;
+  if (!place.nz2nd) return matrices;
+  x.Require(Spr::kNdPara, "set_nd_para");
+  const uint64_t para = x.spr().nd_para;
+  matrices.count = para & 0xffff;
+  matrices.src = static_cast<int64_t>(para >> 16 & 0xffff) * kL0cFractalBytes;
+  matrices.dst = static_cast<int64_t>(para >> 32 & 0xffff) * place.bytes;
+  return matrices;
+}
+
+// What the columns are converted with; pointers into FB where they differ.
+struct Parameters {
+  QuantWord quant = {1.0f, 0, false, false, 0};
+  const uint8_t* words = nullptr;
+  Relu relu;
+  const uint8_t* factors = nullptr;
+};
+
+Parameters ParametersOf(Exec& x, const Conversion& conv, const Relu& relu, uint64_t columns) {
+  Parameters p;
+  p.relu = relu;
+  if (conv.vector) {
+    x.Require(Spr::kFpc, "set_fpc");
+    p.words = x.AccessIn(Space::kFb, 8, (x.spr().fpc >> 8 & 0xff) * 128, Runs(columns * 8), false);
+  } else if (conv.bytes == 1 || conv.mode == kS32ToF16 || conv.mode == kShift) {
+    x.Require(Spr::kQuantPre, "set_quant_pre");
+    p.quant = DecodeQuant(x, conv, x.spr().quant_pre);
+  }
+  if (relu.kind == Relu::kByColumn) {
+    x.Require(Spr::kFpc, "set_fpc");
+    p.factors = x.AccessIn(Space::kFb, 9, (x.spr().fpc & 0xff) * 64, Runs(columns * 4), false, 64);
+  }
+  return p;
+}
+
+// The parameters of up to 16 columns.
+struct Columns {
+  uint64_t count;
+  QuantWord quant[16];
+  float negative[16];
+};
+
+Columns ColumnsOf(Exec& x, const Conversion& conv, const Parameters& p, uint64_t first,
+                  uint64_t count) {
+  Columns columns;
+  columns.count = count;
+  for (uint64_t c = 0; c < count; ++c) {
+    columns.quant[c] = p.quant;
+    columns.negative[c] = p.relu.factor;
+    if (p.words != nullptr) {
+      uint64_t word;
+      std::memcpy(&word, p.words + (first + c) * 8, sizeof(word));
+      columns.quant[c] = DecodeQuant(x, conv, word);
+    }
+    if (p.factors != nullptr) {
+      uint32_t bits;
+      std::memcpy(&bits, p.factors + (first + c) * 4, sizeof(bits));
+      columns.negative[c] = BitsFloat(bits & 0xffffe000u);
+    }
+  }
+  return columns;
+}
+
+// One row of one block of columns.
+void StoreRow(Exec& x, const Spr& store, const Conversion& conv, const Columns& columns,
+              const uint8_t* from, uint8_t* to, int64_t second_half) {
+  uint8_t line[16 * 4];
+  for (uint64_t c = 0; c < columns.count; ++c) {
+    uint32_t bits;
+    std::memcpy(&bits, from + c * 4, sizeof(bits));
+    bits = Convert(x, conv, bits, columns.negative[c], columns.quant[c]);
+    std::memcpy(line + c * conv.bytes, &bits, conv.bytes);
+  }
+  if (second_half != 0 && columns.count > 8) {
+    StoreToGm(store, to, line, 32);
+    StoreToGm(store, to + second_half, line + 32, (columns.count - 8) * 4);
+  } else {
+    StoreToGm(store, to, line, columns.count * conv.bytes);
+  }
+}
+
 }  // namespace
 
 void Fixpipe(Exec& x) {
@@ -233,82 +322,36 @@ void Fixpipe(Exec& x) {
   if (place.n == 0 || place.m == 0) return;
   const Relu relu = ReluOf(x, conv);
   CheckShape(x, place);
-
-  uint64_t matrices = 1;
-  int64_t src_matrix = 0, dst_matrix = 0;
-  if (place.nz2nd) {
-    x.Require(Spr::kNdPara, "set_nd_para");
-    matrices = x.spr().nd_para & 0xffff;
-    src_matrix = static_cast<int64_t>(x.spr().nd_para >> 16 & 0xffff) * kL0cFractalBytes;
-    dst_matrix = static_cast<int64_t>(x.spr().nd_para >> 32 & 0xffff) * conv.bytes;
-    if (matrices == 0) return;
-  }
-  const uint8_t* parameters = nullptr;
-  QuantWord quant = {1.0f, 0, false, false, 0};
-  if (conv.vector) {
-    x.Require(Spr::kFpc, "set_fpc");
-    const uint64_t at = (x.spr().fpc >> 8 & 0xff) * 128;
-    parameters = x.AccessIn(Space::kFb, 8, at, Runs(place.n * 8), false);
-  } else if (conv.bytes == 1 || conv.mode == kS32ToF16 || conv.mode == kShift) {
-    x.Require(Spr::kQuantPre, "set_quant_pre");
-    quant = DecodeQuant(x.spr().quant_pre);
-  }
-  const uint8_t* factors = nullptr;
-  if (relu.kind == Relu::kByColumn) {
-    x.Require(Spr::kFpc, "set_fpc");
-    factors = x.AccessIn(Space::kFb, 9, (x.spr().fpc & 0xff) * 64, Runs(place.n * 4), false, 64);
-  }
+  const Matrices matrices = MatricesOf(x, place);
+  if (matrices.count == 0) return;
+  const Parameters parameters = ParametersOf(x, conv, relu, place.n);
 
   const uint64_t blocks = (place.n + 15) / 16;
   const auto src_block = static_cast<int64_t>(place.src_stride) * 64;
-  const Runs src_runs(place.m * 64, Dim{matrices, src_matrix}, Dim{blocks, src_block});
-  const uint8_t* src = x.Read(1, src_runs, 64);
+  const uint8_t* src =
+      x.Read(1, Runs(place.m * 64, Dim{matrices.count, matrices.src}, Dim{blocks, src_block}), 64);
   Runs dst_runs = place.Extent();
   dst_runs.dims[0] = dst_runs.dims[1];
-  dst_runs.dims[1] = Dim{matrices, dst_matrix};
+  dst_runs.dims[1] = Dim{matrices.count, matrices.dst};
   const bool to_gm = x.insn() == VNPU_INSN_copy_matrix_cc_to_gm;
-  const uint32_t dst_align = to_gm ? 1 : kBlockBytes;
-  uint8_t* dst = x.Write(0, dst_runs, dst_align);
+  uint8_t* dst = x.Write(0, dst_runs, to_gm ? 1 : kBlockBytes);
 
   Spr store = x.spr();
   if (!to_gm) store.atomic_type = VNPU_T_none;
   const bool plain = conv.mode == kNoQuant && relu.kind == Relu::kOff && place.nz2nd;
-  uint8_t line[16 * 4];
-  for (uint64_t g = 0; g < matrices; ++g, src += src_matrix, dst += dst_matrix) {
+  // Eight columns further: another fractal under channelSplit.
+  const int64_t second_half = place.split ? place.Of(0, 8) : 0;
+  for (uint64_t g = 0; g < matrices.count; ++g, src += matrices.src, dst += matrices.dst) {
     for (uint64_t block = 0; block < blocks; ++block) {
-      const uint64_t columns = std::min<uint64_t>(16, place.n - block * 16);
-      QuantWord words[16];
-      for (uint64_t c = 0; c < columns && conv.vector; ++c) {
-        uint64_t word;
-        std::memcpy(&word, parameters + (block * 16 + c) * 8, sizeof(word));
-        words[c] = DecodeQuant(word);
-      }
-      float negative[16];
-      for (uint64_t c = 0; c < columns; ++c) {
-        negative[c] = relu.factor;
-        if (factors == nullptr) continue;
-        uint32_t bits;
-        std::memcpy(&bits, factors + (block * 16 + c) * 4, sizeof(bits));
-        negative[c] = BitsFloat(bits & 0xffffe000u);
-      }
+      const uint64_t count = std::min<uint64_t>(16, place.n - block * 16);
+      const Columns columns = ColumnsOf(x, conv, parameters, block * 16, count);
       for (uint64_t row = 0; row < place.m; ++row) {
         const uint8_t* from = src + static_cast<int64_t>(block) * src_block + row * 64;
         uint8_t* to = dst + place.Of(row, block * 16);
         if (plain) {
-          StoreToGm(store, to, from, columns * 4);
-          continue;
-        }
-        for (uint64_t c = 0; c < columns; ++c) {
-          uint32_t bits;
-          std::memcpy(&bits, from + c * 4, sizeof(bits));
-          bits = Convert(x, conv, bits, negative[c], conv.vector ? words[c] : quant);
-          std::memcpy(line + c * conv.bytes, &bits, conv.bytes);
-        }
-        if (place.split && columns > 8) {
-          StoreToGm(store, to, line, 32);
-          StoreToGm(store, dst + place.Of(row, block * 16 + 8), line + 32, (columns - 8) * 4);
+          StoreToGm(store, to, from, count * 4);
         } else {
-          StoreToGm(store, to, line, columns * conv.bytes);
+          StoreRow(x, store, conv, columns, from, to, second_half);
         }
       }
     }

@@ -390,6 +390,13 @@ TEST_F(FixpipeTest, RefusesWhatItCannotMean) {
     const std::string text = player_.Run();
     EXPECT_EQ(text.substr(0, std::strlen(b.start)), b.start);
   }
+  FillL0c(false, Ramp);
+  player_.Step(VNPU_INSN_set_nd_para, 0, 1);
+  player_.Step(VNPU_INSN_set_quant_pre, 0, Word(1.0f, 0, true) | ShiftWord(1, true));
+  player_.Step(VNPU_INSN_copy_matrix_cc_to_gm, VNPU_T_s8, gm(), 0, 0, 16, 16, 64, kRows, 0,
+               kQuantB8, 0, 0, 1);
+  const std::string start = "not modelled: copy_matrix_cc_to_gm the shift";
+  EXPECT_EQ(player_.Run().substr(0, start.size()), start);
 }
 
 }  // namespace
