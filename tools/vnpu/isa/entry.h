@@ -162,6 +162,8 @@ const VnpuBlockLocal vnpu_block_local = {__start_blklocal, __stop_blklocal};
 extern const uint32_t vnpu_scalar_rows[4];
 const uint32_t vnpu_scalar_rows[4] = {VNPU_INSN_scalar_load, VNPU_INSN_scalar_store,
                                       VNPU_INSN_scalar_load_ub, VNPU_INSN_scalar_store_ub};
+extern const uint32_t vnpu_sys_cnt_row;
+const uint32_t vnpu_sys_cnt_row = VNPU_INSN_get_sys_cnt;
 extern const char vnpu_row_kinds[];
 const char vnpu_row_kinds[] = {
 #define VNPU_INSN(name, pipe, cores, cost, mark, handler, arguments) \

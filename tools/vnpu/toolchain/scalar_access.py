@@ -17,7 +17,11 @@ work, unseen), of other memories an AccessError.
 Integer divisions by a variable get a guard: the device goes on where a host may stop (a divisor of
 zero, the most negative number divided by -1). `vnpu_division_by_zero` hears of the first kind.
 
-Row numbers come from the constant `vnpu_scalar_rows` that isa/entry.h puts into every pass.
+Inline assembly is the device's: reading the cycle counter (`MOV %0, SYS_CNT`, as AscendC does)
+becomes the intrinsic get_sys_cnt, anything else is an AccessError.
+
+Row numbers come from the constants `vnpu_scalar_rows` and `vnpu_sys_cnt_row` that isa/entry.h puts
+into every pass.
 """
 
 import re
@@ -41,6 +45,13 @@ _BUFFERS = {
 _ROWS = re.compile(
     r"^@vnpu_scalar_rows = .*\[4 x i32\] \[i32 (\d+), i32 (\d+), i32 (\d+), i32 (\d+)\]", re.M
 )
+_SYS_CNT_ROW = re.compile(r"^@vnpu_sys_cnt_row = .*\bi32 (\d+)", re.M)
+# A call of `asm "text", "constraints"(operands)`.
+_ASSEMBLY = re.compile(
+    r"^  (?P<result>%\S+ = )?(?:(?:tail|notail) )?call (?P<type>[^@]+?) asm (?:\w+ )*"
+    r'"(?P<text>[^"]*)", "(?P<constraints>[^"]*)"'
+)
+_READS_SYS_CNT = re.compile(r"\s*MOV \$0, SYS_CNT\s*", re.I)
 _INSTRUCTION = re.compile(
     r"^  (?P<result>%\S+ = )?(?P<tail>(?:tail|notail) )?"
     r"(?P<op>load|store|cmpxchg|atomicrmw|call)\b(?P<rest>.*)$"
@@ -112,6 +123,10 @@ class _Rewriter:
         return text + "".join("\n" + declaration for declaration in missing) + "\n"
 
     def _instruction(self, line: str) -> Iterator[str]:
+        if " asm " in line:
+            match = _ASSEMBLY.match(line)
+            if match:
+                return self._assembly(line, match)
         if "addrspace(" in line:
             cast = _CAST.search(line)
             if cast:
@@ -235,6 +250,27 @@ class _Rewriter:
         second = "ptr" if pointers == 2 else "i8"
         self.declarations[name] = f"declare void {name}(ptr, {second}, {memory['length']}, i1)"
         yield f"  call void {name}({', '.join(args)}){suffix}"
+
+    def _assembly(self, line: str, match: re.Match) -> Iterator[str]:
+        text = match["text"].replace("\\0A", "\n").replace("\\09", "\t")
+        if not text.strip():  # a barrier for the compiler
+            yield line
+            return
+        dbg = _DBG.search(line)
+        suffix = dbg[0] if dbg else ""
+        row = _SYS_CNT_ROW.search(self.ir)
+        if not row or match["type"].split()[-1] != "i64" or not _READS_SYS_CNT.fullmatch(text):
+            self.places = self.places or ir_text.Places(self.ir)
+            self.errors.append(
+                f"{self.places.describe(suffix)}: error: the virtual NPU does not run inline "
+                f'assembly "{text.strip()}"; it knows "MOV %0, SYS_CNT" of a 64-bit counter'
+            )
+            return
+        self.declarations["@vnpu_issue"] = "declare i64 @vnpu_issue(i32, i32, ptr)"
+        yield (
+            f"  {match['result'] or ''}call i64 @vnpu_issue(i32 {row[1]}, i32 0, ptr null) "
+            f"nounwind nomerge{suffix}"
+        )
 
     def _division(self, match: re.Match) -> Iterator[str]:
         self.counter += 1

@@ -6,19 +6,20 @@
 #include <stdint.h>
 
 enum class ScalarCase : uint32_t {
-  kSizes,       // one load and one store of 1, 2, 4 and 8 bytes
-  kStruct,      // a struct, field by field through the stack
-  kLoop,        // out[i] = in[i] + 1: a host's compiler would use vectors
-  kFill,        // out[i] = 0: a host's compiler would call memset
-  kSpin,        // block 0 polls what block 1 stores
-  kUbReads,     // UB after the vector unit wrote it
-  kUbWrites,    // UB before the vector unit reads it
-  kUbZero,      // UB address 0 is no null pointer
-  kUbBytes,     // every size in UB
-  kHalf,        // half and bfloat16 in GM and UB
-  kFetchAdd,    // atomic on GM
-  kConstant,    // one load whose address is an expression of constants
-  kTwoBranches  // one store per branch
+  kSizes,        // one load and one store of 1, 2, 4 and 8 bytes
+  kStruct,       // a struct, field by field through the stack
+  kLoop,         // out[i] = in[i] + 1: a host's compiler would use vectors
+  kFill,         // out[i] = 0: a host's compiler would call memset
+  kSpin,         // block 0 polls what block 1 stores
+  kUbReads,      // UB after the vector unit wrote it
+  kUbWrites,     // UB before the vector unit reads it
+  kUbZero,       // UB address 0 is no null pointer
+  kUbBytes,      // every size in UB
+  kHalf,         // half and bfloat16 in GM and UB
+  kFetchAdd,     // atomic on GM
+  kConstant,     // one load whose address is an expression of constants
+  kTwoBranches,  // one store per branch
+  kSysCnt,       // the cycle counter, by assembly
 };
 
 struct ScalarFields {

@@ -246,5 +246,10 @@ TEST_F(ScalarAccessTest, BranchesKeepTheirLines) {
   EXPECT_EQ(Run(ScalarCase::kTwoBranches).back(), Gm(true, kBytes + 4, 4, "else"));
 }
 
+TEST_F(ScalarAccessTest, CycleCounterByAssemblyGrows) {
+  Run(ScalarCase::kSysCnt);
+  EXPECT_EQ(out<int32_t>()[0], 1);
+}
+
 }  // namespace
 }  // namespace vnpu

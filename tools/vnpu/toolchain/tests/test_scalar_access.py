@@ -286,3 +286,36 @@ def test_reachable_follows_names_and_leaves_the_rest():
     )
     found = ir_text.reachable(text, "a")
     assert "odd name" in found and "@a()" in found and "secret" not in found
+
+
+_COUNTER = 'asm sideeffect "MOV $0, SYS_CNT\\0A", "=l,0,~{dirflag},~{fpsr},~{flags}"(i64 0)'
+
+
+def test_reading_the_cycle_counter_becomes_the_intrinsic(rewrite):
+    head = "@vnpu_sys_cnt_row = hidden constant i32 4, align 4\n"
+    body = rewrite(
+        _module(
+            f"  %c = tail call noundef i64 {_COUNTER}, !dbg !6\n  call i64 {_COUNTER}\n"
+            '  tail call void asm sideeffect "", "~{memory}"()\n  ret void',
+            head=head,
+        )
+    )
+    call = "call i64 @vnpu_issue(i32 4, i32 0, ptr null) nounwind nomerge"
+    barrier = 'tail call void asm sideeffect "", "~{memory}"()'
+    assert body == [f"%c = {call}, !dbg !6", call, barrier, "ret void"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '  call void asm sideeffect "NOP_BAR.V\\0A", ""(), !dbg !6',
+        '  %c = call i32 asm sideeffect "MOV $0, SYS_CNT", "=l,0"(i32 0), !dbg !6',
+        '  %c = call { i64, i64 } asm sideeffect "MOV $0, SYS_CNT", "=l,=l"(), !dbg !6',
+        '  %c = call i64 asm sideeffect "MOV $0, COREID", "=l"(), !dbg !6',
+    ],
+)
+def test_other_assembly_of_the_device_is_refused(line):
+    head = "@vnpu_sys_cnt_row = hidden constant i32 4, align 4\n"
+    message = r'^dir/k\.cce:12:3 .*inline assembly "\w.*"; it knows "MOV %0, SYS_CNT"'
+    with pytest.raises(scalar_access.AccessError, match=message):
+        scalar_access.instrument(_module(f"{line}\n  ret void", head=head))
