@@ -211,17 +211,21 @@ void RuleSort32(Step& step) {
 void RuleMergeSort(Step& step) {
   SetResult(step, ScalarResult::kVms4Sr, false, 0);
   OriginId origin = 0;
-  for (int list = 1; list <= 4; ++list) {
-    const Operand* src = step.Find(list, false);
-    if (src == nullptr) continue;
-    for (uint64_t at = 0; at < src->access.run && origin == 0; at += 8) {
-      const uint64_t score = src->access.base + at;
-      if (step.Any(Space::kUb, score, 4)) origin = step.OriginIn(Space::kUb, score, 4);
+  for (int repeat = 0;; ++repeat) {
+    const Operand* dst = step.Find(0, true, repeat);
+    if (dst == nullptr) return;
+    origin = 0;
+    for (int list = 1; list <= 4; ++list) {
+      const Operand* src = step.Find(list, false, repeat);
+      if (src == nullptr) continue;
+      for (uint64_t at = 0; at < src->access.run && origin == 0; at += 8) {
+        const uint64_t score = src->access.base + at;
+        if (step.Any(Space::kUb, score, 4)) origin = step.OriginIn(Space::kUb, score, 4);
+      }
     }
+    step.Fill(Space::kUb, dst->access.base, dst->access.run, origin != 0, origin);
+    SetResult(step, ScalarResult::kVms4Sr, origin != 0, origin);
   }
-  const Operand* dst = step.Find(0, true);
-  if (dst != nullptr) step.Fill(Space::kUb, dst->access.base, dst->access.run, origin != 0, origin);
-  SetResult(step, ScalarResult::kVms4Sr, origin != 0, origin);
 }
 
 }  // namespace vnpu

@@ -235,6 +235,12 @@ class CaseMaker {
       a[6] = 1 | (1 + Whole(15)) << 8 | Whole(2) << 12;
       for (int i = 1; i < 5; ++i) a[i] = 32768 + 4096 * i;
       a[0] = 65536 + Whole(64) * 32;
+      if (Below(3) == 0) {  // repeats
+        const int64_t length = 1 + Whole(8);
+        a[5] = length * 0x0001000100010001;
+        a[6] = 1 + Whole(4) | 0xf << 8;
+        for (int i = 2; i < 5; ++i) a[i] = a[i - 1] + length * 8;
+      }
     } else {
       return false;
     }

@@ -306,5 +306,47 @@ TEST(VecSort, MergesDescendingLists) {
   }
 }
 
+// A repeat takes the four lists behind those of the one before.
+TEST(VecSort, RepeatsMergeGroupsOfFourLists) {
+  constexpr int kLength = 5, kRepeats = 3, kGroup = 4 * kLength;
+  Player player(CoreKind::kVector, kImage);
+  FillImage(&player, kU32, 29);
+  const auto above = [](const Pair& a, const Pair& b) {
+    return FloatOf(a.score) > FloatOf(b.score);
+  };
+  Random random(4);
+  std::vector<Pair> all(kRepeats * kGroup);
+  for (size_t i = 0; i < all.size(); ++i) {
+    all[i] = {FloatBitsOf(static_cast<float>(random.Real(-5, 5))), static_cast<uint32_t>(i)};
+  }
+  for (size_t at = 0; at < all.size(); at += kLength) {
+    std::sort(all.begin() + at, all.begin() + at + kLength, above);
+  }
+  for (size_t i = 0; i < all.size(); ++i) player.Put(kSrc + i * 8, all[i]);
+  std::vector<uint8_t> expected = Snapshot(&player);
+  for (int r = 0; r < kRepeats; ++r) {
+    std::sort(all.begin() + r * kGroup, all.begin() + (r + 1) * kGroup, above);
+  }
+  std::memcpy(&expected[kDst], all.data(), all.size() * sizeof(Pair));
+  const uint64_t lengths = kLength * 0x0001000100010001u;
+  const auto step = [&](uint64_t gap, uint64_t config) {
+    player.Step(VNPU_INSN_vmrgsort4, VNPU_T_f32, kDst, kSrc, kSrc + kLength * 8 + gap,
+                kSrc + 2 * (kLength * 8 + gap), kSrc + 3 * (kLength * 8 + gap), lengths, config);
+  };
+  step(0, kRepeats | 0xf << 8);
+  player.Step(VNPU_INSN_get_vms4_sr, 0);
+  // The destination of each repeat is a multiple of 32 bytes: 20 pairs are 160.
+  ASSERT_EQ(player.Run(), "");
+  ExpectImage(&player, expected, kU32, "vmrgsort4 repeats");
+  EXPECT_EQ(player.values()[0], lengths);
+
+  const std::pair<uint64_t, uint64_t> kUnfit[] = {
+      {32, kRepeats | 0xf << 8}, {0, kRepeats | 0x7 << 8}, {0, kRepeats | 0xf << 8 | 1 << 12}};
+  for (const auto& [gap, config] : kUnfit) {
+    step(gap, config);
+    EXPECT_NE(player.Run().find("repeat > 1 needs four lists"), std::string::npos);
+  }
+}
+
 }  // namespace
 }  // namespace vnpu_test

@@ -54,6 +54,64 @@ void VecSort32(Exec& x) {
   std::memcpy(dst, pairs.data(), pairs.size() * sizeof(Pair));
 }
 
+namespace {
+
+// Four lists of pairs in UB.
+struct MergeLists {
+  uint64_t at[4];
+  uint64_t length[4];  // 0: not there
+};
+
+// Merges to UB+dst; returns how many pairs of each list were taken.
+uint64_t Merge(Exec& x, const MergeLists& lists, uint64_t dst, bool half, bool stop) {
+  std::vector<Pair> pairs[4];
+  uint64_t total = 0;
+  for (int i = 0; i < 4; ++i) {
+    pairs[i].resize(lists.length[i]);
+    if (pairs[i].empty()) continue;
+    const uint64_t bytes = pairs[i].size() * sizeof(Pair);
+    const uint8_t* from =
+        x.Access(1 + i, lists.at[i], Runs(bytes), false, sizeof(Pair), nullptr, 0);
+    std::memcpy(pairs[i].data(), from, bytes);
+    total += pairs[i].size();
+  }
+  std::vector<Pair> merged;
+  uint64_t used[4] = {0, 0, 0, 0};
+  while (merged.size() < total) {
+    int best = -1;
+    for (int i = 0; i < 4; ++i) {
+      if (used[i] == pairs[i].size()) continue;
+      if (best < 0 ||
+          Score(half, pairs[i][used[i]].score) > Score(half, pairs[best][used[best]].score)) {
+        best = i;
+      }
+    }
+    merged.push_back(pairs[best][used[best]++]);
+    if (stop && used[best] == pairs[best].size()) break;
+  }
+  if (!merged.empty()) {
+    const uint64_t bytes = merged.size() * sizeof(Pair);
+    std::memcpy(x.Access(0, dst, Runs(bytes), true, 0, nullptr, 0), merged.data(), bytes);
+  }
+  return used[0] | used[1] << 16 | used[2] << 32 | used[3] << 48;
+}
+
+// A repeat goes on behind the four lists of the one before: they must be all
+// there, of one length, one behind the other, and merged to the end [doc].
+void CheckRepeats(Exec& x, const MergeLists& lists, bool stop) {
+  bool fit = !stop;
+  for (int i = 0; i < 4; ++i) {
+    fit = fit && lists.length[i] == lists.length[0] && lists.length[i] > 0 &&
+          lists.at[i] == lists.at[0] + static_cast<uint64_t>(i) * lists.length[0] * sizeof(Pair);
+  }
+  if (fit) return;
+  x.Fail("bad argument",
+         "repeat > 1 needs four lists of one length, one behind the other, and "
+         "bit 12 of config clear");
+}
+
+}  // namespace
+
 // Merges up to four descending lists. lengths: 4 x 16 bits; config: repeat
 // [7:0], valid lists [11:8], [12] stop when one list is exhausted.
 void VecMergeSort(Exec& x) {
@@ -62,36 +120,19 @@ void VecMergeSort(Exec& x) {
   const uint64_t repeats = config & 0xff, valid = config >> 8 & 0xf;
   const bool stop = (config >> 12 & 1) != 0;
   if (config >> 13 != 0) x.Unsupported("bits of config above 12");
-  if (repeats > 1) x.Unsupported("repeat > 1");
   if (repeats == 0 || valid == 0) return;
-  std::vector<Pair> lists[4];
+  MergeLists lists;
   uint64_t total = 0;
   for (int i = 0; i < 4; ++i) {
-    if ((valid >> i & 1) == 0) continue;
-    lists[i].resize(lengths >> (16 * i) & 0xffff);
-    if (lists[i].empty()) continue;
-    const uint64_t bytes = lists[i].size() * sizeof(Pair);
-    std::memcpy(lists[i].data(), x.Read(1 + i, Runs(bytes)), bytes);
-    total += lists[i].size();
+    lists.at[i] = x.u(1 + i);
+    lists.length[i] = (valid >> i & 1) != 0 ? lengths >> (16 * i) & 0xffff : 0;
+    total += lists.length[i];
   }
-  std::vector<Pair> merged;
-  uint64_t used[4] = {0, 0, 0, 0};
-  while (merged.size() < total) {
-    int best = -1;
-    for (int i = 0; i < 4; ++i) {
-      if (used[i] == lists[i].size()) continue;
-      if (best < 0 ||
-          Score(half, lists[i][used[i]].score) > Score(half, lists[best][used[best]].score)) {
-        best = i;
-      }
-    }
-    merged.push_back(lists[best][used[best]++]);
-    if (stop && used[best] == lists[best].size()) break;
+  if (repeats > 1) CheckRepeats(x, lists, stop);
+  for (uint64_t r = 0; r < repeats; ++r) {
+    x.core().vms4_sr = Merge(x, lists, x.u(0) + r * total * sizeof(Pair), half, stop);
+    for (uint64_t& at : lists.at) at += total * sizeof(Pair);
   }
-  x.core().vms4_sr = used[0] | used[1] << 16 | used[2] << 32 | used[3] << 48;
-  if (merged.empty()) return;
-  const uint64_t bytes = merged.size() * sizeof(Pair);
-  std::memcpy(x.Write(0, Runs(bytes)), merged.data(), bytes);
 }
 
 }  // namespace insns
