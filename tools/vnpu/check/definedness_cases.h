@@ -18,6 +18,8 @@ enum class DefinednessCase : uint32_t {
   kByteOffset,
   kSumOverDummy,
   kSumOverPadding,
+  kSumOverUnsetPadding,
+  kSumBesideUnsetPadding,
   kSumOverActiveLanes,
   kMaskedLanes,
   kPartialTile,

@@ -116,7 +116,8 @@ void RuleGmToL1(Step& step) {
   }
 }
 
-// leftPad and rightPad elements hold the pad register. What is left of the last
+// leftPad and rightPad elements hold the pad register, undefined if that has
+// not been set. What is left of the last
 // datablock is pad as well if there is any, else "dummy": a copy of the first
 // element [ex] that no kernel should count on.
 void RuleGmToUbAlign(Step& step) {
@@ -128,16 +129,19 @@ void RuleGmToUbAlign(Step& step) {
   const bool padded = step.arg(5) + step.arg(6) > 0;
   const uint64_t filled = dst->access.run;
   const bool dummy = !padded && filled > bytes && step.host().dummy_is_undefined();
-  if (!dummy && !step.AnyRead()) return step.DefineWrites();
+  const bool unset = padded && (step.in().spr->defined & Spr::kMovPadVal) == 0;
+  if (!dummy && !unset && !step.AnyRead()) return step.DefineWrites();
   for (uint64_t row = 0; row < src->access.dims[2].count; ++row) {
     const uint64_t from = RunAt(src->access, 0, 0, row), to = RunAt(dst->access, 0, 0, row);
-    step.Fill(Space::kUb, to, left, false);
+    if (left > 0) {
+      step.Fill(Space::kUb, to, left, unset, unset ? step.FreshOrigin(Space::kUb, to) : 0);
+    }
     step.Copy(Space::kUb, to + left, Space::kGm, from, bytes);
     const uint64_t rest = to + left + bytes, rest_bytes = filled - left - bytes;
     if (rest_bytes == 0) continue;
     const bool copied = !padded && step.Any(Space::kGm, from, element);
     OriginId origin = 0;
-    if (dummy) {
+    if (dummy || unset) {
       origin = step.FreshOrigin(Space::kUb, rest);
     } else if (copied) {
       origin = step.OriginIn(Space::kGm, from, element);

@@ -154,7 +154,20 @@ fix     use valid elements only (exact m, k, n; lane masks; burst lengths), or f
 )"));
 }
 
+TEST_F(DefinednessTest, SumOverPadsOfARegisterThatNobodySet) {
+  EXPECT_EQ(Run(DefinednessCase::kSumOverUnsetPadding),
+            Golden(R"(undefined output: bytes of UB+240 that nobody has written reach out + 0
+  kernel definedness_cases_0
+first  block 0 AIV0, pipe MTE2, instruction 3: copy_gm_to_ubuf_align_b32 leaves UB+240 behind its burst undefined
+{UnsetPad}
+second block 0 AIV0, pipe MTE3, instruction 7: copy_ubuf_to_gm_align_b32 stores to out + 0 (allocation #2, 1024 bytes)
+{UnsetPadStore}
+fix     use valid elements only (exact m, k, n; lane masks; burst lengths), or fill the rest before it is used
+)"));
+}
+
 TEST_F(DefinednessTest, SumsOverPaddingAndActiveLanesAreClean) {
+  EXPECT_EQ(Run(DefinednessCase::kSumBesideUnsetPadding), "");
   EXPECT_EQ(Run(DefinednessCase::kSumOverPadding), "");
   EXPECT_EQ(Run(DefinednessCase::kSumOverActiveLanes), "");
 }

@@ -25,7 +25,6 @@ enum class FaultCase : unsigned {
   kWrongCore,
   kWrongPipe,
   kNoMask,
-  kNoPad,
   kOneAivSignals,
   kCounterOverflow,
   kCounterLeftover,

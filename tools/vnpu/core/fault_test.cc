@@ -178,16 +178,6 @@ TEST_F(FaultTest, MaskNeverSet) {
 )");
 }
 
-TEST_F(FaultTest, PadValueNeverSet) {
-  Expect(
-      FaultCase::kNoPad, FaultKind::kException,
-      R"(undefined register: copy_gm_to_ubuf_align_b16 needs set_mov_pad_val before it: its value at kernel start is whatever the last kernel left
-  kernel fault_cases_0, block 0 of 2, AIV0, pipe MTE2, instruction 0
-  copy_gm_to_ubuf_align_b16(dst=UB+0, src=GM[allocation #0 (4096 bytes) + 0], sid=0, nBurst=1, lenBurst=30, leftPad=0, rightPad=1, srcGap=0, dstGap=0)
-{NoPad}
-)");
-}
-
 TEST_F(FaultTest, L1WriteBeyondTheBuffer) {
   Expect(
       FaultCase::kL1Bounds, FaultKind::kException,

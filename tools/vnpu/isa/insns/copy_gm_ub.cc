@@ -11,6 +11,8 @@ namespace vnpu {
 namespace insns {
 namespace {
 
+constexpr uint64_t kUnsetPad = 0x7fff7fff7fff7fff;  // as on-chip memory at start
+
 // The plain copies: arguments dst, src, sid, nBurst, lenBurst, srcGap, dstGap
 // in units of `unit` bytes.
 struct Bursts {
@@ -69,7 +71,9 @@ void CopyUbToUb(Exec& x) {
 // Bytes of the GM side are exact; a burst in UB starts on a datablock and is
 // filled up to one. Pad elements take the pad register; the rest of the last
 // block ("dummy") is pad too if a pad was asked for, else the burst's first
-// element.
+// element. A pad register that nobody has set holds what the last kernel left:
+// poison here. That is legal (open kernels pad lanes which they then mask off);
+// the definedness checker tells when it matters.
 void CopyGmToUbAlign(Exec& x) {
   const uint64_t element = ElementBytes(x.insn(), VNPU_INSN_copy_gm_to_ubuf_align_b8);
   const uint64_t count = x.u(3), bytes = x.u(4);
@@ -80,7 +84,8 @@ void CopyGmToUbAlign(Exec& x) {
   if (count == 0 || bytes == 0) return;
   CheckWholeElements(x, bytes, element);
   const bool padded = left + right > 0;
-  if (padded) x.Require(Spr::kMovPadVal, "set_mov_pad_val");
+  const bool set = (x.spr().defined & Spr::kMovPadVal) != 0;
+  const uint64_t value = set ? x.spr().mov_pad_val : kUnsetPad;
   const uint8_t* src = x.Read(1, Runs(bytes, Dim{count, src_pitch}));
   uint8_t* dst = x.Write(0, Runs(filled, Dim{count, dst_pitch}));
   if (!padded && filled == bytes) {
@@ -88,7 +93,7 @@ void CopyGmToUbAlign(Exec& x) {
     return;
   }
   for (uint64_t i = 0; i < count; ++i, src += src_pitch, dst += dst_pitch) {
-    const auto* pad = padded ? reinterpret_cast<const uint8_t*>(&x.spr().mov_pad_val) : src;
+    const auto* pad = padded ? reinterpret_cast<const uint8_t*>(&value) : src;
     for (uint64_t at = 0; at < left; at += element) std::memcpy(dst + at, pad, element);
     std::memcpy(dst + left, src, bytes);
     for (uint64_t at = left + bytes; at < filled; at += element) {

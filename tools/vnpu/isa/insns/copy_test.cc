@@ -126,6 +126,20 @@ TEST(CopyGmUbAlign, LoadsPadToWholeDatablocks) {
   }
 }
 
+// Whatever the last kernel left in the pad register: a NaN in half and float.
+TEST(CopyGmUbAlign, PadsOfAnUnsetRegisterArePoison) {
+  Player player(CoreKind::kVector, kImage);
+  Gm gm(&player);
+  FillImage(&player, kU32, 3);
+  std::vector<uint8_t> ub = Snapshot(&player);
+  std::memcpy(&ub[64], gm.data(), 28);
+  const uint32_t poison = 0x7fff7fff;
+  std::memcpy(&ub[92], &poison, 4);
+  player.Step(VNPU_INSN_copy_gm_to_ubuf_align_b32, 0, 64, gm.at(0), 0, 1, 28, 0, 1, 0, 0);
+  ASSERT_EQ(player.Run(), "");
+  ExpectBytes(player.image(), ub, "UB");
+}
+
 TEST(CopyGmUbAlign, StoresWriteExactBytes) {
   Player player(CoreKind::kVector, kImage);
   Gm gm(&player);

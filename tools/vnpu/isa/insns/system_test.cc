@@ -33,6 +33,18 @@ TEST(System, MaskModesAreABitOfCtrl) {
   EXPECT_EQ(player.values(), (std::vector<uint64_t>{0x1234 | kCounterMode, 0x1234}));
 }
 
+// The entries of mix kernels set CTRL alike on both kinds of core.
+TEST(System, CubeCoresSetTheMaskModeToo) {
+  Player player(CoreKind::kCube, 64);
+  player.Step(VNPU_INSN_set_ctrl, 0, 0);
+  player.Step(VNPU_INSN_set_mask_count, 0);
+  player.Step(VNPU_INSN_get_ctrl, 0);
+  player.Step(VNPU_INSN_set_mask_norm, 0);
+  player.Step(VNPU_INSN_get_ctrl, 0);
+  ASSERT_EQ(player.Run(), "");
+  EXPECT_EQ(player.values(), (std::vector<uint64_t>{kCounterMode, 0}));
+}
+
 // Accesses past the data cache need no barrier or cache clean, and bear one.
 TEST(System, DeviceAccessesReadAndWriteGm) {
   Player player(CoreKind::kVector, 64);
