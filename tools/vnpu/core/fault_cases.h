@@ -45,6 +45,10 @@ enum class FaultCase : unsigned {
   kCreditsTaken,
   kAbsentBlocks,
   kScalarMisaligned,
+  kFrame1M,
+  kFrame8M,
+  kFrame256M,
+  kFrameDynamic,
 };
 
 #endif  // VNPU_CORE_FAULT_CASES_H_

@@ -149,6 +149,20 @@ TEST_F(FaultTest, StackOverflow) {
             "stack overflow: the scalar program needs more than 262144 bytes");
 }
 
+// A frame may be larger than the guard page: it must not jump over it.
+TEST_F(FaultTest, FramesLargerThanTheStack) {
+  for (const FaultCase which : {FaultCase::kFrame1M, FaultCase::kFrame8M, FaultCase::kFrame256M,
+                                FaultCase::kFrameDynamic}) {
+    const LaunchResult result = Run(which);
+    EXPECT_EQ(result.fault, FaultKind::kException);
+    EXPECT_EQ(result.text.substr(0, result.text.find('\n')),
+              "stack overflow: the scalar program needs more than 262144 bytes")
+        << result.text;
+  }
+  const LaunchResult after = Run(FaultCase::kNone);
+  EXPECT_EQ(after.fault, FaultKind::kNone) << after.text;
+}
+
 TEST_F(FaultTest, IntrinsicOfTheOtherCore) {
   Expect(FaultCase::kWrongCore, FaultKind::kException,
          R"(wrong core: set_nd_para runs on AIC only

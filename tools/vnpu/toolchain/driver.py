@@ -64,6 +64,9 @@ FLAGS = (
     "-fno-slp-vectorize",
     "-mllvm",
     "-disable-loop-idiom-all",
+    # A frame larger than the core's stack meets the guard page instead of jumping over it. The
+    # text carries it to the code generator: an attribute of each function.
+    "-fstack-clash-protection",
 )
 STRICT = ("-Wall", "-Wextra", "-Werror")
 # Kernels narrow in braces, which the device compiler accepts.
