@@ -37,7 +37,7 @@ VNPU_COPY_ALIGN(copy_ubuf_to_gm_align_b32, __gm__, __ubuf__)
 
 VNPU_OP void copy_gm_to_cbuf(__cbuf__ void* dst, const __gm__ void* src, int64_t sid,
                              int64_t nBurst, int64_t lenBurst, int64_t srcGap, int64_t dstGap,
-                             pad_t pad) {
+                             int64_t pad) {
   VNPU_ISSUE(copy_gm_to_cbuf, 0, VnpuAddress(dst), VnpuAddress(src), sid, nBurst, lenBurst, srcGap,
              dstGap, static_cast<int64_t>(pad));
 }
@@ -69,6 +69,17 @@ VNPU_ND2NZ(copy_gm_to_cbuf_multi_nd2nz_b32s, uint32_t)
     VNPU_ISSUE(name, sizeof(T) == 1 ? VNPU_T_s8 : sizeof(T) == 2 ? VNPU_T_f16 : VNPU_T_f32,      \
                VnpuAddress(dst), VnpuAddress(src), baseIdx, repeat, srcStride, dstGap, sid,      \
                static_cast<int64_t>(transpose), mode);                                           \
+  }                                                                                              \
+  /* Open kernels pass two flags, both false; what the other one means is not documented. */        \
+  VNPU_OP void name(space T* dst, const __cbuf__ T* src, int64_t baseIdx, int64_t repeat,        \
+                    int64_t srcStride, int64_t dstGap, int64_t sid, bool flag, bool transpose,   \
+                    addr_cal_mode_t mode)                                                        \
+      __attribute__((diagnose_if(flag || transpose, "of these flags only false is modelled",     \
+                                 "error"))) {                                                    \
+    if (flag || transpose) trap();                                                               \
+    VNPU_ISSUE(name, sizeof(T) == 1 ? VNPU_T_s8 : sizeof(T) == 2 ? VNPU_T_f16 : VNPU_T_f32,      \
+               VnpuAddress(dst), VnpuAddress(src), baseIdx, repeat, srcStride, dstGap, sid, 0,   \
+               mode);                                                                            \
   }                                                                                              \
   VNPU_OP void name##_transpose(space T* dst, const __cbuf__ T* src, int64_t index,              \
                                 int64_t repeat, int64_t srcStride, int64_t dstGap, int64_t mode, \

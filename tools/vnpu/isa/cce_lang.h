@@ -76,6 +76,8 @@
 #define __ssbuf__ __attribute__((address_space(9)))
 
 typedef _Float16 half;
+// The device's compiler has `half` under this name too; a host's __fp16 only stores.
+#define __fp16 _Float16
 typedef __bf16 bfloat16_t;
 typedef float float32_t;
 // Two to a byte in memory: intrinsics take them as void*, arithmetic there is none.

@@ -61,6 +61,29 @@ def _calls(library: str) -> str:
     return pathlib.Path("calls").read_text(encoding="utf-8")
 
 
+# Ways to write things that open kernels have: another name of half, a pad mode as a number, a
+# load with two flags.
+_SPELLINGS = """\
+using Input = __fp16;
+extern "C" __global__ __aicore__ void k(__gm__ Input* x) {
+  Input one = (__fp16)1.0;
+  static_assert(std::is_same<Input, half>::value, "one type, two names");
+  copy_gm_to_cbuf((__cbuf__ Input*)get_imm(0), x, 0, 1, 32, 0, 0, /*pad_t*/ 0);
+  set_flag(PIPE_MTE2, PIPE_MTE1, EVENT_ID0);
+  wait_flag(PIPE_MTE2, PIPE_MTE1, EVENT_ID0);
+  load_cbuf_to_ca((__ca__ Input*)0, (__cbuf__ __fp16*)0, 0, 1, 1, 0, 0, false, FLAG,
+                  addr_cal_mode_t(0));
+  load_cbuf_to_cb((__cb__ half*)0, (__cbuf__ __fp16*)0, 0, 1, 1, 0, 0, false, FLAG, inc);
+  if (one != 1.0f) trap();
+}
+"""
+
+
+def test_spellings_of_open_kernels(folder):
+    assert _compile("#define FLAG false\n" + _SPELLINGS).cores == ("aic",)
+    assert "only false is modelled" in _error("#define FLAG true\n" + _SPELLINGS, output="no.so")
+
+
 @pytest.mark.parametrize("name", ["k.cce", "k.cpp", "k.h", "kernel"])
 def test_vector_kernel_in_a_file_of_any_suffix(folder, name):
     kernel = _compile(_PRELUDE + _VECTOR, name)
