@@ -5,8 +5,8 @@
 //
 // Every intrinsic has the compiler's own argument list, but integer fields are
 // 64 bits wide here: hardware truncates them without a word, the machine
-// checks them against the width of the field. An intrinsic that the machine
-// does not model is not declared, so that its use is a compile error.
+// checks them against the width of the field. Executing an intrinsic that is
+// declared and not modelled (unmodelled.inc) is a fault that names it.
 //
 // Flags: -x c++ -std=c++17 -ffp-contract=off -fno-optimize-sibling-calls
 // (a tail call would lose the source line) -Wno-c++11-narrowing.
@@ -32,6 +32,8 @@
 #include "tools/vnpu/isa/cce_vector.h"
 #include "tools/vnpu/isa/cce_vector_extra.h"
 #include "tools/vnpu/isa/cce_convert.h"
+#include "tools/vnpu/isa/cce_unmodelled.h"
+#include "tools/vnpu/isa/cce_forms.h"
 // clang-format on
 
 #endif  // VNPU_ISA_CCE_H_

@@ -80,10 +80,7 @@ typedef _Float16 half;
 #define __fp16 _Float16
 typedef __bf16 bfloat16_t;
 typedef float float32_t;
-// Two to a byte in memory: intrinsics take them as void*, arithmetic there is none.
-struct int4b_t {
-  uint8_t pair;
-};
+// int4b_t is a type of the vendor's headers: here intrinsics take its bytes as void*.
 
 enum pipe_t {
   PIPE_S = 0,
@@ -135,8 +132,8 @@ enum QuantMode_t {
   QF322B8_PRE = 24,
 };
 enum ub_addr8_t { VA0, VA1, VA2, VA3, VA4, VA5, VA6, VA7 };
-// Only named by vendor headers, in declarations.
-enum class vpart { L128, H128 };
+// Named by headers only; see unmodelled.inc.
+enum vpart_t { L128, H128 };
 enum class mem_t { L1, L0A, L0B, L0C, UB, BT };
 enum atomic_type_t {
   ATOMIC_NONE,

@@ -24,7 +24,11 @@ static constexpr VnpuBlockIdx block_idx{};
 static constexpr VnpuBlockNum block_num{};
 
 // ---- scalar helpers
-#define get_imm(x) (x)
+// A constant of up to four 16-bit parts, the lowest first; the first may be wider.
+constexpr uint64_t get_imm(uint64_t part0, uint64_t part1 = 0, uint64_t part2 = 0,
+                           uint64_t part3 = 0) {
+  return part0 | part1 << 16 | part2 << 32 | part3 << 48;
+}
 VNPU_OP uint64_t sbitset0(uint64_t v, int64_t bit) { return v & ~(uint64_t{1} << (bit & 63)); }
 VNPU_OP uint64_t sbitset1(uint64_t v, int64_t bit) { return v | (uint64_t{1} << (bit & 63)); }
 // Index of the lowest 0 / 1 bit, -1 if there is none.

@@ -17,13 +17,16 @@ enum VnpuInsn {
   VNPU_INSN_COUNT
 };
 
-// Names and order of the rows, as one number: a kernel library carries it, and
-// the machine refuses one that was built with another table.
+// Names and order of the rows of both tables, as one number: a kernel library
+// carries it, and the machine refuses one that was built with another table.
 constexpr uint64_t VnpuTableHash() {
   const char names[] =
 #define VNPU_INSN(name, pipe, cores, cost, mark, handler, arguments) #name ":" arguments ";"
 #include "tools/vnpu/isa/insns.inc"
 #undef VNPU_INSN
+#define VNPU_UNMODELLED(id, name, reason, nearest, ...) #id ";"
+#include "tools/vnpu/isa/unmodelled.inc"
+#undef VNPU_UNMODELLED
       ;
   uint64_t hash = 14695981039346656037u;  // FNV-1a
   for (const char c : names) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;

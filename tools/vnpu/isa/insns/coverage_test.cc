@@ -20,6 +20,7 @@ namespace {
 const std::map<std::string, const char*>& TestedElsewhere() {
   static const std::map<std::string, const char*> rows = {
       {"trap", "ends the kernel: core/fault_test"},
+      {"unmodelled", "ends the kernel: isa/foreign_test"},
       {"set_flag", "executed by the core: core/launch_test, core/sync_fault_test"},
       {"wait_flag", "executed by the core: core/launch_test, core/sync_fault_test"},
       {"ffts_cross_core_sync", "needs more than one core: core/launch_test"},

@@ -51,6 +51,8 @@ void GetAccVal(Exec& x);
 void GetMaxMinCnt(Exec& x);
 void GetVms4Sr(Exec& x);
 void Trap(Exec& x);
+// unmodelled.cc
+void Unmodelled(Exec& x);
 // copy_gm_ub.cc
 void CopyGmToUb(Exec& x);
 void CopyUbToGm(Exec& x);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Identity of a core, special registers, trap.
+#include <cinttypes>
+#include <cstdio>
 #include <cstring>
+#include <string>
 
 #include "tools/vnpu/core/device.h"
 #include "tools/vnpu/core/exec.h"
@@ -56,9 +59,16 @@ void SetAtomicMin(Exec& x) { x.core().spr.atomic_op = kAtomicMin; }
 void SetAtomicType(Exec& x) { x.core().spr.atomic_type = static_cast<uint8_t>(x.type()); }
 
 void SetFftsBase(Exec& x) {
-  // The machine keeps the counters itself; a null address says that the
-  // runtime has set the base already.
-  (void)x;
+  // The machine keeps the counters itself, so only a wrong address matters. The
+  // runtime of a device may have set the base already: null is legal [hw].
+  const uint64_t known = x.core().launch().sync_address();
+  if (known == 0 || x.u(0) == 0 || x.u(0) == known) return;
+  char address[24];
+  std::snprintf(address, sizeof(address), "0x%" PRIx64, x.u(0));
+  x.core().Fail(FaultKind::kException, &x.in(),
+                std::string("bad argument: set_ffts_base_addr(") + address +
+                    ") is not the address for cross-core signals that the launch was given",
+                "pass the kernel's sync argument on, unchanged");
 }
 
 void SetVaReg(Exec& x) {

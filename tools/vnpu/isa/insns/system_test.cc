@@ -82,5 +82,23 @@ TEST(System, RegistersWithoutAnEffectAreAccepted) {
   EXPECT_EQ(player.Get<uint64_t>(0), 0x1122334455667788u);
 }
 
+TEST(System, AddressOfCrossCoreSignals) {
+  Player player(CoreKind::kVector, 64);
+  const auto run = [&](uint64_t address) {
+    player.Step(VNPU_INSN_set_ffts_base_addr, 0, address);
+    const std::string text = player.Run();
+    return text.substr(0, text.find('\n'));
+  };
+  EXPECT_EQ(run(0x77000), "");  // not known
+  player.device().SetSyncAddress(reinterpret_cast<const void*>(0x1200));
+  EXPECT_EQ(run(0x1200), "");
+  EXPECT_EQ(run(0), "");
+  EXPECT_EQ(run(0x1208),
+            "bad argument: set_ffts_base_addr(0x1208) is not the address for cross-core signals "
+            "that the launch was given");
+  player.device().SetSyncAddress(nullptr);
+  EXPECT_EQ(run(0x1208), "");
+}
+
 }  // namespace
 }  // namespace vnpu_test
