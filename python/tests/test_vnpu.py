@@ -355,6 +355,36 @@ def test_a_result_that_depends_on_what_an_output_held_is_a_finding(folder):
     assert kernel.launch(1, np.ones(1, np.int32), z).report.verdict == "clean"
 
 
+def test_an_output_that_is_not_written_in_full_is_a_finding_and_no_zeros(folder):
+    text = ENTRY + "part(__gm__ float* y, int n) { for (int i = 0; i < n; ++i) y[i] = 1; }"
+    kernel = build(folder, text, "part")
+    for written in (0, 5):
+        result = kernel.launch(1, vnpu.output(8, np.float32), written)
+        assert result.report.verdict == "findings"
+        (finding,) = result.report.findings
+        assert (finding.checker, finding.kind) == ("memory", "output-incomplete")
+        assert finding.headline == (
+            f"output not written: {32 - 4 * written} of 32 bytes of y, the first at "
+            f"y + {4 * written}"
+        )
+        y = result.outputs["y"]
+        assert (y[:written] == 1).all()
+        assert (y[written:].view(np.uint32) == 0x7FFF7FFF).all() and np.isnan(y[written:]).all()
+    assert kernel.launch(1, vnpu.output(8, np.float32), 8).report.verdict == "clean"
+    assert kernel.launch(1, np.zeros(8, np.float32), 5).report.verdict == "clean"
+    assert kernel.launch(1, vnpu.workspace(8, np.float32), 5).report.verdict == "clean"
+    assert kernel.launch(1, vnpu.output((0, 3), np.float32), 0).report.verdict == "clean"
+    partly = kernel.launch(1, vnpu.output(8, np.float32), 5, outputs_complete=False)
+    assert partly.report.verdict == "clean"
+
+
+def test_what_a_workspace_holds_at_the_start_is_no_zero(folder):
+    text = ENTRY + "peek(__gm__ uint32_t* w, __gm__ uint32_t* y) { y[0] = w[1]; }"
+    kernel = build(folder, text, "peek")
+    arguments = (vnpu.workspace(2, np.uint32), vnpu.output(1, np.uint32))
+    assert kernel.launch(1, *arguments, checks="none").outputs["y"][0] == 0x7FFF7FFF
+
+
 def test_a_division_by_zero_is_a_note_and_no_fault(folder):
     source = folder / "divide.cce"
     source.write_text(

@@ -31,12 +31,19 @@ using WritableBytes = nb::ndarray<uint8_t, nb::ndim<1>, nb::c_contig, nb::device
 
 void* Pointer(uint64_t address) { return reinterpret_cast<void*>(address); }
 
-void CreateDevice(DeviceHandle* self, const std::string& soc, uint32_t num_cores,
-                  uint32_t host_threads, double timeout_seconds) {
+vnpu::DeviceConfig ConfigOf(const std::string& soc) {
   vnpu::DeviceConfig config;
   if (!vnpu::ConfigureSoc(soc, &config)) {
     Throw(PyExc_ValueError, "soc = '" + soc + "'; allowed: " + vnpu::SocNames());
   }
+  return config;
+}
+
+void CheckSoc(const std::string& soc) { ConfigOf(soc); }
+
+void CreateDevice(DeviceHandle* self, const std::string& soc, uint32_t num_cores,
+                  uint32_t host_threads, double timeout_seconds) {
+  vnpu::DeviceConfig config = ConfigOf(soc);
   if (num_cores > 0) config.num_cores = num_cores;
   config.host_threads = host_threads;
   config.launch_timeout_seconds = timeout_seconds;
@@ -77,6 +84,14 @@ uint64_t Allocate(DeviceHandle& self, uint64_t bytes, uint64_t padding) {
                                  std::to_string(self.device->free_bytes()) + " free");
   }
   return reinterpret_cast<uint64_t>(address);
+}
+
+// Undefined bytes show as NaN in each float type, and as large integers.
+void Poison(DeviceHandle& self, uint64_t address, uint64_t bytes) {
+  CheckRange(self, address, bytes);
+  constexpr uint8_t kPoison[2] = {0xff, 0x7f};  // 0x7fff
+  auto* to = static_cast<uint8_t*>(Pointer(address));
+  for (uint64_t at = 0; at < bytes; ++at) to[at] = kPoison[at % 2];
 }
 
 void Free(DeviceHandle& self, uint64_t address) {
@@ -164,6 +179,8 @@ void BindVnpuDevice(nb::module_& module) {
                    [](const DeviceHandle& self) { return self.device->config().num_cores; })
       .def("allocate", &Allocate, "bytes"_a, "padding"_a = 0,
            "Address of fresh, undefined memory; `padding` bytes behind it do not fault.")
+      .def("poison", &Poison, "address"_a, "bytes"_a,
+           "Fills memory with 0x7fff, a NaN; it stays as undefined as it was.")
       .def("free", &Free, "address"_a)
       .def("upload", &Upload, "address"_a, "source"_a, "Copies host bytes; they count as defined.")
       .def("download", &Download, "address"_a, "target"_a)
@@ -171,6 +188,7 @@ void BindVnpuDevice(nb::module_& module) {
            "Names memory in reports; rule: read_write, read_only, output, no_access.")
       .def("launch", &Launch, "kernel"_a, "num_blocks"_a, "arguments"_a,
            "Runs a kernel to the end; `arguments` is the C struct of its parameters.");
+  module.def("check_soc", &CheckSoc, "soc"_a, "Raises ValueError unless there is such a chip.");
   module.def("attached_device", &AttachedDevice, "acl_library"_a, "device"_a,
              "The device of a loaded libascendcl.so of the virtual NPU.");
 }

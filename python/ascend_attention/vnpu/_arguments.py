@@ -60,9 +60,10 @@ def input(array: np.ndarray) -> Memory:
 
 
 def output(shape: int | Sequence[int], dtype: np.dtype | type | str) -> Memory:
-    """An array that the kernel writes. It holds nothing defined at the start.
+    """An array that the kernel writes in full. It holds nothing defined at the start.
 
-    A kernel whose result depends on what was there before has a finding.
+    A kernel whose result depends on what was there before has a finding, and so has one that
+    leaves a byte unwritten (launch(outputs_complete=False) allows that).
 
     Args:
         shape: extents; an integer for one dimension.

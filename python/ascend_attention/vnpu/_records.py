@@ -32,7 +32,12 @@ def checkers(checks: str | Collection[str]) -> tuple[str, ...]:
 
 
 def open_session(
-    device: _vnpu.Device, checks: Sequence[str], *, timing: bool, strict_gm_visibility: bool
+    device: _vnpu.Device,
+    checks: Sequence[str],
+    *,
+    timing: bool,
+    strict_gm_visibility: bool,
+    outputs_complete: bool = False,
 ) -> _vnpu.Session:
     """Attaches checkers and clock to a device until the session is closed."""
     return _vnpu.Session(
@@ -41,6 +46,7 @@ def open_session(
         memory="memory" in checks,
         timing=timing,
         strict_gm_visibility=strict_gm_visibility,
+        outputs_complete=outputs_complete,
     )
 
 

@@ -98,6 +98,7 @@ class Kernel:
         num_cores: int | None = None,
         timeout: float = 60.0,
         strict_gm_visibility: bool = False,
+        outputs_complete: bool = True,
     ) -> Result:
         """Runs the kernel on a fresh device and waits for it.
 
@@ -112,7 +113,8 @@ class Kernel:
             None                   null
 
         and a scalar a Python number in range, or a numpy scalar of exactly its dtype. A bf16 array
-        has dtype ml_dtypes.bfloat16. `__gm__ uint8_t*` and `void*` take any dtype.
+        has dtype ml_dtypes.bfloat16. `__gm__ uint8_t*` and `void*` take any dtype. What is
+        undefined at the start is filled with 0x7fff, which is a NaN in f16, bf16 and f32.
 
         Args:
             blocks: blocks to launch, 1 to 65535. More than the device has cores run in turn, which
@@ -126,6 +128,9 @@ class Kernel:
             timeout: seconds of the host after which the launch is stopped, above 0 to 86400.
             strict_gm_visibility: demand dsb(DSB_DDR) between a store and the cross-core flag that
                 hands it to another core.
+            outputs_complete: a `vnpu.output` of which a byte was never written is a finding of
+                "memory", kind "output-incomplete": how many bytes, and the first. False for a
+                kernel that is meant to fill its outputs in part.
 
         Returns:
             Outputs and report. A kernel that is stopped (its report says "fault") raises nothing:
@@ -140,7 +145,11 @@ class Kernel:
         values = _arguments.check(self.parameters, arguments, _SYNC_ADDRESS)
         device = _device(blocks, soc, num_cores, timeout)
         session = _records.open_session(
-            device, names, timing=timing, strict_gm_visibility=strict_gm_visibility
+            device,
+            names,
+            timing=timing,
+            strict_gm_visibility=strict_gm_visibility,
+            outputs_complete=outputs_complete,
         )
         with contextlib.closing(session):
             outputs = self._run(device, blocks, values)
@@ -202,9 +211,13 @@ class Kernel:
             if isinstance(value, Memory):
                 size = value.dtype.itemsize * math.prod(value.shape)
                 address = device.allocate(max(1, size), -size % _GRAIN_BYTES + _GRAIN_BYTES)
-                device.name_region(address, max(1, size), parameter.name, value.rule)
+                # Nothing is there of an empty output: its one byte need not be written.
+                rule = value.rule if size > 0 else "read_write"
+                device.name_region(address, max(1, size), parameter.name, rule)
                 if value.array is not None:
                     device.upload(address, _as_bytes(value.array))
+                else:
+                    device.poison(address, size)  # holes must not read as zeros
             addresses.append(address)
         return addresses
 

@@ -89,7 +89,6 @@ void DefinednessChecker::ReportIncompleteOutputs() {
       const uint64_t count = std::min<uint64_t>(64, region.end() - at);
       undefined += static_cast<uint64_t>(__builtin_popcountll(gm_.Load(at, count)));
     }
-    if (undefined == region.bytes) continue;  // not an output of this launch
     Finding finding;
     finding.checker = "memory";
     finding.kind = "output-incomplete";

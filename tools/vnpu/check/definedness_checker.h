@@ -36,7 +36,7 @@ struct DefinednessOptions {
   // Bytes behind the burst of an align load without padding are undefined,
   // though vendor examples show a copy of its first element there.
   bool dummy_is_undefined = true;
-  // An output that a launch has written in part only is a finding.
+  // An output that a launch has not written, or in part only, is a finding.
   bool outputs_complete = false;
 };
 

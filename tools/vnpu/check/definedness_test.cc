@@ -249,5 +249,16 @@ fix     check the unit of offsets and strides (bytes or elements) and the tail o
   EXPECT_EQ(Run(DefinednessCase::kByteOffset), "");
 }
 
+TEST_F(CompleteOutputsTest, AnOutputThatIsNeverWritten) {
+  const void* more = device_->Allocate(64);
+  ASSERT_NE(more, nullptr);
+  device_->NameRegion(more, 64, "never", RegionRule::kOutput);
+  EXPECT_EQ(Run(DefinednessCase::kByteOffset),
+            R"(output not written: 64 of 64 bytes of never, the first at never + 0
+  kernel definedness_cases_0
+fix     check the unit of offsets and strides (bytes or elements) and the tail of the loop that stores never
+)");
+}
+
 }  // namespace
 }  // namespace vnpu

@@ -24,7 +24,7 @@ struct SessionOptions {
   bool race = true;
   bool memory = true;
   // Of the memory checker, for kernels that are launched alone with all tensors
-  // named: an output written in part is a finding; GM without a name is output.
+  // named: an output not written in full is a finding; GM without a name is output.
   bool outputs_complete = false;
   bool unnamed_is_output = false;
   bool timing = false;
