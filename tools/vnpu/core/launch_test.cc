@@ -34,21 +34,30 @@ class Machine {
   }
   std::vector<uint8_t> Run(LaunchCase which, uint32_t blocks, uint64_t far = 0) {
     if (bytes_ == kGmBytes) std::memset(gm_, 0, kGmBytes);
-    const struct {
-      void* gm;
-      uint32_t which;
-      uint64_t far;
-    } args = {gm_, static_cast<uint32_t>(which), far};
-    const LaunchResult result =
-        device_->Launch(*module_->Find("launch_cases_0"), blocks, &args, sizeof(args));
+    const LaunchResult result = Launch(which, blocks, far);
     EXPECT_EQ(result.fault, FaultKind::kNone);
     EXPECT_EQ(result.text, "");
     return std::vector<uint8_t>(gm_, gm_ + kGmBytes);
+  }
+  // The text of a launch that must fault.
+  std::string Fault(LaunchCase which, uint32_t blocks, uint64_t far = 0) {
+    const LaunchResult result = Launch(which, blocks, far);
+    EXPECT_EQ(result.fault, FaultKind::kException);
+    return result.text;
   }
   Device& device() { return *device_; }
   uint8_t* gm() { return gm_; }
 
  private:
+  LaunchResult Launch(LaunchCase which, uint32_t blocks, uint64_t far) {
+    const struct {
+      void* gm;
+      uint32_t which;
+      uint64_t far;
+    } args = {gm_, static_cast<uint32_t>(which), far};
+    return device_->Launch(*module_->Find("launch_cases_0"), blocks, &args, sizeof(args));
+  }
+
   const uint64_t bytes_;
   std::shared_ptr<KernelModule> module_;
   std::unique_ptr<Device> device_;
@@ -126,6 +135,18 @@ TEST_P(LaunchThreads, QueuedInstructionsKeepTheirMasks) {
       EXPECT_EQ(At<float>(gm, core, lane), lane < 4 ? 1.0f + static_cast<float>(lane) : 1.0f);
     }
   }
+}
+
+TEST(Launch, PairsNeedAMixKernel) {
+  Machine machine(1, kGmBytes, false);
+  const std::string text = machine.Fault(LaunchCase::kPairs, 1);
+  EXPECT_EQ(text.substr(0, text.find('\n')),
+            "bad argument: mode 1 needs two AIVs per block; this kernel has no AIC part and runs "
+            "one AIV per block");
+  EXPECT_NE(text.find("\nfix     make it a mix kernel, with cores aic and aiv (an empty half will "
+                      "do): its blocks have one AIC and two AIVs\n"),
+            std::string::npos)
+      << text;
 }
 
 // Block 0 polls before the block that writes has started.

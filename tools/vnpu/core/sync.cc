@@ -96,17 +96,23 @@ void Core::CrossCoreSet(const Instruction& in) {
              std::to_string(block_idx_) + " already has 15 sets that nobody has waited for",
          "let the receiver signal back (a credit) before the sender is 15 sets ahead");
   };
+  const auto fail_shape = [&](const std::string& needs) {
+    const std::string what = is_aic() ? "this kernel has no AIV part"
+                                      : "this kernel has no AIC part and runs one AIV per block";
+    Fail(FaultKind::kException, &in,
+         "bad argument: mode " + std::to_string(mode) + " needs " + needs + "; " + what,
+         "make it a mix kernel, with cores aic and aiv (an empty half will do): its blocks have "
+         "one AIC and two AIVs");
+  };
   if (mode == 2 && is_aic()) {
-    if (block_->aivs() != 2) fail("bad argument: mode 2 needs a kernel with AIC and AIV parts");
+    if (block_->aivs() != 2) fail_shape("AIC and AIV parts");
     raise(block_->aiv(0));
     raise(block_->aiv(1));
     return;
   }
-  if (is_aic() || block_->aivs() != 2 || (mode == 2 && block_->aic() == nullptr)) {
-    fail("bad argument: mode " + std::to_string(mode) +
-         (is_aic()    ? " is for AIVs only"
-          : mode == 1 ? " needs two AIVs per block"
-                      : " needs a kernel with AIC and AIV parts"));
+  if (is_aic()) fail("bad argument: mode 1 is for AIVs only");
+  if (block_->aivs() != 2) {
+    fail_shape(mode == 1 ? "two AIVs per block" : "AIC and AIV parts");
   }
   Block::Pair& pair = (mode == 1 ? block_->mode1 : block_->mode2)[flag];
   ++pair.arrived[role_ == CoreRole::kAiv1 ? 1 : 0];
