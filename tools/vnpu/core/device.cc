@@ -115,6 +115,7 @@ class Device::Impl {
   std::mutex observers_mutex;  // against allocations from other threads
   BlockPool blocks;
   StreamFilter* filter = nullptr;
+  uint64_t sync_address = 0;  // 0: not known
   ThreadPool threads;
 };
 
@@ -186,6 +187,11 @@ void Device::SetStreamFilter(StreamFilter* filter) {
   impl_->filter = filter;
 }
 
+void Device::SetSyncAddress(const void* address) {
+  std::lock_guard<std::mutex> launch_lock(impl_->launch_mutex);
+  impl_->sync_address = reinterpret_cast<uint64_t>(address);
+}
+
 void Device::AddObserver(Observer* observer) {
   std::lock_guard<std::mutex> launch_lock(impl_->launch_mutex);
   std::lock_guard<std::mutex> lock(impl_->observers_mutex);
@@ -218,6 +224,7 @@ LaunchResult Device::Launch(const Kernel& kernel, uint32_t num_blocks, const voi
   const std::vector<Observer*>& observers = impl_->observers;
   vnpu::Launch launch(impl_->config, kernel, num_blocks, args, impl_->gm, observers, &impl_->blocks,
                       impl_->filter);
+  launch.set_sync_address(impl_->sync_address);
   const LaunchInfo info{kernel.name.c_str(),     num_blocks,   launch.has_aic(),
                         launch.aivs_per_block(), kernel.calls, this};
   for (Observer* observer : observers) observer->OnLaunchBegin(info);

@@ -128,6 +128,10 @@ class Device {
   // Null: none. The caller keeps ownership.
   void SetStreamFilter(StreamFilter* filter);
 
+  // The address that kernels get for set_ffts_base_addr: another one, but null,
+  // is then a fault. Null: not known, which is how a device starts.
+  void SetSyncAddress(const void* address);
+
   // Observers see every launch from now on; the caller keeps ownership.
   void AddObserver(Observer* observer);
   void RemoveObserver(Observer* observer);

@@ -39,6 +39,8 @@ class Launch {
 
   // How many threads will call Work; before any does.
   void set_threads(uint32_t threads) { threads_ = threads; }
+  // What set_ffts_base_addr must be given; 0: not known.
+  void set_sync_address(uint64_t address) { sync_address_ = address; }
   // Called by each host thread; returns when nothing is left that it could do.
   void Work();
   // After all threads have returned.
@@ -68,6 +70,7 @@ class Launch {
   const GlobalMemory& gm() const { return gm_; }
   const std::vector<Observer*>& observers() const { return observers_; }
   StreamFilter* filter() const { return filter_; }
+  uint64_t sync_address() const { return sync_address_; }
 
  private:
   struct Found {
@@ -107,6 +110,7 @@ class Launch {
   StreamFilter* const filter_;
   const bool has_aic_;
   const uint32_t aivs_;
+  uint64_t sync_address_ = 0;
 
   std::atomic<uint32_t> next_block_{0};
   std::atomic<bool> failed_{false};
