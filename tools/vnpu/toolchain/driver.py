@@ -25,7 +25,6 @@ import concurrent.futures
 import dataclasses
 import os
 import re
-import shlex
 import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -134,6 +133,13 @@ class Pass:
     warnings: str
 
 
+# What clang says of code that only the device's compiler takes, and a cast of a string to GM.
+_DEVICE_ONLY = r"\[aicore\]|const_cast from 'const char \*' to '__gm__ "
+_GM_STRING = re.compile(
+    r"const_cast\s*<\s*(__attribute__\(\(address_space\(1\)\)\)[\w\s]*\*)\s*>\s*\((?=\s*\")"
+)
+
+
 class EntryMissingError(CompileError):
     """The pass does not declare the entry."""
 
@@ -141,15 +147,16 @@ class EntryMissingError(CompileError):
 def front_end(job: Job, core: str, kind: str, folder: str) -> Pass:
     """Compiles one pass to LLVM's text form.
 
-    Two habits of foreign sources get a second try: an entry that is named as the device's loader
-    wants it, <entry>_<key>_mix_<core>, and `#define __aicore__ [aicore]` without a condition.
+    Habits of foreign sources get a second try: an entry that is named as the device's loader wants
+    it, <entry>_<key>_mix_<core>; `#define __aicore__ [aicore]` without a condition; a string that
+    is cast to GM, where the device has its strings.
     """
     result, ir = _attempt(job, core, kind, folder)
-    attributes = result.returncode != 0 and "[aicore]" in result.stderr
-    if attributes:
-        result, ir = _attempt(job, core, kind, folder, attributes=True)
+    rewrite = result.returncode != 0 and re.search(_DEVICE_ONLY, result.stderr) is not None
+    if rewrite:
+        result, ir = _attempt(job, core, kind, folder, rewrite=True)
     if _misses_entry(job, result.stderr):
-        second, ir = _attempt(job, core, kind, folder, attributes=attributes, suffix=True)
+        second, ir = _attempt(job, core, kind, folder, rewrite=rewrite, suffix=True)
         result = result if _misses_entry(job, second.stderr) else second
     if result.returncode != 0:
         raise _compile_error(job, core, result.stderr, result.args)
@@ -158,7 +165,7 @@ def front_end(job: Job, core: str, kind: str, folder: str) -> Pass:
 
 
 def _attempt(
-    job: Job, core: str, kind: str, folder: str, attributes: bool = False, suffix: bool = False
+    job: Job, core: str, kind: str, folder: str, rewrite: bool = False, suffix: bool = False
 ) -> tuple[subprocess.CompletedProcess, str]:
     """Runs clang once; the text is empty if it fails."""
     base = os.path.join(folder, kind)
@@ -175,11 +182,11 @@ def _attempt(
     clang += [f"-D__DAV_C220_{_ARCH[core]}__=1", f"-D__DAV_{_ARCH[core]}__=1", f"-I{job.isa_dir}"]
     clang += [*job.flags, "-include", os.path.join(job.isa_dir, PRELUDE)]
     source = ["-x", "c++", base + ".cc"]
-    if attributes:
+    if rewrite:
         result = job.runner.run([*clang, *source, "-E", "-o", base + ".ii"])
         if result.returncode != 0:
             return result, ""
-        _remove_attributes(base + ".ii")
+        _rewrite(base + ".ii")
         clang = _without_preprocessing(clang)
         source = ["-x", "c++-cpp-output", base + ".ii"]
     result = job.runner.run([*clang, *source, "-S", "-emit-llvm", "-o", base + ".ll"])
@@ -189,12 +196,13 @@ def _attempt(
         return result, file.read()
 
 
-def _remove_attributes(path: str) -> None:
-    """Takes [aicore], which only the device's compiler knows, out of preprocessed text."""
+def _rewrite(path: str) -> None:
+    """In preprocessed text: no [aicore], which only the device's compiler knows, and casts of
+    strings to GM in the form that a host's compiler takes."""
     with open(path, encoding="utf-8", errors="surrogateescape") as file:
         text = file.read()
     with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(re.sub(r"\[\s*aicore\s*\]", "", text))
+        file.write(_GM_STRING.sub(r"(\1)(", re.sub(r"\[\s*aicore\s*\]", "", text)))
 
 
 def _without_preprocessing(command: list[str]) -> list[str]:
@@ -229,8 +237,7 @@ def _compile_error(job: Job, core: str, stderr: str, command: list[str]) -> Comp
     if "'type_traits' file not found" in stderr:
         hint = "\nthe C++ standard library's headers are missing: install g++ or libstdc++-12-dev"
     return CompileError(
-        f"{job.source}: does not compile for {core}\n{text or stderr.strip()}{hint}\n"
-        f"command: {shlex.join(command)}"
+        f"{job.source}: does not compile for {core}\n{text or stderr.strip()}{hint}", command
     )
 
 

@@ -265,6 +265,18 @@ def test_aicore_attribute_in_every_place(folder):
     assert "k.cce:8:8: error: use of undeclared identifier 'Fist'" in wrong
 
 
+def test_string_cast_to_gm(folder):
+    text = (
+        "inline __aicore__ void Version(__gm__ char*& text) {\n"
+        '  text = const_cast<__gm__ char*>("1.0");\n}\n'
+        'extern "C" __global__ __aicore__ void k(__gm__ int* x) { *x = 1; }\n'
+    )
+    assert _compile(text).name == "k_0"
+    assert "k@k.cce:4" in _calls("k.so")
+    wrong = text.replace('("1.0")', "(name)").replace("inline", "static const char* name;\ninline")
+    assert "const_cast from 'const char *'" in _error(wrong, output="no.so")
+
+
 def test_warnings_are_told_and_do_not_stop(folder):
     text = (
         'extern "C" __global__ void k(__gm__ int* x) {\n  int n = {3.5};\n  *x = n == 1 & 2;\n}\n'
