@@ -349,6 +349,24 @@ TEST_F(LaunchTest, SyncRegistersHaveOneAddressPerDeviceOutsideOfMemory) {
   ExpectError(aclrtGetHardwareSyncAddr(nullptr), 100000, {"addr is a null pointer"});
 }
 
+// Kernels get the address as an argument; another one would signal into memory.
+TEST_F(LaunchTest, KernelsMustHandTheSyncAddressOn) {
+  void* address = nullptr;
+  ASSERT_ACL(aclrtGetHardwareSyncAddr(&address));
+  const DeviceBuffer wild(kPieceBytes);
+  const auto launch = [&](void* given) {
+    return LaunchTestKernel(function_, 1, stream_,
+                            {wild.address(), given, kPieceDatablocks, vnpu_acl_test::kSyncAddress});
+  };
+  ASSERT_ACL(launch(address));
+  ASSERT_ACL(aclrtSynchronizeStream(stream_));
+  ASSERT_ACL(launch(nullptr));
+  ASSERT_ACL(aclrtSynchronizeStream(stream_));
+  ASSERT_ACL(launch(wild.address()));
+  ExpectError(aclrtSynchronizeStream(stream_), 507015,
+              {"bad argument: set_ffts_base_addr(0x", "acl_test.cce"});
+}
+
 size_t ResidentBytes() {
   std::ifstream statm("/proc/self/statm");
   size_t total = 0, resident = 0;

@@ -148,7 +148,7 @@ void LaunchWithRace(bool is_found) {
       continue;
     }
     ExpectError(aclrtSynchronizeDevice(), 507015,
-                {"race", "copy_ubuf_to_gm", "acl_test.cce:18", "missing", "fix"});
+                {"race", "copy_ubuf_to_gm", "acl_test.cce:22", "missing", "fix"});
   }
 }
 

@@ -32,6 +32,7 @@ class Event;
 
 struct DeviceState {
   DeviceState(int id, const Config& config) : id(id), npu(config.device) {
+    npu.SetSyncAddress(sync_registers);
     if (config.checks.race || config.checks.memory) {
       session = std::make_unique<vnpu::Session>(&npu, config.checks);
     }

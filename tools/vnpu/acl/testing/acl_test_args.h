@@ -10,8 +10,9 @@ namespace vnpu_acl_test {
 enum Mode : uint32_t {
   kCopy = 0,
   kTrap = 1,
-  kForgetFlag = 2,  // waits for an event that nobody sets
-  kForgetPair = 3,  // stores what may not be loaded yet: a race
+  kForgetFlag = 2,   // waits for an event that nobody sets
+  kForgetPair = 3,   // stores what may not be loaded yet: a race
+  kSyncAddress = 4,  // hands src on as the address for cross-core signals
 };
 
 }  // namespace vnpu_acl_test
