@@ -25,7 +25,6 @@ import concurrent.futures
 import dataclasses
 import os
 import re
-import shlex
 import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -238,8 +237,7 @@ def _compile_error(job: Job, core: str, stderr: str, command: list[str]) -> Comp
     if "'type_traits' file not found" in stderr:
         hint = "\nthe C++ standard library's headers are missing: install g++ or libstdc++-12-dev"
     return CompileError(
-        f"{job.source}: does not compile for {core}\n{text or stderr.strip()}{hint}\n"
-        f"command: {shlex.join(command)}"
+        f"{job.source}: does not compile for {core}\n{text or stderr.strip()}{hint}", command
     )
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import time
@@ -15,8 +16,21 @@ _CLANGS = ("clang-19", "clang-20", "clang-21", "clang-22", "clang-18", "clang-17
 CLANG_VARIABLE = "ASCEND_ATTENTION_CLANG"
 
 
+# An absolute path; its last part is what a reader needs.
+_PATH = re.compile(r"/(?:[^/=\s]+/)+([^/=\s]+)")
+
+
 class CompileError(Exception):
-    """A kernel could not be built; the text says why and what to do."""
+    """A kernel could not be built; the text says why and what to do.
+
+    Attributes:
+        command: of the program that failed, in full; the text shows no folders. None: none ran.
+    """
+
+    def __init__(self, text: str, command: list[str] | None = None) -> None:
+        shown = "" if command is None else "\ncommand: " + _PATH.sub(r".../\1", shlex.join(command))
+        super().__init__(text + shown)
+        self.command = command
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +76,7 @@ class Runner:
         """Standard output; a failure is a CompileError that starts with `what`."""
         result = self.run(command)
         if result.returncode != 0:
-            raise CompileError(f"{what}\n{result.stderr.strip()}\ncommand: {' '.join(command)}")
+            raise CompileError(f"{what}\n{result.stderr.strip()}", command)
         return result.stdout
 
 
