@@ -28,6 +28,7 @@ enum class DefinednessCase : uint32_t {
   kGatherOffsets,
   kGatherOffsetsWritten,
   kAtomicAdd,
+  kScalarPastEnd,
 };
 
 constexpr uint32_t kPageRows = 32;

@@ -283,7 +283,52 @@ void DefinednessChecker::ReachAddress(const Step& step, OriginId origin) {
          "fill all offsets that are used before this instruction");
 }
 
+// The tensor in whose allocation `at` is padding; false if it is none.
+bool DefinednessChecker::FindPadded(uint64_t at, Region* home) const {
+  for (const Allocation& allocation : device_->Allocations()) {
+    if (at < allocation.end() || at >= allocation.limit()) continue;
+    *home = Region{allocation.begin, allocation.bytes,
+                   "allocation #" + std::to_string(allocation.id), RegionRule::kReadWrite};
+    for (const Region& region : regions_) {
+      if (region.begin >= allocation.begin && region.end() <= at) *home = region;
+    }
+    return true;
+  }
+  return false;
+}
+
+// Padding is there for copies of whole blocks; scalar code that looks at it
+// has left its tensor. False if `at` is none.
+bool DefinednessChecker::ReportOverrun(const Step& step, uint64_t at) {
+  Region home, first;
+  if (device_->FindRegion(at, &first) || !FindPadded(at, &home)) return false;
+  const Operand* load = step.Find(0, false);
+  // The memory checker reports what begins in a region.
+  if (load != nullptr && device_->FindRegion(load->access.base, &first)) return true;
+  const Instruction& in = step.in();
+  Finding finding;
+  finding.checker = "memory";
+  finding.kind = "region-overrun";
+  finding.headline = std::string("region overrun: ") + RowOf(in.insn).name +
+                     " reads past the end of " + home.name + " (" + std::to_string(home.bytes) +
+                     " bytes)";
+  finding.kernel = kernel_;
+  finding.sites.push_back(Site{step.core(), in.pipe, in.insn, in.sequence, in.return_address,
+                               "loads, for a branch or an address, " + device_->Describe(at),
+                               calls_->Describe(in.return_address)});
+  finding.fix =
+      "check the index against the number of elements, its unit (bytes or elements), and the "
+      "size that was booked for " +
+      home.name;
+  sink_->Report(std::move(finding));
+  return true;
+}
+
 void DefinednessChecker::ReachScalar(const Step& step, OriginId origin) {
+  const Origin& from = origins_[origin];
+  const bool here =
+      from.launch == launch_ && from.sequence == step.in().sequence && from.space == Space::kGm;
+  if (here && ReportOverrun(step, from.at)) return;
   Report(step, "undefined-scalar", "are loaded by scalar code",
          "loads, for a branch or an address,", origin,
          "write them before they are read, or wait for whoever does");

@@ -91,6 +91,8 @@ class DefinednessChecker : public Observer, private StepHost {
   uint32_t PlaceOf(const Instruction& in);
   void KnowAllocations();
   void ReportIncompleteOutputs();
+  bool FindPadded(uint64_t at, Region* home) const;
+  bool ReportOverrun(const Step& step, uint64_t at);
   // What `origin` is about, as "key_cache + 512" and as the words of a site.
   std::string Subject(const Origin& origin) const;
   void Report(const Step& step, const std::string& kind, const std::string& reaches,

@@ -194,6 +194,24 @@ fix     write them before they are read, or wait for whoever does
   EXPECT_EQ(Run(DefinednessCase::kScalarFlag), "");
 }
 
+TEST_F(DefinednessTest, ScalarCodeLooksPastTheEnd) {
+  scratch_ = static_cast<uint8_t*>(device_->Allocate(96, 64));
+  device_->SetDefined(scratch_, 96, true);
+  EXPECT_EQ(Run(DefinednessCase::kScalarPastEnd, 23), "");
+  const std::string text = Run(DefinednessCase::kScalarPastEnd, 24);
+  EXPECT_EQ(text.substr(0, text.find('\n')),
+            "region overrun: scalar_load reads past the end of allocation #4 (96 bytes)");
+  device_->NameRegion(scratch_, 96, "table", RegionRule::kReadOnly);
+  EXPECT_EQ(Run(DefinednessCase::kScalarPastEnd, 24),
+            Golden(
+                R"(region overrun: scalar_load reads past the end of table (96 bytes)
+  kernel definedness_cases_0
+block 0 AIV0, pipe S, instruction 3: scalar_load loads, for a branch or an address, 0 bytes past the end of allocation #4 (table, 96 bytes)
+{Past}
+fix     check the index against the number of elements, its unit (bytes or elements), and the size that was booked for table
+)"));
+}
+
 TEST_F(DefinednessTest, OffsetsOfAGather) {
   EXPECT_EQ(
       Run(DefinednessCase::kGatherOffsets),
