@@ -12,12 +12,15 @@ std::string Place(const Site& site) {
          RowOf(site.insn).name + " " + site.what;
 }
 
-// Cores of one kind run the same code: a place is the same on all of them.
-std::string Key(const Finding& finding) {
+// Cores of one kind run the same code: a place is the same on all of them. With
+// `lines` so are the copies of a line that the compiler has made by unrolling.
+std::string Key(const Finding& finding, bool lines) {
   std::string key = finding.checker + "/" + finding.kind + "/" + finding.kernel;
   for (const Site& site : finding.sites) {
     key += "/" + std::to_string(site.insn) + "@" +
-           std::to_string(reinterpret_cast<uintptr_t>(site.return_address));
+           (lines && !site.frames.empty()
+                ? site.frames
+                : std::to_string(reinterpret_cast<uintptr_t>(site.return_address)));
   }
   return key;
 }
@@ -43,17 +46,20 @@ std::string FindingText(const Finding& finding) {
 }
 
 void FindingList::Report(Finding finding) {
-  const std::string key = Key(finding);
-  const auto it = index_.find(key);
+  // A repetition may come without its lines: its addresses are known by then.
+  const std::string key = Key(finding, false), lines = Key(finding, true);
+  auto it = index_.find(key);
+  if (it == index_.end()) it = index_.find(lines);
   if (it != index_.end()) {
     findings_[it->second].count += finding.count;
+    index_[key] = it->second;
     return;
   }
   if (findings_.size() >= limit_) {
     ++dropped_;
     return;
   }
-  index_[key] = findings_.size();
+  index_[key] = index_[lines] = findings_.size();
   findings_.push_back(std::move(finding));
 }
 

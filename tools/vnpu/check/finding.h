@@ -19,9 +19,9 @@ struct Site {
   Pipe pipe;
   uint16_t insn;                         // VnpuInsn
   uint64_t sequence;                     // issue order on its core
-  const void* return_address = nullptr;  // identifies the place; two findings at it are one
+  const void* return_address = nullptr;  // two findings of one kind at it are one
   std::string what;                      // "writes UB [256, 512)", "sets flag MTE2->V EVENT_ID0"
-  std::string frames;                    // CallTable::Describe: "  at copy.h:12 (Copy)\n..."
+  std::string frames;  // CallTable::Describe: "  at copy.h:12 (Copy)\n...": the place
 };
 
 struct Finding {

@@ -11,7 +11,8 @@
 #define RACE_CASES_ONE_AIV(X)                                                               \
   X(VectorBarrier) X(VectorOverwrite) X(StagingTile) X(ZeroTile) X(LoadOverlap)             \
   X(StoreOverlap) X(ScalarReadsUb) X(ScalarWritesUb) X(EarlyRelease) X(Reload)              \
-  X(StaleLoad) X(Unpublished)
+  X(StaleLoad) X(Unpublished) X(LaterRepeat) X(ShiftedLanes) X(BroadcastOntoSource)         \
+  X(ReduceIntoSource) X(AccumulateAhead) X(CopyUp)
 // Racy, on all vector cores.
 #define RACE_CASES_AIVS(X)                                                                  \
   X(PairOfAivs) X(AllCores) X(TwoWriters) X(AtomicAndPlain) X(SoftSignal) X(CachedPoll)     \
@@ -27,7 +28,8 @@
 // Correct, on one vector core, on all, on one cube core.
 #define RACE_CASES_CORRECT_ONE_AIV(X)                                                       \
   X(Neighbours) X(MaskedLanes) X(Interleaved) X(PingPong) X(ChainOfPipes) X(ScalarWaits)    \
-  X(DrainAll) X(InPlace) X(WriteAfterRead) X(Redundant)
+  X(DrainAll) X(InPlace) X(WriteAfterRead) X(Redundant)        \
+  X(OntoItself) X(Accumulate) X(BehindTheReader) X(BroadcastRow)
 #define RACE_CASES_CORRECT_AIVS(X)                                                          \
   X(ChainThroughPeer) X(StoreLoop) X(Atomics) X(WordsOfALine) X(BarrierRounds) X(SoftBarrier)
 #define RACE_CASES_CORRECT_CUBE(X)  X(LargeMads)

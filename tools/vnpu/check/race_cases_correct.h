@@ -108,6 +108,39 @@ CASE(InPlace) {
   vadd(UB(0), UB(0), UB(0), 4, 1, 1, 1, 8, 8, 8);
 }
 
+// In place with scattered masks, in counter mode, over rows of a matrix, and
+// from floats to halves.
+CASE(OntoItself) {
+  set_vector_mask(0, 0x00ff5555aaaa0f0f);
+  vmuls(UB(0), UB(0), 2.0f, 3, 1, 1, 8, 8);
+  set_mask_count();
+  set_vector_mask(0, 200);
+  vadd(UB(1024), UB(1024), UB(2048), 1, 1, 1, 1, 8, 8, 8);
+  set_mask_norm();
+  set_vector_mask(0, ~uint64_t{0});
+  vadds(UB(4096), UB(4096), 1.0f, 4, 4, 4, 1, 1);
+  vconv_f322f16(At<__ubuf__ half*>(16384), UB(16384), 4, 1, 1, 4, 8);
+}
+
+CASE(Accumulate) {
+  vadd(UB(0), UB(1024), UB(0), 7, 1, 1, 1, 0, 8, 0);
+  pipe_barrier(PIPE_V);
+  vmla(UB(0), UB(1024), UB(4096), 7, 1, 1, 1, 0, 8, 8);
+}
+
+// Side by side; and a repeat may write what only earlier ones have read.
+CASE(BehindTheReader) {
+  vadds(UB(1792), UB(0), 1.0f, 7, 1, 1, 8, 8);
+  vadds(UB(4096), UB(4352), 1.0f, 7, 1, 1, 8, 8);
+  copy_ubuf_to_ubuf(UB(8192), UB(8320), 0, 4, 4, 0, 0);
+}
+
+// One row for all repeats, right in front of the destination.
+CASE(BroadcastRow) {
+  vadd(UB(256), UB(256), UB(0), 7, 1, 1, 1, 8, 8, 0);
+  vmul(UB(4096), UB(4096), UB(8192), 8, 1, 1, 0, 8, 8, 1);
+}
+
 // In one pipe the earlier instruction has read before the later one writes.
 CASE(WriteAfterRead) {
   ADD(256, 0);

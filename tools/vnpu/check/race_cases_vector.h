@@ -92,6 +92,37 @@ CASE(Reload) {
   LOAD(1024, a.gm);  // @Reload
 }
 
+// A shift by one repeat: the second repeat reads what the first has written.
+CASE(LaterRepeat) {
+  vadds(UB(256), UB(a.fixed ? 256 : 0), 1.0f, 7, 1, 1, 8, 8);  // @LaterRepeat
+}
+
+// The last lanes of the source are the first of the destination.
+CASE(ShiftedLanes) {
+  set_vector_mask(0, a.fixed ? 0xff : 0xfff);
+  vadds(UB(32), UB(0), 1.0f, 1, 1, 1, 8, 8);  // @ShiftedLanes
+  set_vector_mask(0, ~uint64_t{0});
+}
+
+CASE(BroadcastOntoSource) {
+  auto* row = At<__ubuf__ uint32_t*>(a.fixed ? 2048 : 0);
+  vbrcb(At<__ubuf__ uint32_t*>(0), row, 1, 8, 2);  // @BroadcastOntoSource
+}
+
+CASE(ReduceIntoSource) {
+  vcmax(UB(a.fixed ? 1024 : 0), UB(0), 4, 1, 1, 8, ONLY_VALUE);  // @ReduceIntoSource
+}
+
+// The sums of one repeat are not there yet for the next.
+CASE(AccumulateAhead) {
+  const int stride = a.fixed ? 8 : 4;
+  vadd(UB(0), UB(2048), UB(0), 3, 1, 1, 1, stride, 8, stride);  // @AccumulateAhead
+}
+
+CASE(CopyUp) {
+  copy_ubuf_to_ubuf(UB(a.fixed ? 1024 : 128), UB(0), 0, 4, 4, 0, 0);  // @CopyUp
+}
+
 CASE(OneAivEarly) {
   if (!a.fixed && a.aiv == 1) ffts_cross_core_sync(PIPE_MTE3, Ffts(2, 4));
   STORE(a.gm + a.aiv * 256, 0);  // @OneAivEarlyStore

@@ -28,6 +28,10 @@ void RaceDetector::OnAccess(const CoreId& core, const Instruction& in, const Acc
   engine_->OnAccess(core, in, access);
 }
 
+void RaceDetector::OnRetire(const CoreId& core, const Instruction& in) {
+  engine_->OnRetire(core, in);
+}
+
 void RaceDetector::OnSignal(const CoreId& core, const Instruction& in, const SyncEvent& event) {
   if (event.kind == SyncKind::kCacheClean) {
     engine_->Clean(core, in);

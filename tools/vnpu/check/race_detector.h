@@ -9,6 +9,7 @@
 //   race_order.h   what orders two accesses
 //   race_rules.h   when two accesses in a pipe or between pipes are a hazard
 //   race_cache.h   the scalar data cache, soft signals through GM
+//   race_overlap.h what a vector instruction may read of its own result
 //   below          what does not fit there
 //
 //   strict_gm_visibility: another core may rely on a GM store only if the
@@ -69,6 +70,7 @@ class RaceDetector : public Observer {
   void OnIssue(const CoreId& core, const Instruction& in) override;
   void OnAccess(const CoreId& core, const Instruction& in, const Access& access,
                 std::string* finding) override;
+  void OnRetire(const CoreId& core, const Instruction& in) override;
   void OnSignal(const CoreId& core, const Instruction& in, const SyncEvent& event) override;
   void OnWait(const CoreId& core, const Instruction& in, const SyncEvent& event) override;
 

@@ -114,6 +114,7 @@ Touch Engine::MakeTouch(const CoreId& id, const Instruction& in, const Access& a
 void Engine::OnAccess(const CoreId& id, const Instruction& in, const Access& access) {
   CoreOrder& core = order.core(id);
   core.trailing.clear();
+  if (in.pipe == Pipe::kV && access.space == Space::kUb) own_.Add(id, in, access);
   if (in.pipe != Pipe::kS) {
     PipeAccess(core, in, access);
     if (IsFixpipe(in.insn) && access.operand == 1) {
@@ -274,23 +275,35 @@ void Engine::ReportAll() {
 }
 
 void Engine::Report(const Hazard& hazard) {
-  const Place& a = hazard.first.place;
   const Place& b = hazard.second.place;
+  if (!IsNew(hazard.kind, hazard.first.place, b)) return;
+  findings_.push_back(Compose(hazard, order.core(b.core), info_));
+}
+
+void Engine::OnRetire(const CoreId& id, const Instruction& in) {
+  if (in.pipe != Pipe::kV) return;
+  const OwnAccesses::Overlap overlap = own_.Find(id, in);
+  if (!overlap.any) return;
+  const Place place{id, in.pipe, in.insn, in.sequence, in.return_address};
+  if (!IsNew(HazardKind::kSelfOverlap, place, place)) return;
+  findings_.push_back(ComposeOverlap(id, in, own_, overlap, info_));
+}
+
+bool Engine::IsNew(HazardKind kind, const Place& a, const Place& b) {
   const auto instruction = [](const Place& place) {
     return std::make_tuple(place.core.block, place.core.role, place.sequence);
   };
   const Pair pair{instruction(a), instruction(b)};
-  const Key key{hazard.kind, a.return_address, b.return_address, uint32_t{a.insn} << 16 | b.insn,
+  const Key key{kind, a.return_address, b.return_address, uint32_t{a.insn} << 16 | b.insn,
                 options_.every_pair ? pair : Pair()};
   const auto [it, added] = known_.emplace(key, Known{findings_.size(), pair});
   Known& known = it->second;
-  if (added) {
-    findings_.push_back(Compose(hazard, order.core(b.core), info_));
-  } else if (known.last != pair) {
+  if (!added && known.last != pair) {
     // Operands and pages of the same two instructions count once.
     known.last = pair;
     ++findings_[known.finding].count;
   }
+  return added;
 }
 
 }  // namespace race

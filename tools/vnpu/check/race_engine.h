@@ -19,6 +19,7 @@
 #include "tools/vnpu/check/race_cache.h"
 #include "tools/vnpu/check/race_detector.h"
 #include "tools/vnpu/check/race_order.h"
+#include "tools/vnpu/check/race_overlap.h"
 #include "tools/vnpu/check/race_shadow.h"
 #include "tools/vnpu/check/race_text.h"
 
@@ -64,6 +65,8 @@ class Engine {
   void End();
   void EndCore(const CoreId& id);
   void OnAccess(const CoreId& id, const Instruction& in, const Access& access);
+  // The instruction has been executed.
+  void OnRetire(const CoreId& id, const Instruction& in);
   void Clean(const CoreId& id, const Instruction& in);
   uint64_t order_digest() const { return digest_; }
 
@@ -90,6 +93,8 @@ class Engine {
   bool Defer(const Hazard& hazard);
   void Settle(CoreData* data, uint64_t address, const Place& store);
   void Report(const Hazard& hazard);
+  // Counts it where it is known.
+  bool IsNew(HazardKind kind, const Place& a, const Place& b);
   void ReportAll();
 
   // Block, core and sequence of two instructions.
@@ -116,6 +121,7 @@ class Engine {
   std::map<Key, Known> known_;
   std::vector<Finding> findings_;
   std::vector<Hazard> hazards_;  // of the access at hand
+  OwnAccesses own_;              // of the vector instruction at hand
   uint64_t digest_ = 0;
 };
 

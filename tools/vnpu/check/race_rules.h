@@ -10,7 +10,7 @@
 //           16 x 16; larger ones the hardware interlocks  [doc]
 //   same pipe, write after read                           no hazard: instructions start in
 //                                                         order and read first [inf]
-//   one instruction with itself (dst == src)              no hazard     [doc]
+//   one instruction with itself                           see race_overlap.h
 //   two atomic stores                                     no hazard     [doc]
 //   mad and fixpipe with unit flags on the same L0C       ordered by hardware [doc]
 //   scalar stores in the data cache (dirty until dcci)    see race_cache.h

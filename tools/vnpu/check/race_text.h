@@ -21,6 +21,7 @@ enum class HazardKind : uint8_t {
   kLostUpdate,
   kStaleCache,
   kFixRegister,
+  kSelfOverlap,  // one instruction; see race_overlap.h
 };
 
 struct Hazard {
