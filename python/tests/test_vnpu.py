@@ -327,6 +327,14 @@ def test_a_barrier_of_more_blocks_than_cores_is_a_fault_that_says_so(folder):
     assert kernel.launch(3, vnpu.sync_address(), num_cores=1).report.verdict == "fault"
 
 
+def test_an_address_for_signals_that_nobody_gave_is_a_fault(folder):
+    kernel = build(folder, BARRIER, "barrier")
+    assert kernel.launch(2, 0).report.verdict == "clean"
+    report = kernel.launch(2, 0x123400).report
+    assert report.verdict == "fault"
+    assert "bad argument: set_ffts_base_addr(0x123400) is not the address" in report.to_text()
+
+
 def test_an_access_outside_an_array_is_a_fault_with_its_name_and_line(scale_add):
     result = scale_add.launch(1, X, Y, vnpu.output(512, np.float32), 1024, 1.0)
     text = result.report.to_text()

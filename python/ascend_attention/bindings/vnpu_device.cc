@@ -186,6 +186,12 @@ void BindVnpuDevice(nb::module_& module) {
       .def("download", &Download, "address"_a, "target"_a)
       .def("name_region", &NameRegion, "address"_a, "bytes"_a, "name"_a, "rule"_a,
            "Names memory in reports; rule: read_write, read_only, output, no_access.")
+      .def(
+          "set_sync_address",
+          [](DeviceHandle& self, uint64_t address) {
+            self.device->SetSyncAddress(Pointer(address));
+          },
+          "address"_a, "What kernels must give set_ffts_base_addr, if not 0.")
       .def("launch", &Launch, "kernel"_a, "num_blocks"_a, "arguments"_a,
            "Runs a kernel to the end; `arguments` is the C struct of its parameters.");
   module.def("check_soc", &CheckSoc, "soc"_a, "Raises ValueError unless there is such a chip.");

@@ -268,7 +268,9 @@ def _device(blocks: int, soc: str, num_cores: int | None, timeout: float) -> _vn
         _check_range("num_cores", num_cores, 1, 128)
     if not 0 < timeout <= MAX_SECONDS:
         raise ValueError(f"timeout = {timeout!r}; allowed: above 0 to {MAX_SECONDS:g} seconds")
-    return _vnpu.Device(soc=soc, num_cores=num_cores or 0, timeout_seconds=float(timeout))
+    device = _vnpu.Device(soc=soc, num_cores=num_cores or 0, timeout_seconds=float(timeout))
+    device.set_sync_address(_SYNC_ADDRESS)
+    return device
 
 
 def compile(
