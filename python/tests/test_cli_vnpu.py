@@ -98,11 +98,55 @@ def test_time_tells_chips_and_a_warm_l2_apart():
     assert other["time_us"] != cold["time_us"]
 
 
-def test_time_of_an_unknown_chip_names_the_known_ones():
-    done = cli("time", "--case", CASE, "--soc", "Ascend999")
-    assert done.returncode == 1
-    assert "Ascend999" in done.stderr and "Ascend910B4" in done.stderr
+@pytest.mark.parametrize("soc", ["Ascend999", "ascend910b1"])
+@pytest.mark.parametrize("command", [("time",), ("trace", "-o", "none.html")])
+def test_an_unknown_chip_is_refused_before_any_library_is_looked_for(command, soc):
+    done = cli(
+        *command, "--case", CASE, "--soc", soc, ASCEND_ATTENTION_ACL_LIBRARY="/nonexistent/libx.so"
+    )
+    assert done.returncode == 2
+    assert f"soc = '{soc}'; allowed: Ascend910B1, " in done.stderr and "B4" in done.stderr
+    assert "libx.so" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["check", "time"])
+def test_a_case_with_a_wrong_value_exits_2(command):
+    done = cli(command, "--case", CASE.replace("h8", "h9"), "--json")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert last_json(done)["error"].startswith("ValueError: num_heads = 9")
+
+
+def test_a_source_or_a_compiler_that_is_missing_exits_2(source, tmp_path):
+    done = launch(tmp_path / "none.cce", "check", *ARGUMENTS)
+    assert done.returncode == 2
+    assert "none.cce" in done.stderr
+    done = cli("vnpu", "compile", str(source), "--entry", "twice", ASCEND_ATTENTION_CLANG="noclang")
+    assert done.returncode == 2
+    assert "noclang not found" in done.stderr
+
+
+def test_vnpu_compile_overwrites_only_by_force(source, tmp_path):
+    fixed = ("vnpu", "compile", str(source), "--entry", "twice", "--define", "FACTOR=2", "-o")
+    path = tmp_path / "twice.so"
+    path.write_text("mine")
+    done = cli(*fixed, str(path))
+    assert done.returncode == 2
+    assert f"{path} exists; choose another --output or say --force" in done.stderr
+    assert path.read_text() == "mine"
+    assert cli(*fixed, str(path), "--force").returncode == 0
+    assert path.read_bytes()[:4] == b"\x7fELF"
+    for bad, text in ((tmp_path, "it is a folder"), (tmp_path / "no" / "k.so", "no folder")):
+        done = cli(*fixed, str(bad))
+        assert done.returncode == 2
+        assert text in done.stderr and str(bad) in done.stderr
+
+
+def test_an_output_that_is_not_written_in_full_is_a_finding(source):
+    done = launch(source, "check", *ARGUMENTS[:-1], "i32:3")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "output not written: 4 of 16 bytes of y, the first at y + 12" in done.stdout
+    assert "1 not finite" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -130,7 +174,7 @@ def test_trace_overwrites_only_by_force(tmp_path):
     path = tmp_path / "out.txt"
     path.write_text("mine")
     done = cli("trace", "--case", SMALL, "-o", str(path))
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "exists; choose another --output or say --force" in done.stderr
     assert path.read_text() == "mine"
     assert cli("trace", "--case", SMALL, "-o", str(path), "--force").returncode == 0
@@ -170,7 +214,7 @@ def test_vnpu_check_runs_a_kernel_and_saves_its_outputs_once(source, tmp_path):
     assert result["verdict"] == "clean"
     assert result["outputs"] == {"y": {"dtype": "float32", "shape": [4]}}
     again = launch(source, "check", *args)
-    assert again.returncode == 1
+    assert again.returncode == 2
     assert "y.npy exists; choose another --save_outputs" in again.stderr
 
 
@@ -223,14 +267,17 @@ def test_a_wrong_option_of_vnpu_exits_2_and_says_what(source, args, text):
         (ARGUMENTS[:4], "2 arguments given; expected 3: (__gm__ f32* x"),
         (("--arg", "in:f16:4", *ARGUMENTS[2:]), "x has dtype float16; expected float32"),
         ((*ARGUMENTS, "--blocks", "0"), "blocks = 0; allowed: 1 to 65535"),
-        ((*ARGUMENTS, "--cores", "aix"), "allowed are aic, aiv or both"),
+        ((*ARGUMENTS, "--timeout", "-1"), "timeout = -1.0; allowed: above 0"),
+        ((*ARGUMENTS, "--soc", "ascend910b1"), "soc = 'ascend910b1'; allowed: Ascend910B1"),
+        ((*ARGUMENTS, "--cores", "xyz"), "cores = ['xyz']; allowed: ('aic', 'aiv')"),
+        ((*ARGUMENTS, "--key", "-1"), "key = -1; allowed: 0 to"),
         ((*ARGUMENTS, "--define", "FACTOR=two"), "undeclared identifier 'two'"),
         ((*ARGUMENTS, "--entry", "thrice"), "no entry 'thrice'"),
     ],
 )
-def test_what_does_not_fit_the_kernel_exits_1_and_says_what(source, args, text):
+def test_what_does_not_fit_the_kernel_exits_2_and_says_what(source, args, text):
     done = launch(source, "run", *args, "--json")
-    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.returncode == 2, done.stdout + done.stderr
     assert text in done.stderr
     assert "Traceback" not in done.stderr
     assert text.replace("'", "") in last_json(done)["error"].replace("'", "")

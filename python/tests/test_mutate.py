@@ -57,6 +57,34 @@ def test_a_barrier_that_nothing_needs_survives(tmp_path):
     assert by["drop", "set_flag MTE2->MTE3"] == "sync"
     assert by["shrink", "dst ends at byte 480"] == "memory"
 
+    text = report.to_text()
+    assert str(report) == text
+    assert text.startswith("survived: copy_row_0 drop: pipe_barrier MTE2 on AIV\n    ")
+    assert "copy_row.cce:5 (copy_row)" in text.splitlines()[1]
+    counts = "synchronisation: 4 mutants, 3 caught, 0 proven redundant, 1 survived\n"
+    assert counts in text
+    assert text.splitlines()[-1].startswith("data: ")
+    assert report.to_text(verbose=True).count("\n    ") == len(report.mutants)
+
+
+def test_a_kernel_of_ones_own_is_mutated_from_the_command_line(tmp_path):
+    source = tmp_path / "copy_row.cce"
+    source.write_text(NEEDLESS)
+    fixed = ("vnpu", "mutate", str(source), "--entry", "copy_row", "--cores", "aiv")
+    fixed = (*fixed, "--blocks", "1", "--arg", "out:f32:128", "--arg")
+    done = cli(*fixed, "in:f32:128", "--json")
+    assert done.returncode == 1, done.stdout + done.stderr  # one survives
+    assert "pipe_barrier MTE2 on AIV\n" in done.stdout
+    result = last_json(done)
+    assert [result[name] for name in ("mutants", "caught", "survived")] == [4, 3, 1]
+    done = cli(*fixed, "in:f16:128")
+    assert done.returncode == 2
+    assert "src has dtype float16; expected float32" in done.stderr
+    source.write_text(NEEDLESS.replace("  pipe_barrier(PIPE_MTE2);\n", ""))
+    done = cli(*fixed, "in:f32:128", "--data")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 mutants, 3 caught" in done.stdout and "data: " in done.stdout
+
 
 def test_mutants_of_data_change_counts_slots_and_regions():
     result, _ = result_of(

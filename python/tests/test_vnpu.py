@@ -289,6 +289,46 @@ def test_a_kernel_that_does_not_compile_shows_the_line(folder):
         build(folder, ENTRY + "bad(int32_t n) {\n  n = undeclared;\n}", "bad")
 
 
+def test_a_compile_error_shows_file_names_and_keeps_the_whole_command(folder):
+    with pytest.raises(vnpu.CompileError) as caught:
+        build(folder, ENTRY + "bad(int32_t n) {\n  n = undeclared;\n}", "bad")
+    last = str(caught.value).splitlines()[-1]
+    assert last.startswith("command: ") and "-I.../" in last
+    assert str(folder) not in last
+    assert caught.value.command[0].startswith("/")
+    assert any(str(folder) in word for word in caught.value.command)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"source": 5}, TypeError, r"source is 5; expected a path"),
+        ({"entry": None}, TypeError, r"entry is None; expected the name of a function"),
+        ({"defines": ["A=1"]}, TypeError, r"defines is \['A=1'\]; expected a mapping"),
+        ({"defines": {1: 2}}, TypeError, r"defines has the key 1; expected the name of a macro"),
+        ({"defines": {"A B": 2}}, ValueError, r"defines has the key 'A B'; allowed: the name"),
+        ({"include_dirs": "include"}, TypeError, r"include_dirs is 'include'; expected a list"),
+        ({"include_dirs": [5]}, TypeError, r"include_dirs\[0\] is 5; expected a path"),
+        ({"include_dirs": [".", "no"]}, ValueError, r"include_dirs\[1\] = 'no'; there is no such"),
+        ({"cores": "aiv"}, TypeError, r"cores is 'aiv'; allowed: \('aic', 'aiv'\), \('aic',\)"),
+        ({"cores": ["xyz"]}, ValueError, r"cores = \['xyz'\]; allowed: \('aic', 'aiv'\)"),
+        ({"cores": ()}, ValueError, r"cores = \(\); allowed"),
+        ({"key": "1"}, TypeError, r"key is '1'; expected an integer"),
+        ({"key": -1}, ValueError, r"key = -1; allowed: 0 to"),
+    ],
+)
+def test_wrong_arguments_of_compile_are_named(folder, options, error, text):
+    with pytest.raises(error, match=text):
+        vnpu.compile(**{"source": folder / "scale_add.cce", "entry": "scale_add", **options})
+
+
+@pytest.mark.parametrize("make", [vnpu.output, vnpu.workspace])
+@pytest.mark.parametrize("dtype", ["foo", object, "U0", 5])
+def test_a_dtype_that_is_none_of_numbers_is_named(make, dtype):
+    with pytest.raises(TypeError, match=r"dtype = .*; expected a numpy dtype of numbers"):
+        make(4, dtype)
+
+
 def test_a_source_that_is_not_there_is_refused(folder):
     with pytest.raises(vnpu.CompileError, match=r"nothing\.cce.*no such file"):
         vnpu.compile(folder / "nothing.cce", entry="f")

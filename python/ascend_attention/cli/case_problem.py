@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import shlex
 import time
+from collections.abc import Iterator
 from typing import TypedDict
 
 import numpy as np
@@ -23,7 +25,23 @@ LIBRARY_ERRORS = (
     vnpu.CompileError,
 )
 
+# What says that a value on the command line is wrong, as long as nothing ran.
+REFUSALS = (TypeError, ValueError, FileExistsError, FileNotFoundError, vnpu.CompileError)
+
 _DTYPES = {"f16": "float16", "bf16": "bfloat16"}
+
+
+class UsageError(Exception):
+    """A value on the command line is wrong; nothing has run. The command exits with 2."""
+
+
+@contextlib.contextmanager
+def before_anything_runs() -> Iterator[None]:
+    """What is refused in the block is wrong usage."""
+    try:
+        yield
+    except REFUSALS as error:
+        raise UsageError(f"{type(error).__name__}: {error}") from error
 
 
 @dataclasses.dataclass(frozen=True)

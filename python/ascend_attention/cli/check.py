@@ -43,4 +43,4 @@ def run(args: argparse.Namespace) -> int:
         print(f"reproduce: {repro_line('check', args.case, *option)}")
     if args.json:
         print(json.dumps(result, allow_nan=False))
-    return 0 if clean else 1
+    return 0 if clean else 2 if seen.is_refused else 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`ascend-attention vnpu compile|run|check|time|trace k.cce --entry f`: a kernel of one's own.
+"""`ascend-attention vnpu compile|run|check|time|trace|mutate k.cce --entry f`: your own kernel.
 
     ascend-attention vnpu check k.cce --entry scale_add --blocks 4 \\
         --arg in:f32:[1024] --arg in:f32:[1024] --arg out:f32:[1024] --arg i32:1024
@@ -13,11 +13,13 @@ import argparse
 import json
 import pathlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from ascend_attention import vnpu
 from ascend_attention.cli import kernel_arguments, trace
+from ascend_attention.cli.case_problem import before_anything_runs
 from ascend_attention.vnpu.kernel import DEFAULT_SOC
 
 AddCommand = Callable[..., argparse.ArgumentParser]
@@ -31,8 +33,9 @@ def add_commands(commands: argparse._SubParsersAction, add_command: AddCommand) 
     parser = add_command(nested, "compile", run_compile, "Compile a kernel; say what it takes.")
     _add_source(parser)
     parser.add_argument(
-        "-o", "--output", type=pathlib.Path, metavar="FILE", help="keep the library"
+        "-o", "--output", type=_library_path, metavar="FILE", help="keep the library"
     )
+    parser.add_argument("--force", action="store_true", help="overwrite the file")
     for name, checks, timing, text in (
         ("run", "none", False, "Run a kernel and show its outputs."),
         ("check", "all", False, "Run a kernel under all checkers."),
@@ -43,8 +46,17 @@ def add_commands(commands: argparse._SubParsersAction, add_command: AddCommand) 
         parser.set_defaults(command=name, checks=checks, timing=timing, output=None)
         _add_source(parser)
         _add_launch(parser)
+        _add_checks(parser)
         if name == "trace":
             trace.add_output(parser)
+    text = "Remove each flag, wait and barrier of a kernel, one at a time: do the checkers notice?"
+    parser = add_command(nested, "mutate", run_mutate, text)
+    _add_source(parser)
+    _add_launch(parser, timeout=10.0)
+    parser.add_argument(
+        "--data", action="store_true", help="also shorten counts, confuse slots, shrink arrays"
+    )
+    parser.add_argument("--verbose", action="store_true", help="show every mutant")
 
 
 def _add_source(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +72,7 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--key", type=int, default=0, help="tiling key")
 
 
-def _add_launch(parser: argparse.ArgumentParser) -> None:
+def _add_launch(parser: argparse.ArgumentParser, timeout: float = 60.0) -> None:
     parser.add_argument("--blocks", type=int, required=True, metavar="N", help="blocks to launch")
     parser.add_argument(
         "--arg",
@@ -72,7 +84,12 @@ def _add_launch(parser: argparse.ArgumentParser) -> None:
         "work:u8:4096, i32:16, sync, null",
     )
     parser.add_argument("--soc", default=DEFAULT_SOC, metavar="NAME", help="chip to be")
-    parser.add_argument("--timeout", type=float, default=60.0, metavar="S", help="seconds of host")
+    parser.add_argument(
+        "--timeout", type=float, default=timeout, metavar="S", help="seconds of host"
+    )
+
+
+def _add_checks(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strict_gm_visibility",
         action="store_true",
@@ -88,8 +105,11 @@ def _add_launch(parser: argparse.ArgumentParser) -> None:
 
 def run_compile(args: argparse.Namespace) -> int:
     """Runs `vnpu compile`; returns the exit code."""
+    if args.output is not None:
+        trace.refuse_to_overwrite(args)
     kernel = _compile(args)
     if args.output is not None:
+        args.output.unlink(missing_ok=True)
         kernel.save(args.output)
     print(f"{kernel.name} for {' and '.join(core.upper() for core in kernel.cores)}")
     for parameter in kernel.parameters:
@@ -104,16 +124,17 @@ def run_launch(args: argparse.Namespace) -> int:
     if args.output is not None:
         trace.refuse_to_overwrite(args)
     kernel = _compile(args)
-    files = _output_files(kernel, args)
-    result = kernel.launch(
-        args.blocks,
-        *(argument.make(position) for position, argument in enumerate(args.arg)),
-        checks=args.checks,
-        timing=args.timing,
-        soc=args.soc,
-        timeout=args.timeout,
-        strict_gm_visibility=args.strict_gm_visibility,
-    )
+    with before_anything_runs():
+        files = _output_files(kernel, args)
+        result = kernel.launch(
+            args.blocks,
+            *_arguments(args),
+            checks=args.checks,
+            timing=args.timing,
+            soc=args.soc,
+            timeout=args.timeout,
+            strict_gm_visibility=args.strict_gm_visibility,
+        )
     print(result.report.to_text().rstrip())
     for name, array in result.outputs.items():
         print(f"{name:<12} {array.dtype} {list(array.shape)}  {_glance(array)}")
@@ -129,16 +150,46 @@ def run_launch(args: argparse.Namespace) -> int:
     return 0 if result.report.verdict == "clean" else 1
 
 
+def run_mutate(args: argparse.Namespace) -> int:
+    """Runs `vnpu mutate`; returns the exit code: 1 if a lost synchronisation goes unnoticed."""
+    kernel = _compile(args)
+    with before_anything_runs():
+        report = kernel.mutate(
+            args.blocks, *_arguments(args), data=args.data, soc=args.soc, timeout=args.timeout
+        )
+    print(report.to_text(verbose=args.verbose).rstrip())
+    sync = report.summary(sync=True)
+    if args.json:
+        result = {"kernel": kernel.name, "blocks": args.blocks, **sync}
+        if args.data:
+            result["data"] = report.summary(sync=False)
+        if args.verbose:
+            result["all"] = [mutant.to_dict() for mutant in report.mutants]
+        print(json.dumps(result, allow_nan=False))
+    return 0 if sync["survived"] == 0 else 1
+
+
 def _compile(args: argparse.Namespace) -> vnpu.Kernel:
     macros = (define.partition("=") for define in args.define)
-    return vnpu.compile(
-        args.source,
-        entry=args.entry,
-        defines={name: value if equals else None for name, equals, value in macros},
-        include_dirs=args.include_dir,
-        cores=args.cores.split(",") if args.cores else None,
-        key=args.key,
-    )
+    with before_anything_runs():
+        return vnpu.compile(
+            args.source,
+            entry=args.entry,
+            defines={name: value if equals else None for name, equals, value in macros},
+            include_dirs=args.include_dir,
+            cores=args.cores.split(",") if args.cores is not None else None,
+            key=args.key,
+        )
+
+
+def _arguments(args: argparse.Namespace) -> list[Any]:
+    return [argument.make(position) for position, argument in enumerate(args.arg)]
+
+
+def _library_path(text: str) -> pathlib.Path:
+    path = pathlib.Path(text)
+    trace.refuse_unwritable(path, argparse.ArgumentTypeError)
+    return path
 
 
 def _output_files(kernel: vnpu.Kernel, args: argparse.Namespace) -> dict[str, pathlib.Path]:

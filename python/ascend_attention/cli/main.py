@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The console script `ascend-attention`: doctor, run, plan; check, time, trace, mutate, vnpu.
 
-Exit codes: 0 all well, 1 a check failed or the device faulted, 2 wrong usage.
+Exit codes: 0 all well, 1 a check failed or the device faulted, 2 wrong usage: nothing ran.
 People read text; with --json the last line of stdout is one JSON object.
 """
 
@@ -18,7 +18,7 @@ from absl import app, logging
 from absl.flags import argparse_flags
 
 from ascend_attention.cli import check, doctor, kernel, mutate, plan, run, timing, trace
-from ascend_attention.cli.case_problem import LIBRARY_ERRORS
+from ascend_attention.cli.case_problem import LIBRARY_ERRORS, UsageError
 
 Commands = argparse._SubParsersAction
 Handler = Callable[[argparse.Namespace], int]
@@ -37,13 +37,11 @@ def _dispatch(args: argparse.Namespace) -> int:
         code = handler(args)
         sys.stdout.flush()
         return code
+    except UsageError as error:
+        return _failed(args, str(error), 2)
     except LIBRARY_ERRORS as error:  # one line for people; the traceback with --verbosity=1
         logging.debug("traceback", exc_info=True)
-        text = f"{type(error).__name__}: {error}"
-        print(f"ascend-attention: {text}", file=sys.stderr)
-        if args.json:
-            print(json.dumps({"ok": False, "error": text}))
-        return 1
+        return _failed(args, f"{type(error).__name__}: {error}", 1)
     except KeyboardInterrupt:
         print("ascend-attention: interrupted", file=sys.stderr)
         return 130
@@ -51,6 +49,13 @@ def _dispatch(args: argparse.Namespace) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         print(f"ascend-attention: cannot write: {error}", file=sys.stderr)
         return 1
+
+
+def _failed(args: argparse.Namespace, text: str, code: int) -> int:
+    print(f"ascend-attention: {text}", file=sys.stderr)
+    if args.json:
+        print(json.dumps({"ok": False, "error": text}))
+    return code
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:

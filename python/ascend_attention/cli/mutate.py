@@ -15,7 +15,7 @@ import numpy as np
 from ascend_attention import _runtime, _vnpu
 from ascend_attention.cli.case_problem import Decoded, decode
 from ascend_attention.cli.observed import use_virtual_npu
-from ascend_attention.vnpu.mutation import Mutant, mutate
+from ascend_attention.vnpu.mutation import mutate
 
 KERNELS = ("decode", "combine")
 
@@ -81,12 +81,7 @@ def run(args: argparse.Namespace) -> int:
     )
     sync = report.summary(sync=True)
     data = report.summary(sync=False)
-    for mutant in report.mutants:
-        if mutant.outcome == "survived" or args.verbose:
-            print(_line(mutant))
-    print(_counts("synchronisation", sync))
-    if not args.sync_only:
-        print(_counts("data", data))
+    print(report.to_text(verbose=args.verbose).rstrip())
     if args.json:
         result = {"kernel": args.kernel, "cases": [str(case) for case in cases], **sync}
         if not args.sync_only:
@@ -100,16 +95,3 @@ def run(args: argparse.Namespace) -> int:
 def _progress(done: int, total: int) -> None:
     if sys.stderr.isatty():
         print(f"\r{done} of {total}", end="\n" if done == total else "", file=sys.stderr)
-
-
-def _line(mutant: Mutant) -> str:
-    place = " < ".join(f"{at.file}:{at.line} ({at.function})" for at in mutant.frames[:4])
-    by = f" by {mutant.by}" if mutant.by else ""
-    return f"{mutant.outcome}{by}: {mutant.kernel} {mutant.kind}: {mutant.what}\n    {place}"
-
-
-def _counts(name: str, summary: dict[str, object]) -> str:
-    return (
-        f"{name}: {summary['mutants']} mutants, {summary['caught']} caught, "
-        f"{summary['proven_redundant']} proven redundant, {summary['survived']} survived"
-    )

@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
         print(seen.report.to_text(kv_bytes=seen.kv_bytes).rstrip())
     if args.json:
         print(json.dumps(result, allow_nan=False))
-    return 0 if result["ok"] else 1
+    return 0 if result["ok"] else 2 if seen.is_refused else 1
 
 
 _L2 = {

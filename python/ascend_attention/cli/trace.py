@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import pathlib
 
+from ascend_attention.cli.case_problem import UsageError
 from ascend_attention.cli.observed import observe, use_virtual_npu
 
 SUFFIXES = (".html", ".json", ".json.gz", ".txt")
@@ -19,9 +21,18 @@ def output_path(text: str) -> pathlib.Path:
         raise argparse.ArgumentTypeError(
             f"{text!r}; its ending must be .html (page), .json or .json.gz (Perfetto trace) or .txt"
         )
-    if not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"{text!r}; there is no folder {str(path.parent)!r}")
+    refuse_unwritable(path, argparse.ArgumentTypeError)
     return path
+
+
+def refuse_unwritable(path: pathlib.Path, error: type[Exception]) -> None:
+    """Raises `error` if no file can be made there."""
+    if not path.parent.is_dir():
+        raise error(f"{str(path)!r}; there is no folder {str(path.parent)!r}")
+    if path.is_dir():
+        raise error(f"{str(path)!r}; it is a folder, expected a file")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise error(f"{str(path)!r}; it cannot be written: no permission")
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
@@ -38,9 +49,9 @@ def add_output(parser: argparse.ArgumentParser) -> None:
 
 
 def refuse_to_overwrite(args: argparse.Namespace) -> None:
-    """Raises ValueError if the output is there and --force is not."""
+    """Raises UsageError if the output is there and --force is not."""
     if args.output.exists() and not args.force:
-        raise ValueError(f"{args.output} exists; choose another --output or say --force")
+        raise UsageError(f"{args.output} exists; choose another --output or say --force")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -62,4 +73,4 @@ def run(args: argparse.Namespace) -> int:
         print(f"FAILED: {seen.error}")
     if args.json:
         print(json.dumps(result, allow_nan=False))
-    return 0 if result["ok"] else 1
+    return 0 if result["ok"] else 2 if seen.is_refused else 1

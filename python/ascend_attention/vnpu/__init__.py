@@ -12,6 +12,7 @@ from ascend_attention.vnpu._session import Session, session
 from ascend_attention.vnpu._toolchain import CompileError
 from ascend_attention.vnpu.findings import Finding, Launch, Report
 from ascend_attention.vnpu.kernel import Kernel, Result, compile
+from ascend_attention.vnpu.mutation import Mutant, MutationReport
 from ascend_attention.vnpu.timeline import Timeline
 
 __all__ = [
@@ -19,6 +20,8 @@ __all__ = [
     "Finding",
     "Kernel",
     "Launch",
+    "Mutant",
+    "MutationReport",
     "Parameter",
     "Report",
     "Result",

@@ -8,7 +8,7 @@ type, scalars, and structs that are passed by value.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import ml_dtypes
@@ -69,7 +69,7 @@ def output(shape: int | Sequence[int], dtype: np.dtype | type | str) -> Memory:
         shape: extents; an integer for one dimension.
         dtype: numpy dtype; `ml_dtypes.bfloat16` for bf16.
     """
-    return Memory("output", _shape(shape), np.dtype(dtype), None, is_result=True)
+    return Memory("output", _shape(shape), _dtype(dtype), None, is_result=True)
 
 
 def workspace(shape: int | Sequence[int], dtype: np.dtype | type | str = np.uint8) -> Memory:
@@ -79,7 +79,7 @@ def workspace(shape: int | Sequence[int], dtype: np.dtype | type | str = np.uint
         shape: extents; an integer for one dimension.
         dtype: numpy dtype.
     """
-    return Memory("read_write", _shape(shape), np.dtype(dtype), None, is_result=False)
+    return Memory("read_write", _shape(shape), _dtype(dtype), None, is_result=False)
 
 
 def sync_address() -> SyncAddress:
@@ -88,10 +88,23 @@ def sync_address() -> SyncAddress:
 
 
 def _shape(shape: int | Sequence[int]) -> tuple[int, ...]:
+    if not isinstance(shape, int | np.integer | Iterable):
+        raise TypeError(f"shape = {shape!r}; expected integers of 0 or more")
     extents = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
     if not all(isinstance(extent, int | np.integer) and extent >= 0 for extent in extents):
         raise ValueError(f"shape = {shape!r}; expected integers of 0 or more")
     return tuple(int(extent) for extent in extents)
+
+
+def _dtype(dtype: np.dtype | type | str) -> np.dtype:
+    expected = "expected a numpy dtype of numbers, such as 'float16', or ml_dtypes.bfloat16"
+    try:
+        result = np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"dtype = {dtype!r}; {expected}") from None
+    if result.hasobject or result.itemsize == 0:
+        raise TypeError(f"dtype = {dtype!r}; {expected}")
+    return result
 
 
 def _check_array(name: str, array: object) -> None:

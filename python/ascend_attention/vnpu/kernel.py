@@ -18,7 +18,7 @@ import os
 import pathlib
 import re
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,7 @@ from ascend_attention.vnpu.mutation import MutationReport, mutate
 DEFAULT_SOC = "Ascend910B1"
 MAX_BLOCKS = 65535  # 16 bits of a launch
 MAX_SECONDS = 86400.0
+MAX_KEY = 2**63 - 1
 
 # The machine keeps the cross-core flags itself; kernels only hand this address on.
 _SYNC_ADDRESS = 0x1000
@@ -298,7 +299,9 @@ def compile(
 
     Raises:
         CompileError: the kernel does not compile, has no such entry, or clang is missing.
-        ValueError: `names` does not fit the kernel.
+            `.command` is the command line that failed, in full.
+        TypeError: an argument of a wrong type.
+        ValueError: a folder, macro or core that does not exist; `names` does not fit the kernel.
 
     >>> import pathlib, tempfile
     >>> from ascend_attention import vnpu
@@ -308,6 +311,8 @@ def compile(
     >>> vnpu.compile(source, entry="nothing").launch(1, 5).report.verdict
     'clean'
     """
+    _check_compile(source, entry, defines, include_dirs, cores)
+    _check_range("key", key, 0, MAX_KEY)
     macros = [
         name if value is None else f"{name}={value}" for name, value in (defines or {}).items()
     ]
@@ -340,6 +345,36 @@ def parameter_names(text: str, entry: str) -> list[str]:
         if rest.lstrip().startswith(("{", ";")):
             return [_last_name(part) for part in _split(inside) if part.strip()]
     return []
+
+
+def _check_compile(
+    source: object, entry: object, defines: object, include_dirs: object, cores: object
+) -> None:
+    if not isinstance(source, str | os.PathLike):
+        raise TypeError(f"source is {source!r}; expected a path")
+    if not isinstance(entry, str):
+        raise TypeError(f"entry is {entry!r}; expected the name of a function")
+    if defines is not None and not isinstance(defines, Mapping):
+        raise TypeError(f"defines is {defines!r}; expected a mapping, such as {{'SLOTS': 2}}")
+    for name in defines or ():
+        if not isinstance(name, str):
+            raise TypeError(f"defines has the key {name!r}; expected the name of a macro")
+        if not re.fullmatch(r"[A-Za-z_]\w*(\([^()]*\))?", name):
+            raise ValueError(f"defines has the key {name!r}; allowed: the name of a macro")
+    if isinstance(include_dirs, str | os.PathLike) or not isinstance(include_dirs, Iterable):
+        raise TypeError(f"include_dirs is {include_dirs!r}; expected a list of folders")
+    for index, folder in enumerate(include_dirs):
+        if not isinstance(folder, str | os.PathLike):
+            raise TypeError(f"include_dirs[{index}] is {folder!r}; expected a path")
+        if not os.path.isdir(folder):
+            raise ValueError(f"include_dirs[{index}] = {str(folder)!r}; there is no such folder")
+    if cores is None:
+        return
+    allowed = "allowed: ('aic', 'aiv'), ('aic',), ('aiv',) or None"
+    if isinstance(cores, str) or not isinstance(cores, Sequence):
+        raise TypeError(f"cores is {cores!r}; {allowed}")
+    if tuple(cores) not in (("aic", "aiv"), ("aiv", "aic"), ("aic",), ("aiv",)):
+        raise ValueError(f"cores = {cores!r}; {allowed}")
 
 
 def _names(

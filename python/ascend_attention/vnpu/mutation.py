@@ -55,6 +55,12 @@ class Mutant:
         """Returns the fields as plain data."""
         return dataclasses.asdict(self)
 
+    def to_text(self) -> str:
+        """Returns what was changed, what became of it and where it is, in two lines."""
+        place = " < ".join(f"{at.file}:{at.line} ({at.function})" for at in self.frames[:4])
+        by = f" by {self.by}" if self.by else ""
+        return f"{self.outcome}{by}: {self.kernel} {self.kind}: {self.what}\n    {place}\n"
+
 
 @dataclasses.dataclass(frozen=True)
 class MutationReport:
@@ -77,6 +83,29 @@ class MutationReport:
                 m.to_dict() for m in self.mutants if m.is_sync == sync and m.outcome == "survived"
             ],
         }
+
+    def to_text(self, *, verbose: bool = False) -> str:
+        """Returns the survivors with their places, then the counts.
+
+        Args:
+            verbose: show every mutant, not only survivors.
+        """
+        shown = (m.to_text() for m in self.mutants if verbose or m.outcome == "survived")
+        return "".join(shown) + self._counts(sync=True) + self._counts(sync=False)
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def _counts(self, *, sync: bool) -> str:
+        """A line; empty if mutants of data were not asked for."""
+        found = self.summary(sync=sync)
+        if not sync and not found["mutants"]:
+            return ""
+        return (
+            f"{'synchronisation' if sync else 'data'}: {found['mutants']} mutants, "
+            f"{found['caught']} caught, {found['proven_redundant']} proven redundant, "
+            f"{found['survived']} survived\n"
+        )
 
 
 def mutate(

@@ -338,7 +338,9 @@ def _front_ends(job: Job, cores: tuple[str, ...] | None, folder: str) -> list[Pa
     for error, core in zip(errors, reversed(names), strict=True):
         if isinstance(error, CompileError) and not isinstance(error, EntryMissingError):
             hint = f'\nif the kernel has code for one core kind only, say so: cores=("{core}",)'
-            raise CompileError(str(error) + ("" if all(errors) else hint))
+            detailed = CompileError(str(error) + ("" if all(errors) else hint))
+            detailed.command = error.command
+            raise detailed
     return detect(
         job,
         [
