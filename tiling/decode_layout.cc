@@ -36,6 +36,14 @@ DecodePlanHeader ShapePart(const DecodeShape& shape, const TileSize& tiles, uint
   header.max_kv_blocks = static_cast<uint32_t>(shape.max_kv_blocks);
   header.num_kv_blocks = static_cast<uint32_t>(shape.num_kv_blocks);
   header.dtype = shape.dtype;
+  header.kv_quant = KvQuant::kNone;
+  header.kv_route = KvRoute::kDirect;
+  header.num_query_rows = header.batch;
+  header.q_tokens_per_item = 1;
+  header.operand_limbs = 1;
+  header.kv_head_stride = header.head_dim;
+  header.kv_token_stride = header.num_kv_heads * header.head_dim;
+  header.kv_block_stride = uint64_t{header.kv_block_size} * header.kv_token_stride;
   header.kv_heads_per_group = tiles.kv_heads_per_group;
   header.kv_tile_tokens = tiles.kv_tile_tokens;
   header.kv_chunk_tokens = tiles.kv_chunk_tokens;

@@ -149,8 +149,13 @@ StatusOr<DecodePlan> DecodePlan::FromBytes(const void* data, size_t size) {
 }
 
 Status PlanDecode(const DecodeShape& capacity, const Platform& platform,
-                  const int32_t* context_lens, size_t batch, float softmax_scale,
-                  DecodePlan* plan) {
+                  const int32_t* context_lens, size_t batch, float softmax_scale, DecodePlan* plan,
+                  const int32_t* q_lens) {
+  if (q_lens != nullptr || capacity.max_q_len != 1 || capacity.kv_quant != KvQuant::kNone ||
+      !capacity.kv_strides.is_dense() || capacity.fixed_split_tokens != 0) {
+    return Unimplemented(
+        "q_lens, int8 caches, strided caches and fixed splits are not planned yet");
+  }
   AA_RETURN_IF_ERROR(Validate(capacity));
   AA_RETURN_IF_ERROR(CheckPlatform(platform));
   AA_RETURN_IF_ERROR(CheckBatch(capacity, batch, softmax_scale));
@@ -173,9 +178,11 @@ Status PlanDecode(const DecodeShape& capacity, const Platform& platform,
 }
 
 StatusOr<DecodePlan> PlanDecode(const DecodeShape& capacity, const Platform& platform,
-                                const int32_t* context_lens, size_t batch, float softmax_scale) {
+                                const int32_t* context_lens, size_t batch, float softmax_scale,
+                                const int32_t* q_lens) {
   DecodePlan plan;
-  AA_RETURN_IF_ERROR(PlanDecode(capacity, platform, context_lens, batch, softmax_scale, &plan));
+  AA_RETURN_IF_ERROR(
+      PlanDecode(capacity, platform, context_lens, batch, softmax_scale, &plan, q_lens));
   return plan;
 }
 

@@ -73,14 +73,18 @@ class DecodePlan {
 };
 
 // Plans one batch. `capacity` is the shape with capacity.batch >= batch;
-// context_lens holds `batch` lengths in 0..capacity.max_context().
+// context_lens holds `batch` lengths in 0..capacity.max_context(), the query
+// tokens included; q_lens `batch` numbers of query tokens in
+// 1..capacity.max_q_len, or null: one each.
 StatusOr<DecodePlan> PlanDecode(const DecodeShape& capacity, const Platform& platform,
-                                const int32_t* context_lens, size_t batch, float softmax_scale);
+                                const int32_t* context_lens, size_t batch, float softmax_scale,
+                                const int32_t* q_lens = nullptr);
 
 // The same into an existing plan, whose memory is reused. On error `plan` is
 // left as it was.
 Status PlanDecode(const DecodeShape& capacity, const Platform& platform,
-                  const int32_t* context_lens, size_t batch, float softmax_scale, DecodePlan* plan);
+                  const int32_t* context_lens, size_t batch, float softmax_scale, DecodePlan* plan,
+                  const int32_t* q_lens = nullptr);
 
 // Bytes of workspace that every plan with batch <= capacity.batch and lengths
 // <= capacity.max_context() fits in. Grows with every capacity.

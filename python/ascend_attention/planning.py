@@ -18,13 +18,23 @@ from ascend_attention import _core
 _REGION = np.dtype([("begin", "<u8"), ("size", "<u8")])
 
 # A part of the workspace, by the name its field has in the plan header.
-REGION_NAMES = ("error_records", "scores", "probs", "o_tiles", "partial_out", "partial_lse")
+REGION_NAMES = (
+    "error_records",
+    "scores",
+    "probs",
+    "o_tiles",
+    "partial_out",
+    "partial_lse",
+    "query_operands",
+    "dequant_keys",
+    "dequant_values",
+)
 
 NO_PARTIAL = 0xFFFFFFFF  # WorkItem.partial of a sequence that one core handles alone
 
 WORK_ITEM = np.dtype(
     [
-        (name, "<u4")
+        (name, "<i4" if name == "visible_tokens" else "<u4")
         for name in (
             "sequence",
             "query_row",
@@ -33,6 +43,7 @@ WORK_ITEM = np.dtype(
             "kv_head_count",
             "token_begin",
             "token_end",
+            "visible_tokens",
             "partial",
         )
     ]
@@ -70,13 +81,22 @@ PLAN_HEADER = np.dtype(
         ("num_kv_blocks", "<u4"),
         ("dtype", "<u4"),
         ("softmax_scale", "<f4"),
+        ("kv_quant", "<u4"),
+        ("kv_route", "<u4"),
+        ("num_query_rows", "<u4"),
         ("kv_heads_per_group", "<u4"),
+        ("q_tokens_per_item", "<u4"),
+        ("operand_limbs", "<u4"),
         ("kv_tile_tokens", "<u4"),
         ("kv_chunk_tokens", "<u4"),
         ("num_cores", "<u4"),
         ("num_items", "<u4"),
         ("num_splits", "<u4"),
         ("num_partials", "<u4"),
+        ("fixed_split_tokens", "<u4"),
+        ("kv_token_stride", "<u4"),
+        ("kv_head_stride", "<u4"),
+        ("kv_block_stride", "<u8"),
         ("core_items", "<u8"),
         ("items", "<u8"),
         ("splits", "<u8"),
@@ -84,6 +104,8 @@ PLAN_HEADER = np.dtype(
         ("scores_slot_size", "<u8"),
         ("probs_slot_size", "<u8"),
         ("o_tile_slot_size", "<u8"),
+        ("query_operand_slot_size", "<u8"),
+        ("dequant_slot_size", "<u8"),
     ],
     align=True,
 )

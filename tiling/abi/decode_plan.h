@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bytes that the decode and combine kernels read: one plan per batch of
+// The bytes that the decode kernels read: one plan per batch of
 // lengths, written by the planner (host or device, same bytes), read only
 // through ascend_kernels/decode/{work_cursor,plan_memory}.h.
 //
@@ -27,8 +27,24 @@ enum class DType : uint32_t {
   kBFloat16 = 1,
 };
 
+// What the cache holds. Int8 values stand for (int8 + offset) * scale, fp32.
+enum class KvQuant : uint32_t {
+  kNone = 0,             // dtype
+  kInt8Channel = 1,      // scale [num_kv_heads, head_dim], offset 0
+  kInt8ChannelAsym = 2,  // scale and offset [num_kv_heads, head_dim]
+  kInt8Token = 3,        // scale [num_kv_blocks, num_kv_heads, kv_block_size], offset 0
+};
+
+// How the cache reaches the cube.
+enum class KvRoute : uint32_t {
+  kAuto = 0,     // in a shape: the planner chooses; never in a plan
+  kDirect = 1,   // KvQuant::kNone: loaded as it is
+  kDequant = 2,  // int8: the vector cores convert tiles to dtype first
+  kLimbs = 3,    // int8: query and probs as two int8 limbs, multiplied with int8 K and V
+};
+
 constexpr uint32_t kDecodePlanMagic = 0x4c504441;  // "ADPL", little endian
-constexpr uint32_t kDecodePlanAbiVersion = 1;
+constexpr uint32_t kDecodePlanAbiVersion = 2;
 
 // Regions and arrays of the workspace start on this boundary: the L2 line of
 // the A2 (CANN Ascend C tuning guide).
@@ -45,19 +61,27 @@ struct Region {
 };
 
 // What one decode work unit covers: one contiguous token range of one
-// sequence, for `kv_head_count` neighbouring kv heads and all their query
-// heads. token_begin is a multiple of kTokenGranule; token_end is a multiple
-// too, or the sequence's context length. An empty sequence has one item per
-// kv-head group with token_begin == token_end == 0: out = 0, lse = -inf.
+// sequence, for `kv_head_count` neighbouring kv heads, q_len query tokens and all
+// query heads of those. token_begin is a multiple of kTokenGranule; token_end is
+// a multiple too, or the last token that the item's last query token sees. An
+// item that sees no token has token_begin == token_end == 0: out = 0, lse = -inf.
+//
+// The mask is causal, aligned to the end of the context: query token t of the
+// sequence's q tokens sees tokens [0, context_len - q + t + 1).
+//
+// The item's query rows, in scores, probs, o_tiles and partials, are ordered
+//   [kv_head_count][q_len][q_per_kv]
+// so that all rows of one kv head are neighbours.
 struct WorkItem {
   uint32_t sequence;       // row of block_table, context_lens
-  uint32_t query_row;      // first row of query/out: sequence while q_len is 1
-  uint32_t q_len;          // query tokens of this sequence; 1
+  uint32_t query_row;      // of the item's first query token, in query and out
+  uint32_t q_len;          // query tokens, 1..q_tokens_per_item
   uint32_t kv_head_begin;  // first kv head
   uint32_t kv_head_count;  // 1..kv_heads_per_group
   uint32_t token_begin;
   uint32_t token_end;
-  uint32_t partial;  // slot of partial_out / partial_lse, or kNoPartial
+  int32_t visible_tokens;  // of the item's first query token; token t sees t more. May be < 1
+  uint32_t partial;        // slot of partial_out / partial_lse, or kNoPartial
 };
 
 // Items of one core: items[first_item .. first_item + item_count).
@@ -66,9 +90,9 @@ struct CoreItems {
   uint32_t item_count;
 };
 
-// One (sequence, kv-head group) that several cores share: its partial results
+// One (sequence, query tokens, kv-head group) with several partial results: they
 // are partial_out / partial_lse slots [first_partial, first_partial +
-// num_partials), in token order. Read by the combine kernel.
+// num_partials), in token order. Merged at the end of the decode kernel.
 struct SplitRange {
   uint32_t query_row;
   uint32_t q_len;
@@ -117,41 +141,69 @@ struct DecodePlanHeader {
   uint32_t num_kv_blocks;  // blocks in the cache
   DType dtype;
   float softmax_scale;
+  KvQuant kv_quant;
+  KvRoute kv_route;         // never kAuto
+  uint32_t num_query_rows;  // rows of query and out: query tokens of all sequences
 
   // Tile choice (tiling/tile_size.h).
   uint32_t kv_heads_per_group;
-  uint32_t kv_tile_tokens;   // tokens of one softmax step; row pitch of scores and probs
-  uint32_t kv_chunk_tokens;  // tokens of one K or V load into an L1 slot
+  uint32_t q_tokens_per_item;  // most query tokens of a work item
+  uint32_t operand_limbs;      // matrix rows per query row: 2 with kLimbs, else 1
+  uint32_t kv_tile_tokens;     // tokens of one softmax step; row pitch of scores and probs
+  uint32_t kv_chunk_tokens;    // tokens of one K or V load into an L1 slot
 
   uint32_t num_cores;
   uint32_t num_items;
   uint32_t num_splits;
   uint32_t num_partials;
+  uint32_t fixed_split_tokens;  // cuts lie on its multiples, in every sequence; 0: where cost says
+
+  // Element (block, token, head, d) of a cache lies at block * kv_block_stride +
+  // token * kv_token_stride + head * kv_head_stride + d elements.
+  uint32_t kv_token_stride;
+  uint32_t kv_head_stride;
+  uint64_t kv_block_stride;
 
   // Arrays, from the plan's first byte.
   ByteOffset core_items;
   ByteOffset items;
   ByteOffset splits;
 
-  // Workspace regions. Scores, probs and o_tiles hold num_cores x kTileSlots
-  // slots; slot t of core c starts at begin + (c * kTileSlots + t) * slot size.
-  Region error_records;  // ErrorRecord[num_cores]
-  Region scores;         // float [rows, kv_tile_tokens] per slot
-  Region probs;          // dtype [rows, kv_tile_tokens] per slot
-  Region o_tiles;        // float [rows, head_dim] per slot
-  Region partial_out;    // float [num_partials, rows, head_dim], normalised
-  Region partial_lse;    // float [num_partials, RoundUp(rows, 8)]
+  // Workspace regions. `rows` is a full item's kv_heads_per_group *
+  // q_tokens_per_item * q_per_kv; with limbs, scores, probs and o_tiles hold
+  // operand_limbs such blocks of rows, limb by limb. Per-core regions hold
+  // num_cores x n slots; slot t of core c starts at begin + (c * n + t) * slot size.
+  Region error_records;   // ErrorRecord[num_cores]
+  Region scores;          // n = kTileSlots: float (int32 with limbs) [limbs, rows, kv_tile_tokens]
+  Region probs;           // n = kTileSlots: dtype (int8 with limbs) [limbs, rows, kv_tile_tokens]
+  Region o_tiles;         // n = kTileSlots: float (int32 with limbs) [limbs, rows, head_dim]
+  Region partial_out;     // float [num_partials, rows, head_dim], normalised
+  Region partial_lse;     // float [num_partials, RoundUp(rows, 8)]
+  Region query_operands;  // int8 cache only, n = kQuerySlots: dtype (int8 with limbs)
+                          // [limbs, rows, head_dim]
+  Region dequant_keys;    // kDequant only, n = kDequantSlots: dtype
+                          // [kv_tile_tokens, kv_heads_per_group, head_dim]
+  Region dequant_values;  // like dequant_keys
   ByteCount scores_slot_size;
   ByteCount probs_slot_size;
   ByteCount o_tile_slot_size;
+  ByteCount query_operand_slot_size;
+  ByteCount dequant_slot_size;
 };
 
-// Launch flag of the decode and combine kernels: `lse` is wanted.
+// Launch flag of the decode kernels: `lse` is wanted.
 constexpr uint64_t kLaunchWriteLse = 1;
 
 // Slots per core in scores, probs and o_tiles: the cube computes tile i+1 while
 // the vector cores still read tile i.
 constexpr uint32_t kTileSlots = 2;
+
+// Slots per core in query_operands: the vector cores prepare the queries of items
+// up to this many ahead of the cube.
+constexpr uint32_t kQuerySlots = 4;
+
+// Slots per core in dequant_keys and dequant_values.
+constexpr uint32_t kDequantSlots = 2;
 
 // Cut points of a sequence lie on multiples of this: kv_block_size is one, and
 // the cube's fractals are 16 rows.

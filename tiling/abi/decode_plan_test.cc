@@ -34,8 +34,8 @@ void ExpectDense(const std::vector<Field>& fields, size_t struct_size) {
   EXPECT_EQ(next, struct_size);
 }
 
-TEST(DecodePlanAbi, VersionIsOne) {
-  EXPECT_EQ(kDecodePlanAbiVersion, 1u);
+TEST(DecodePlanAbi, VersionIsTwo) {
+  EXPECT_EQ(kDecodePlanAbiVersion, 2u);
   EXPECT_EQ(kDecodePlanMagic, 0x4c504441u);
 }
 
@@ -53,21 +53,22 @@ TEST(DecodePlanAbi, SizesArePinned) {
   EXPECT_EQ(sizeof(ByteCount), 8u);
   EXPECT_EQ(sizeof(Region), 16u);
   EXPECT_EQ(sizeof(CoreItems), 8u);
-  EXPECT_EQ(sizeof(WorkItem), 32u);
+  EXPECT_EQ(sizeof(WorkItem), 36u);
   EXPECT_EQ(sizeof(SplitRange), 24u);
   EXPECT_EQ(sizeof(ErrorRecord), 64u);
   EXPECT_EQ(alignof(ErrorRecord), 64u);
-  EXPECT_EQ(sizeof(DecodePlanHeader), 240u);
+  EXPECT_EQ(sizeof(DecodePlanHeader), 344u);
   EXPECT_EQ(alignof(DecodePlanHeader), 8u);
 }
 
 TEST(DecodePlanAbi, WorkItemFieldsArePinned) {
-  ExpectDense({FIELD(WorkItem, sequence), FIELD(WorkItem, query_row), FIELD(WorkItem, q_len),
-               FIELD(WorkItem, kv_head_begin), FIELD(WorkItem, kv_head_count),
-               FIELD(WorkItem, token_begin), FIELD(WorkItem, token_end), FIELD(WorkItem, partial)},
-              sizeof(WorkItem));
+  ExpectDense(
+      {FIELD(WorkItem, sequence), FIELD(WorkItem, query_row), FIELD(WorkItem, q_len),
+       FIELD(WorkItem, kv_head_begin), FIELD(WorkItem, kv_head_count), FIELD(WorkItem, token_begin),
+       FIELD(WorkItem, token_end), FIELD(WorkItem, visible_tokens), FIELD(WorkItem, partial)},
+      sizeof(WorkItem));
   EXPECT_EQ(offsetof(WorkItem, token_begin), 20u);
-  EXPECT_EQ(offsetof(WorkItem, partial), 28u);
+  EXPECT_EQ(offsetof(WorkItem, partial), 32u);
 }
 
 TEST(DecodePlanAbi, CoreItemsAndSplitRangeFieldsArePinned) {
@@ -101,13 +102,22 @@ TEST(DecodePlanAbi, HeaderFieldsArePinned) {
                FIELD(DecodePlanHeader, num_kv_blocks),
                FIELD(DecodePlanHeader, dtype),
                FIELD(DecodePlanHeader, softmax_scale),
+               FIELD(DecodePlanHeader, kv_quant),
+               FIELD(DecodePlanHeader, kv_route),
+               FIELD(DecodePlanHeader, num_query_rows),
                FIELD(DecodePlanHeader, kv_heads_per_group),
+               FIELD(DecodePlanHeader, q_tokens_per_item),
+               FIELD(DecodePlanHeader, operand_limbs),
                FIELD(DecodePlanHeader, kv_tile_tokens),
                FIELD(DecodePlanHeader, kv_chunk_tokens),
                FIELD(DecodePlanHeader, num_cores),
                FIELD(DecodePlanHeader, num_items),
                FIELD(DecodePlanHeader, num_splits),
                FIELD(DecodePlanHeader, num_partials),
+               FIELD(DecodePlanHeader, fixed_split_tokens),
+               FIELD(DecodePlanHeader, kv_token_stride),
+               FIELD(DecodePlanHeader, kv_head_stride),
+               FIELD(DecodePlanHeader, kv_block_stride),
                FIELD(DecodePlanHeader, core_items),
                FIELD(DecodePlanHeader, items),
                FIELD(DecodePlanHeader, splits),
@@ -117,16 +127,21 @@ TEST(DecodePlanAbi, HeaderFieldsArePinned) {
                FIELD(DecodePlanHeader, o_tiles),
                FIELD(DecodePlanHeader, partial_out),
                FIELD(DecodePlanHeader, partial_lse),
+               FIELD(DecodePlanHeader, query_operands),
+               FIELD(DecodePlanHeader, dequant_keys),
+               FIELD(DecodePlanHeader, dequant_values),
                FIELD(DecodePlanHeader, scores_slot_size),
                FIELD(DecodePlanHeader, probs_slot_size),
-               FIELD(DecodePlanHeader, o_tile_slot_size)},
+               FIELD(DecodePlanHeader, o_tile_slot_size),
+               FIELD(DecodePlanHeader, query_operand_slot_size),
+               FIELD(DecodePlanHeader, dequant_slot_size)},
               sizeof(DecodePlanHeader));
   EXPECT_EQ(offsetof(DecodePlanHeader, batch), 32u);
   EXPECT_EQ(offsetof(DecodePlanHeader, softmax_scale), 64u);
-  EXPECT_EQ(offsetof(DecodePlanHeader, num_cores), 80u);
-  EXPECT_EQ(offsetof(DecodePlanHeader, core_items), 96u);
-  EXPECT_EQ(offsetof(DecodePlanHeader, error_records), 120u);
-  EXPECT_EQ(offsetof(DecodePlanHeader, scores_slot_size), 216u);
+  EXPECT_EQ(offsetof(DecodePlanHeader, num_cores), 100u);
+  EXPECT_EQ(offsetof(DecodePlanHeader, core_items), 136u);
+  EXPECT_EQ(offsetof(DecodePlanHeader, error_records), 160u);
+  EXPECT_EQ(offsetof(DecodePlanHeader, scores_slot_size), 304u);
 }
 
 // Bytes and element counts must not mix: neither converts to the other.

@@ -109,6 +109,7 @@ struct PlanArrays {
     items[index].kv_head_count = item.kv_head_count;
     items[index].token_begin = item.token_begin;
     items[index].token_end = item.token_end;
+    items[index].visible_tokens = item.visible_tokens;
     items[index].partial = item.partial;
   }
   AA_HOST_DEVICE void AddSplit(uint32_t index, const SplitRange& split) {
@@ -144,10 +145,10 @@ class SegmentWalk {
       const uint32_t tokens = static_cast<uint32_t>(context_lens_[sequence]);
       uint32_t head = 0;
       for (; head + heads <= params_.num_kv_heads; head += heads) {
-        Place(WorkItem{sequence, sequence, 1, head, heads, 0, tokens, kNoPartial}, price);
+        Place(WholeSegment(sequence, head, heads, tokens), price);
       }
       if (last_heads != 0) {
-        Place(WorkItem{sequence, sequence, 1, head, last_heads, 0, tokens, kNoPartial}, last_price);
+        Place(WholeSegment(sequence, head, last_heads, tokens), last_price);
       }
     }
     if (num_items_ != first_item_) FinishCore();
@@ -163,6 +164,12 @@ class SegmentWalk {
 
   AA_HOST_DEVICE Price PriceOf(uint32_t heads) const {
     return Price{params_.granule_cost * heads, params_.item_cost + params_.partial_cost * heads};
+  }
+
+  static AA_HOST_DEVICE WorkItem WholeSegment(uint32_t sequence, uint32_t head, uint32_t heads,
+                                              uint32_t tokens) {
+    return WorkItem{sequence,  sequence, 1, head, heads, 0, tokens, static_cast<int32_t>(tokens),
+                    kNoPartial};
   }
 
   // `segment`: the item of a whole segment.

@@ -69,14 +69,20 @@ class Runtime {
   std::unique_ptr<Impl> impl_;
 };
 
-// Device pointers of one decode step; shapes in tiling/shape.h. All dense.
+// Device pointers of one decode step; shapes in tiling/shape.h. Dense, but for
+// caches with kv_strides.
 struct DecodeTensors {
   const void* query = nullptr;
   const void* key_cache = nullptr;
   const void* value_cache = nullptr;
+  // Of an int8 cache, by its KvQuant; null where it has none.
+  const float* key_scale = nullptr;
+  const float* key_offset = nullptr;
+  const float* value_scale = nullptr;
+  const float* value_offset = nullptr;
   const int32_t* block_table = nullptr;
   void* out = nullptr;   // like query
-  float* lse = nullptr;  // [batch, num_heads] natural log; null: not wanted
+  float* lse = nullptr;  // [num_query_rows, num_heads] natural log; null: not wanted
 };
 
 // A batch of lengths turned into work, uploaded to one workspace. Copies share

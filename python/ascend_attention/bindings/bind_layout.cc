@@ -29,6 +29,7 @@ Layout ItemLayout() {
   AA_FIELD(WorkItem, kv_head_count);
   AA_FIELD(WorkItem, token_begin);
   AA_FIELD(WorkItem, token_end);
+  AA_FIELD(WorkItem, visible_tokens);
   AA_FIELD(WorkItem, partial);
   AA_FIELD(CoreItems, first_item);
   AA_FIELD(CoreItems, item_count);
@@ -60,13 +61,22 @@ Layout HeaderLayout() {
   AA_FIELD(DecodePlanHeader, num_kv_blocks);
   AA_FIELD(DecodePlanHeader, dtype);
   AA_FIELD(DecodePlanHeader, softmax_scale);
+  AA_FIELD(DecodePlanHeader, kv_quant);
+  AA_FIELD(DecodePlanHeader, kv_route);
+  AA_FIELD(DecodePlanHeader, num_query_rows);
   AA_FIELD(DecodePlanHeader, kv_heads_per_group);
+  AA_FIELD(DecodePlanHeader, q_tokens_per_item);
+  AA_FIELD(DecodePlanHeader, operand_limbs);
   AA_FIELD(DecodePlanHeader, kv_tile_tokens);
   AA_FIELD(DecodePlanHeader, kv_chunk_tokens);
   AA_FIELD(DecodePlanHeader, num_cores);
   AA_FIELD(DecodePlanHeader, num_items);
   AA_FIELD(DecodePlanHeader, num_splits);
   AA_FIELD(DecodePlanHeader, num_partials);
+  AA_FIELD(DecodePlanHeader, fixed_split_tokens);
+  AA_FIELD(DecodePlanHeader, kv_token_stride);
+  AA_FIELD(DecodePlanHeader, kv_head_stride);
+  AA_FIELD(DecodePlanHeader, kv_block_stride);
   AA_FIELD(DecodePlanHeader, core_items);
   AA_FIELD(DecodePlanHeader, items);
   AA_FIELD(DecodePlanHeader, splits);
@@ -76,9 +86,14 @@ Layout HeaderLayout() {
   AA_FIELD(DecodePlanHeader, o_tiles);
   AA_FIELD(DecodePlanHeader, partial_out);
   AA_FIELD(DecodePlanHeader, partial_lse);
+  AA_FIELD(DecodePlanHeader, query_operands);
+  AA_FIELD(DecodePlanHeader, dequant_keys);
+  AA_FIELD(DecodePlanHeader, dequant_values);
   AA_FIELD(DecodePlanHeader, scores_slot_size);
   AA_FIELD(DecodePlanHeader, probs_slot_size);
   AA_FIELD(DecodePlanHeader, o_tile_slot_size);
+  AA_FIELD(DecodePlanHeader, query_operand_slot_size);
+  AA_FIELD(DecodePlanHeader, dequant_slot_size);
   layout.emplace_back("DecodePlanHeader", "", sizeof(DecodePlanHeader));
   return layout;
 }

@@ -27,8 +27,14 @@ StatusOr<DType> DTypeFromName(const std::string& name) {
 void InitShape(DecodeShape* self, int64_t batch, int64_t num_heads, int64_t num_kv_heads,
                int64_t head_dim, int64_t kv_block_size, int64_t num_kv_blocks,
                int64_t max_kv_blocks, const std::string& dtype) {
-  new (self) DecodeShape{batch,         num_heads,     num_kv_heads,  head_dim,
-                         kv_block_size, num_kv_blocks, max_kv_blocks, DType::kFloat16};
+  new (self) DecodeShape();
+  self->batch = batch;
+  self->num_heads = num_heads;
+  self->num_kv_heads = num_kv_heads;
+  self->head_dim = head_dim;
+  self->kv_block_size = kv_block_size;
+  self->num_kv_blocks = num_kv_blocks;
+  self->max_kv_blocks = max_kv_blocks;
   self->dtype = ValueOrThrow(DTypeFromName(dtype));
 }
 
