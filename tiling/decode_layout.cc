@@ -99,6 +99,19 @@ Status BookPartials(const TileSize& tiles, const SplitParams& params, WorkspaceL
   return OkStatus();
 }
 
+// What the vector cores prepare for the cube if the cache is int8; else empty.
+Status BookOperands(uint64_t num_cores, WorkspaceLedger& ledger, DecodePlanHeader& header) {
+  const uint64_t queries = num_cores * kQuerySlots;
+  const uint64_t tiles = num_cores * kDequantSlots;
+  AA_ASSIGN_OR_RETURN(header.query_operands,
+                      ledger.Book("query_operands", queries, header.query_operand_slot_size));
+  AA_ASSIGN_OR_RETURN(header.dequant_keys,
+                      ledger.Book("dequant_keys", tiles, header.dequant_slot_size));
+  AA_ASSIGN_OR_RETURN(header.dequant_values,
+                      ledger.Book("dequant_values", tiles, header.dequant_slot_size));
+  return OkStatus();
+}
+
 // Time as bytes of KV that one core's share of the bandwidth moves meanwhile.
 uint64_t CostOf(uint64_t nanoseconds, uint64_t bytes_per_us) {
   return nanoseconds * bytes_per_us / 1000;
@@ -137,6 +150,7 @@ StatusOr<DecodePlanHeader> LayOutDecode(const DecodeShape& shape, const TileSize
                                                         ByteCount{sizeof(ErrorRecord)}));
   AA_RETURN_IF_ERROR(BookTiles(tiles, ledger, header));
   AA_RETURN_IF_ERROR(BookPartials(tiles, params, ledger, header));
+  AA_RETURN_IF_ERROR(BookOperands(params.num_cores, ledger, header));
   header.workspace_size = ByteCount{RoundUp(ledger.used().bytes, kRegionAlignmentBytes)};
   return header;
 }

@@ -26,15 +26,29 @@ struct HeaderField {
 
 // The fields that follow from the shape.
 constexpr HeaderField kDerivedFields[] = {
-    AA_FIELD(header_size),     AA_FIELD(plan_size),
-    AA_FIELD(workspace_size),  AA_FIELD(kv_heads_per_group),
-    AA_FIELD(kv_tile_tokens),  AA_FIELD(kv_chunk_tokens),
-    AA_FIELD(core_items),      AA_FIELD(items),
-    AA_FIELD(splits),          AA_FIELD(error_records),
-    AA_FIELD(scores),          AA_FIELD(probs),
-    AA_FIELD(o_tiles),         AA_FIELD(partial_out),
-    AA_FIELD(partial_lse),     AA_FIELD(scores_slot_size),
-    AA_FIELD(probs_slot_size), AA_FIELD(o_tile_slot_size),
+    AA_FIELD(header_size),
+    AA_FIELD(plan_size),
+    AA_FIELD(workspace_size),
+    AA_FIELD(kv_heads_per_group),
+    AA_FIELD(kv_tile_tokens),
+    AA_FIELD(kv_chunk_tokens),
+    AA_FIELD(core_items),
+    AA_FIELD(items),
+    AA_FIELD(splits),
+    AA_FIELD(error_records),
+    AA_FIELD(scores),
+    AA_FIELD(probs),
+    AA_FIELD(o_tiles),
+    AA_FIELD(partial_out),
+    AA_FIELD(partial_lse),
+    AA_FIELD(scores_slot_size),
+    AA_FIELD(probs_slot_size),
+    AA_FIELD(o_tile_slot_size),
+    AA_FIELD(query_operands),
+    AA_FIELD(dequant_keys),
+    AA_FIELD(dequant_values),
+    AA_FIELD(query_operand_slot_size),
+    AA_FIELD(dequant_slot_size),
 };
 
 #undef AA_FIELD

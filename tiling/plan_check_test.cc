@@ -67,7 +67,7 @@ struct Mutation {
 const std::vector<Mutation>& StructuralMutations() {
   static const auto* const kMutations = new std::vector<Mutation>{
       {"magic", [](PlanBytes& p) { p.header().magic ^= 1; }},
-      {"abi_version", [](PlanBytes& p) { p.header().abi_version = 2; }},
+      {"abi_version", [](PlanBytes& p) { p.header().abi_version += 1; }},
       {"header_size", [](PlanBytes& p) { p.header().header_size.bytes += 8; }},
       {"plan_size", [](PlanBytes& p) { p.header().plan_size.bytes -= 64; }},
       {"workspace_size", [](PlanBytes& p) { p.header().workspace_size.bytes -= 512; }},

@@ -73,6 +73,9 @@ void AppendWorkspace(std::string& text, const DecodePlanHeader& header) {
   AppendRegion(text, "o_tiles", header.o_tiles);
   AppendRegion(text, "partial_out", header.partial_out);
   AppendRegion(text, "partial_lse", header.partial_lse);
+  AppendRegion(text, "query_operands", header.query_operands);
+  AppendRegion(text, "dequant_keys", header.dequant_keys);
+  AppendRegion(text, "dequant_values", header.dequant_values);
 }
 
 void AppendItem(std::string& text, const WorkItem& item) {
