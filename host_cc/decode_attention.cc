@@ -2,7 +2,6 @@
 // The decode operator: lengths -> plan -> upload; pointers -> launches.
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -11,6 +10,7 @@
 #include "host_cc/include/ascend_attention/decode.h"
 #include "host_cc/launch.h"
 #include "host_cc/name_regions.h"
+#include "host_cc/pointer_checks.h"
 #include "host_cc/runtime_impl.h"
 #include "host_cc/verbose.h"
 #include "tiling/decode_planner.h"
@@ -18,42 +18,10 @@
 namespace ascend_attention {
 namespace {
 
-constexpr uintptr_t kDatablockBytes = 32;  // grain of the vector cores' loads and stores
-constexpr uintptr_t kElementBytes = 4;     // block_table and lse are addressed by element
-
 // Rows that one vector core merges at a time (ascend_kernels/combine). More
 // blocks than slabs would start cores without work.
 constexpr uint32_t kCombineSlabRows = 8;
 constexpr uint32_t kVectorCoresPerCore = 2;
-
-bool IsAligned(const void* address, uintptr_t alignment) {
-  return reinterpret_cast<uintptr_t>(address) % alignment == 0;
-}
-
-std::string AddressText(const void* address) {
-  char text[2 + 16 + 1];
-  std::snprintf(text, sizeof(text), "0x%llx",
-                static_cast<unsigned long long>(reinterpret_cast<uintptr_t>(address)));
-  return text;
-}
-
-Status CheckAligned(const char* name, const void* address, uintptr_t alignment) {
-  if (IsAligned(address, alignment)) return OkStatus();
-  return InvalidArgument(name, " = ", AddressText(address), " is not a multiple of ", alignment,
-                         " bytes");
-}
-
-Status CheckPointer(const char* name, const void* address, uintptr_t alignment) {
-  if (address == nullptr) return InvalidArgument(name, " is null");
-  return CheckAligned(name, address, alignment);
-}
-
-Status CheckWorkspace(const void* workspace, size_t size, size_t needed) {
-  if (workspace == nullptr) return InvalidArgument("workspace is null; ", needed, " bytes needed");
-  AA_RETURN_IF_ERROR(CheckAligned("workspace", workspace, kRegionAlignmentBytes));
-  if (size >= needed) return OkStatus();
-  return ResourceExhausted("workspace of ", size, " bytes is too small: ", needed, " needed");
-}
 
 Status CheckTensors(const DecodeTensors& tensors, const DecodeShape& shape) {
   AA_RETURN_IF_ERROR(CheckPointer("query", tensors.query, kDatablockBytes));

@@ -12,17 +12,32 @@
 namespace ascend_attention {
 namespace {
 
-// Where Bazel puts the binary of a kernel: ascend_kernels/decode/decode_f16.so.
-std::string PathInTree(const std::string& name, const std::string& suffix) {
-  return "ascend_kernels/" + name.substr(0, name.find('_')) + "/" + name + suffix;
-}
-
 // The loader tells core types apart by magic: mixed kernels (AIC with AIVs) are
 // "AICORE" binaries, kernels for vector cores alone have their own. Source:
 // CANN docs, aclrtBinaryLoadOptionType.
-uint32_t BinaryMagic(const std::string& name) {
-  return name.rfind("combine_", 0) == 0 ? ACL_RT_BINARY_MAGIC_ELF_VECTOR_CORE
-                                        : ACL_RT_BINARY_MAGIC_ELF_AICORE;
+constexpr uint32_t kMixed = ACL_RT_BINARY_MAGIC_ELF_AICORE;
+constexpr uint32_t kVector = ACL_RT_BINARY_MAGIC_ELF_VECTOR_CORE;
+
+struct Family {
+  const char* prefix;  // of a kernel's name, up to what its dtype and route add
+  const char* folder;  // of ascend_kernels
+  uint32_t magic;
+};
+
+// The first row whose prefix fits.
+constexpr Family kFamilies[] = {
+    {"decode_int8_", "decode_int8", kMixed},
+    {"decode_", "decode", kMixed},
+    {"combine_", "combine", kVector},
+    {"merge_states_", "combine", kVector},
+    {"reshape_and_cache_", "kv_cache", kVector},
+};
+
+StatusOr<Family> FamilyOf(const std::string& name) {
+  for (const Family& family : kFamilies) {
+    if (name.rfind(family.prefix, 0) == 0) return family;
+  }
+  return Internal("kernel ", name, " belongs to no family");
 }
 
 StatusOr<std::vector<char>> ReadFile(const std::string& path) {
@@ -62,16 +77,19 @@ StatusOr<Kernel> KernelLibrary::Get(const std::string& name) {
   return kernel;
 }
 
-StatusOr<std::string> KernelLibrary::FindFile(const std::string& name) const {
+StatusOr<std::string> KernelLibrary::FindFile(const std::string& name,
+                                              const std::string& folder_in_tree) const {
   const std::string suffix = acl_->is_virtual ? ".so" : ".o";
   const std::string installed = (acl_->is_virtual ? "vnpu/" : "a2/") + name + suffix;
+  // Where Bazel puts it.
+  const std::string in_tree = "ascend_kernels/" + folder_in_tree + "/" + name + suffix;
   const std::string build = std::string("./bazelw build ") +
                             (acl_->is_virtual ? "" : "--config=a2 ") +
                             "//ascend_kernels/... makes it";
   std::string folder = kernel_dir_;
   if (folder.empty()) folder = Environment("ASCEND_ATTENTION_KERNEL_DIR");
   if (folder.empty()) {
-    const std::string file = FindShipped({"kernels/" + installed, PathInTree(name, suffix)});
+    const std::string file = FindShipped({"kernels/" + installed, in_tree});
     if (!file.empty()) return file;
     const std::vector<std::string>& roots = ShippedRoots();
     return FailedPrecondition("kernel binary kernels/", installed,
@@ -84,13 +102,14 @@ StatusOr<std::string> KernelLibrary::FindFile(const std::string& name) const {
 }
 
 StatusOr<Kernel> KernelLibrary::Load(const std::string& name) {
-  AA_ASSIGN_OR_RETURN(const std::string path, FindFile(name));
+  AA_ASSIGN_OR_RETURN(const Family family, FamilyOf(name));
+  AA_ASSIGN_OR_RETURN(const std::string path, FindFile(name, family.folder));
   AA_ASSIGN_OR_RETURN(const std::vector<char> bytes, ReadFile(path));
   aclrtBinaryLoadOption options[2] = {};
   options[0].type = ACL_RT_BINARY_LOAD_OPT_LAZY_LOAD;
   options[0].value.isLazyLoad = 0;
   options[1].type = ACL_RT_BINARY_LOAD_OPT_MAGIC;
-  options[1].value.magic = BinaryMagic(name);
+  options[1].value.magic = family.magic;
   const aclrtBinaryLoadOptions load = {options, std::size(options)};
 
   void* binary = nullptr;

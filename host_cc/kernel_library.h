@@ -41,7 +41,7 @@ class KernelLibrary {
   StatusOr<Kernel> Get(const std::string& name);
 
  private:
-  StatusOr<std::string> FindFile(const std::string& name) const;
+  StatusOr<std::string> FindFile(const std::string& name, const std::string& folder_in_tree) const;
   StatusOr<Kernel> Load(const std::string& name);
 
   const std::shared_ptr<const AclApi> acl_;

@@ -23,8 +23,11 @@ std::string MakeKernelFolder() {
   const std::string folder = testing::TempDir() + "/fake_kernels";
   mkdir(folder.c_str(), 0755);
   mkdir((folder + "/vnpu").c_str(), 0755);
-  for (const char* name : {"decode_f16", "decode_bf16", "combine_f16", "combine_bf16"}) {
-    std::ofstream(folder + "/vnpu/" + name + ".so") << name;
+  for (const char* family : {"decode", "decode_int8_dequant", "decode_int8_limbs", "combine",
+                             "merge_states", "reshape_and_cache"}) {
+    for (const char* dtype : {"_f16", "_bf16", "_f32"}) {
+      std::ofstream(folder + "/vnpu/" + family + dtype + ".so") << family << dtype;
+    }
   }
   return folder;
 }
