@@ -44,6 +44,11 @@ AICORE_INLINE void UbToGmRagged(GmPtr<float> dst, UbPtr<float> src, uint32_t ele
   copy_ubuf_to_gm_align_b32(dst, src, 0, 1, elems * 4, 0, 0, 0, 0);
 }
 
+// PIPE_MTE3. The first float of each of `rows` datablocks, to neighbouring floats.
+AICORE_INLINE void UbToGmOneEach(GmPtr<float> dst, UbPtr<float> src, uint32_t rows) {
+  copy_ubuf_to_gm_align_b32(dst, src, 0, static_cast<uint16_t>(rows), sizeof(float), 0, 0, 0, 0);
+}
+
 }  // namespace ascend_attention
 
 #endif  // ASCEND_ATTENTION_ASCEND_KERNELS_CCE_VECTOR_COPY_H_

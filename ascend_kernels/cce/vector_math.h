@@ -58,6 +58,9 @@ AICORE_INLINE void MaxDense(UbPtr<float> dst, UbPtr<float> a, UbPtr<float> b, ui
 AICORE_INLINE void ScaleDense(UbPtr<float> dst, UbPtr<float> a, float factor, uint32_t repeats) {
   vmuls(dst, a, factor, static_cast<uint8_t>(repeats), 1, 1, kDenseRepeat, kDenseRepeat);
 }
+AICORE_INLINE void AtLeastDense(UbPtr<float> dst, UbPtr<float> a, float least, uint32_t repeats) {
+  vmaxs(dst, a, least, static_cast<uint8_t>(repeats), 1, 1, kDenseRepeat, kDenseRepeat);
+}
 AICORE_INLINE void ExpDense(UbPtr<float> dst, UbPtr<float> a, uint32_t repeats) {
   vexp(dst, a, static_cast<uint8_t>(repeats), 1, 1, kDenseRepeat, kDenseRepeat);
 }

@@ -3,12 +3,12 @@
 //
 // Sizes follow from five inequalities that tiling/tile_size.h keeps and the
 // kernel checks (TilesFit), with units = kv_heads_per_group *
-// ceil(q_per_kv / 16) (a unit is one kv head with 16 of its query heads):
+// ceil(rows of a kv head / 16) (a unit is 16 query rows of one kv head):
 //   units * head_dim       <= 1024   query and o_tile fit their halves
 //   units * kv_tile_tokens <= 1024   scores and probs fit theirs
 //   kv_chunk_tokens * kv_heads_per_group * head_dim * 2 <= 64 KiB   L1 slot
 //   kv_chunk_tokens * head_dim * 2                      <= 32 KiB   L0B slot
-//   kv_heads_per_group * q_per_kv <= 128             rows of the two vector cores
+//   query rows of an item <= 128                     rows of the two vector cores
 #ifndef ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_BUFFER_MAP_H_
 #define ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_BUFFER_MAP_H_
 
@@ -62,7 +62,9 @@ constexpr uint32_t kMatrixBytes = kResultBytes / 2;  // [rows, tile] or [rows, h
 constexpr uint32_t kRowValuesBytes = kMaxRows * 4;   // one fp32 a row
 constexpr uint32_t kSpreadBytes = kMaxRows * 32;     // one datablock a row
 constexpr uint32_t kStoreUbSlots = 2;
-constexpr uint32_t kStoreSlotBytes = kMatrixBytes / 2 + kRowValuesBytes;  // 16-bit matrix + lse
+constexpr uint32_t kStoreLse = kMatrixBytes / 2;  // lse rows follow the 16-bit matrix
+constexpr uint32_t kStoreLseSpread = kStoreLse + kRowValuesBytes;  // and again, a datablock a row
+constexpr uint32_t kStoreSlotBytes = kStoreLseSpread + kSpreadBytes;
 
 constexpr uint32_t kScoresUb = 0;
 constexpr uint32_t kOTileUb = kScoresUb + kScoresUbSlots * kMatrixBytes;
@@ -76,10 +78,8 @@ constexpr uint32_t kRowSumUb = kRowMaxUb + 2 * kRowValuesBytes;
 constexpr uint32_t kTileMaxUb = kRowSumUb + 2 * kRowValuesBytes;
 constexpr uint32_t kTileSumUb = kTileMaxUb + kRowValuesBytes;
 constexpr uint32_t kRowRescaleUb = kTileSumUb + kRowValuesBytes;
-static_assert(kRowRescaleUb + kRowValuesBytes <= kUbBytes, "vector buffers exceed UB");
-
-// An lse row block follows the 16-bit matrix in a store slot.
-constexpr uint32_t kStoreLse = kMatrixBytes / 2;
+constexpr uint32_t kDivisorUb = kRowRescaleUb + kRowValuesBytes;
+static_assert(kDivisorUb + kRowValuesBytes <= kUbBytes, "vector buffers exceed UB");
 
 }  // namespace ascend_attention
 

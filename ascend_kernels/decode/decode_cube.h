@@ -83,9 +83,7 @@ class CubeDecoder {
 
   AICORE_INLINE void LoadQuery(const Tile& tile) {
     query_l1_.AcquireFree();
-    const uint64_t first_elem = static_cast<uint64_t>(tile.first_head_row) * problem_.head_dim;
-    LoadUnits<T>(L1At<T>(kQueryL1), args_.query + first_elem, problem_, tile, problem_.head_dim,
-                 problem_.head_dim);
+    LoadQueryRows<T>(L1At<T>(kQueryL1), args_.query, problem_, tile);
     query_l1_.PublishFull();
   }
 
@@ -101,8 +99,8 @@ class CubeDecoder {
   AICORE_INLINE void LoadProbs(const Tile& tile) {
     AwaitSignal(kProbsReady);
     probs_l1_.AcquireFree();
-    LoadUnits<T>(L1At<T>(kProbsL1), exchange_.probs.Next(), problem_, tile,
-                 RoundUp(tile.num_tokens, kFractalRows), problem_.tile_tokens);
+    LoadProbRows<T>(L1At<T>(kProbsL1), exchange_.probs.Next(), problem_, tile,
+                    RoundUp(tile.num_tokens, kFractalRows));
     probs_l1_.PublishFull();
   }
 
@@ -122,7 +120,7 @@ class CubeDecoder {
         LoadKeyOperand<T>(keys, keys_l1, problem_, chunk, heads);
         operand_l0b_.PublishFull();
         operand_l0b_.AcquireFull();
-        ScoreHeads<T>(scores, L0aAt<T>(kQueryL0a), keys, problem_, chunk, heads);
+        ScoreHeads<T>(scores, L0aAt<T>(kQueryL0a), keys, problem_, tile, chunk, heads);
         operand_l0b_.ReleaseFree();
       }
       kv_.ReleaseFree();
@@ -130,8 +128,7 @@ class CubeDecoder {
     if (tile.last_of_item) query_l0a_.ReleaseFree();
     scores_l0c_.PublishFull();
     scores_l0c_.AcquireFull();
-    StoreUnits(exchange_.scores.Next(), scores, problem_, tile, tile.num_tokens,
-               problem_.tile_tokens);
+    StoreUnits(exchange_.scores.Next(), scores, tile, tile.num_tokens, problem_.tile_tokens);
     scores_l0c_.ReleaseFree();
     RaiseSignal<PIPE_FIX>(kScoresReady);
   }
@@ -152,7 +149,7 @@ class CubeDecoder {
         LoadValueOperand<T>(values, values_l1, problem_, chunk, heads);
         operand_l0b_.PublishFull();
         operand_l0b_.AcquireFull();
-        WeighHeads<T>(o_tile, L0aAt<T>(kProbsL0a), values, problem_, chunk, heads);
+        WeighHeads<T>(o_tile, L0aAt<T>(kProbsL0a), values, problem_, tile, chunk, heads);
         operand_l0b_.ReleaseFree();
       }
       kv_.ReleaseFree();
@@ -160,8 +157,7 @@ class CubeDecoder {
     probs_l0a_.ReleaseFree();
     o_tile_l0c_.PublishFull();
     o_tile_l0c_.AcquireFull();
-    StoreUnits(exchange_.o_tiles.Next(), o_tile, problem_, tile, problem_.head_dim,
-               problem_.head_dim);
+    StoreUnits(exchange_.o_tiles.Next(), o_tile, tile, problem_.head_dim, problem_.head_dim);
     o_tile_l0c_.ReleaseFree();
     RaiseSignal<PIPE_FIX>(kOTileReady);
   }
@@ -171,7 +167,7 @@ class CubeDecoder {
   template <typename L1Ring, typename L0aRing>
   AICORE_INLINE void MoveToL0a(L1Ring& from, uint32_t l1_offset_bytes, L0aRing& to,
                                uint32_t l0a_offset_bytes, const Tile& tile, uint32_t cols) {
-    const uint32_t units = tile.kv_head_count * problem_.row_groups;
+    const uint32_t units = tile.kv_head_count * tile.row_groups;
     from.AcquireFull();
     to.AcquireFree();
     L1ToL0a<T>(L0aAt<T>(l0a_offset_bytes), L1At<T>(l1_offset_bytes), units * cols / kUnitRows);

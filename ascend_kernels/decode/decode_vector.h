@@ -58,16 +58,16 @@ class VectorDecoder {
     uint32_t tile_slot;  // 0 or 1: which rescale values
   };
 
-  // A slot of the store ring: a 16-bit matrix and one fp32 a row.
+  // A slot of the store ring: a 16-bit matrix and the lse of its rows.
   struct StoreSlot {
     UbPtr<T> matrix;
-    UbPtr<float> lse;
+    LseRows lse;
   };
 
   // Takes the next tile; empty sequences on the way get their result at once.
   AICORE_INLINE bool OpenTile(TileWork& work) {
     while (cursor_.Next(work.tile)) {
-      work.rows = RowsOfThisCore(problem_, work.tile);
+      work.rows = RowsOfThisCore(work.tile);
       if (work.tile.num_tokens != 0) {
         if (work.tile.first_of_item) item_slot_ ^= 1;
         tile_slot_ ^= 1;
@@ -86,10 +86,12 @@ class VectorDecoder {
     const OutputShape shape = OutputOf(work);
     // Zeros of 16 bits, two a lane.
     FillDense(reinterpret_cast<UbPtr<float>>(slot.matrix), 0.0f, CeilDiv(shape.repeats(), 2));
-    FillDense(slot.lse, kMinusInfinity, 1);
+    FillDense(slot.lse.dense, kMinusInfinity, 1);
+    FillDense(slot.lse.spread, kMinusInfinity, CeilDiv(work.rows.rows, 8));
     store_.PublishFull();
     store_.AcquireFull();
-    StoreOutput<T>(args_, work.tile, slot.matrix, slot.lse, work.rows.first_row, shape);
+    StoreOutput<T>(args_, RowMapOf(problem_, work.tile), slot.matrix, slot.lse, work.rows.first_row,
+                   shape);
     store_.ReleaseFree();
   }
 
@@ -108,7 +110,9 @@ class VectorDecoder {
       const RowState state = StateOf(work);
       if (work.tile.first_of_item) ResetRows(state);
       scores_ub_.AcquireFull();
-      SoftmaxTile<T>(probs, scores, RescaleOf(work), state, Scratch(), shape,
+      const CausalMask mask{RowMapOf(problem_, work.tile), work.rows.first_row,
+                            work.tile.visible_tokens};
+      SoftmaxTile<T>(probs, scores, RescaleOf(work), state, Scratch(), shape, mask,
                      problem_.softmax_scale);
       scores_ub_.ReleaseFree();
       store_.PublishFull();
@@ -146,18 +150,23 @@ class VectorDecoder {
                                 const OutputShape& shape) {
     const RowState state = StateOf(work);
     const StoreSlot slot = AcquireStoreSlot();
-    NormaliseRows(o_acc, state.row_sum, UbAt<float>(kSpreadUb), shape);
-    LogSumExp(slot.lse, state, ProbsScale<T>::kValue);
+    NormaliseRows(o_acc, state.row_sum, UbAt<float>(kDivisorUb), UbAt<float>(kSpreadUb), shape);
+    LogSumExp(slot.lse.dense, state, ProbsScale<T>::kValue);
     const bool is_whole = work.tile.partial == kNoPartial;
     if (is_whole) FromF32(slot.matrix, o_acc, shape.repeats());
+    if (work.tile.q_len != 1) {
+      VectorBarrier();
+      SpreadRows(slot.lse.spread, slot.lse.dense, shape.rows);
+    }
     store_.PublishFull();
     o_acc_.PublishFull();
     store_.AcquireFull();
     o_acc_.AcquireFull();
     if (is_whole) {
-      StoreOutput<T>(args_, work.tile, slot.matrix, slot.lse, work.rows.first_row, shape);
+      StoreOutput<T>(args_, RowMapOf(problem_, work.tile), slot.matrix, slot.lse,
+                     work.rows.first_row, shape);
     } else {
-      StorePartial(args_.workspace, problem_, work.tile, o_acc, slot.lse, work.rows.first_row,
+      StorePartial(args_.workspace, problem_, work.tile, o_acc, slot.lse.dense, work.rows.first_row,
                    shape);
     }
     store_.ReleaseFree();
@@ -166,7 +175,8 @@ class VectorDecoder {
 
   AICORE_INLINE StoreSlot AcquireStoreSlot() {
     const uint32_t slot = kStoreUb + store_.AcquireFree() * kStoreSlotBytes;
-    return StoreSlot{UbAt<T>(slot), UbAt<float>(slot + kStoreLse)};
+    return StoreSlot{UbAt<T>(slot),
+                     LseRows{UbAt<float>(slot + kStoreLse), UbAt<float>(slot + kStoreLseSpread)}};
   }
   AICORE_INLINE OutputShape OutputOf(const TileWork& work) const {
     return OutputShape{work.rows.rows, problem_.head_dim};

@@ -11,6 +11,7 @@
 
 #include "ascend_kernels/cce/vector_copy.h"
 #include "ascend_kernels/decode/rescale_stage.h"
+#include "ascend_kernels/decode/row_map.h"
 #include "ascend_kernels/decode/softmax_stage.h"
 #include "ascend_kernels/decode/work_cursor.h"
 
@@ -23,8 +24,8 @@ struct RowRange {
 };
 
 // The first vector core takes the first half of the rows, rounded up.
-AICORE_INLINE RowRange RowsOfThisCore(const Problem& problem, const Tile& tile) {
-  const uint32_t group_rows = tile.kv_head_count * problem.q_per_kv;
+AICORE_INLINE RowRange RowsOfThisCore(const Tile& tile) {
+  const uint32_t group_rows = tile.kv_head_count * tile.rows_per_head;
   const uint32_t half = CeilDiv(group_rows, 2);
   return IsFirstVectorCore() ? RowRange{0, half} : RowRange{half, group_rows - half};
 }
@@ -65,13 +66,38 @@ AICORE_INLINE void LoadOTile(UbPtr<float> dst, GmPtr<float> o_tile, uint32_t fir
   GmToUb(dst, o_tile + first_row * shape.head_dim, WholeRows(shape, sizeof(float)));
 }
 
-// An item's result of this core: out rows and lse values.
+AICORE_INLINE RowMap RowMapOf(const Problem& problem, const Tile& tile) {
+  return RowMap{tile.q_len, problem.q_per_kv, problem.num_heads, tile.first_head_row};
+}
+
+// lse values in UB, twice: one a lane, and one a datablock, from which rows that
+// start anywhere can be stored.
+struct LseRows {
+  UbPtr<float> dense;
+  UbPtr<float> spread;
+};
+
+// An item's result of this core: out rows and lse values, run by run.
 template <typename T>
-AICORE_INLINE void StoreOutput(const DecodeArgs<T>& args, const Tile& tile, UbPtr<T> out,
-                               UbPtr<float> lse, uint32_t first_row, const OutputShape& shape) {
-  const uint64_t row = tile.first_head_row + first_row;
-  UbToGm(args.out + row * shape.head_dim, out, WholeRows(shape, sizeof(T)));
-  if ((args.flags & kLaunchWriteLse) != 0) UbToGmRagged(args.lse + row, lse, shape.rows);
+AICORE_INLINE void StoreOutput(const DecodeArgs<T>& args, const RowMap& map, UbPtr<T> out,
+                               const LseRows& lse, uint32_t first_row, const OutputShape& shape) {
+  const uint32_t end = first_row + shape.rows;
+  for (uint32_t row = first_row; row < end;) {
+    const RowRun run = RunFrom(map, row, end);
+    const uint32_t in_ub = row - first_row;
+    UbToGm(args.out + static_cast<uint64_t>(run.head_row) * shape.head_dim,
+           out + in_ub * shape.head_dim,
+           WholeRows(OutputShape{run.rows, shape.head_dim}, sizeof(T)));
+    if ((args.flags & kLaunchWriteLse) != 0) {
+      GmPtr<float> dst = args.lse + run.head_row;
+      if (map.q_len == 1) {
+        UbToGmRagged(dst, lse.dense, run.rows);
+      } else {
+        UbToGmOneEach(dst, lse.spread + in_ub * kF32PerDatablock, run.rows);
+      }
+    }
+    row += run.rows;
+  }
 }
 
 // The same of an item whose sequence is split: fp32 rows and lse to its partial

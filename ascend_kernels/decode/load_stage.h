@@ -2,10 +2,11 @@
 // GM -> L1 of the cube: query rows of a work item, whole K or V rows of a chunk,
 // probs of a tile. Pipe MTE2.
 //
-// A token's row in the cache holds all kv heads, [num_kv_heads, head_dim]; one
-// load takes the kv_head_count neighbouring heads of a work item at once, so
-// that every run in GM is kv_head_count * head_dim * 2 bytes long (2 KiB for 8
-// heads of 128) and rows past the context are never touched.
+// In a token-major cache a token's row holds all kv heads, [num_kv_heads,
+// head_dim]; one load takes the kv_head_count neighbouring heads of a work item
+// at once, so that every run in GM is kv_head_count * head_dim * 2 bytes long
+// (2 KiB for 8 heads of 128). In other layouts the heads are matrices of their
+// own. Rows past the context are never touched.
 //
 // Next: ascend_kernels/cce/cube_copy.h - the intrinsic behind each copy.
 #ifndef ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_LOAD_STAGE_H_
@@ -61,44 +62,105 @@ AICORE_INLINE void ReadTileBlocks(const DecodeArgs<T>& args, const Problem& prob
   blocks.first_offset_tokens = tile.token_begin - first * problem.kv_block_size;
 }
 
+// The largest distance between matrices that one load instruction takes.
+constexpr uint32_t kMaxMatrixStride = 65535;
+
+// How the kv heads of a chunk lie in the cache, but for the rows.
+AICORE_INLINE NdToNz HeadsOfChunk(const Problem& problem, const Tile& tile, const Chunk& chunk) {
+  NdToNz copy;
+  copy.src_row_elems = problem.kv_token_stride;
+  copy.dst_pitch_rows = chunk.pitch_rows;
+  if (problem.kv_head_stride == problem.head_dim) {
+    copy.cols = tile.kv_head_count * problem.head_dim;
+    return copy;
+  }
+  copy.cols = problem.head_dim;
+  copy.dst_matrix_elems = chunk.pitch_rows * problem.head_dim;
+  if (problem.kv_head_stride <= kMaxMatrixStride) {
+    copy.count = tile.kv_head_count;
+    copy.src_matrix_elems = problem.kv_head_stride;
+  }
+  return copy;
+}
+
+// One page's rows of a chunk; head by head where no instruction reaches from one
+// head to the next.
+template <typename T>
+AICORE_INLINE void LoadPageRows(L1Ptr<T> dst, GmPtr<T> src, const Problem& problem,
+                                const Tile& tile, const NdToNz& copy) {
+  if (problem.kv_head_stride <= kMaxMatrixStride) {
+    GmToL1Nz<T>(dst, src, copy);
+    return;
+  }
+  for (uint32_t head = 0; head < tile.kv_head_count; ++head) {
+    GmToL1Nz<T>(dst + head * copy.dst_matrix_elems,
+                src + static_cast<uint64_t>(head) * problem.kv_head_stride, copy);
+  }
+}
+
 // Rows of `cache` for one chunk, to NZ [chunk tokens, kv_head_count * head_dim].
 template <typename T>
 AICORE_INLINE void LoadKvChunk(L1Ptr<T> dst, GmPtr<T> cache, const Problem& problem,
                                const Tile& tile, const TileBlocks& blocks, const Chunk& chunk) {
-  NdToNz copy;
-  copy.cols = tile.kv_head_count * problem.head_dim;
-  copy.src_row_elems = problem.num_kv_heads * problem.head_dim;
-  copy.dst_pitch_rows = chunk.pitch_rows;
-  const uint32_t head_elems = tile.kv_head_begin * problem.head_dim;
+  NdToNz copy = HeadsOfChunk(problem, tile, chunk);
+  GmPtr<T> heads = cache + static_cast<uint64_t>(tile.kv_head_begin) * problem.kv_head_stride;
   uint32_t token = blocks.first_offset_tokens + chunk.begin;  // from the first block's start
   for (uint32_t done = 0; done < chunk.count; done += copy.rows, token += copy.rows) {
     const uint32_t index = token / problem.kv_block_size;
     const uint32_t in_block = token - index * problem.kv_block_size;
     copy.rows = Min(chunk.count - done, problem.kv_block_size - in_block);
-    const uint64_t cache_row =
-        static_cast<uint64_t>(blocks.kv_block[index]) * problem.kv_block_size + in_block;
-    GmToL1Nz<T>(dst + done * (kDatablockBytes / sizeof(T)),
-                cache + cache_row * copy.src_row_elems + head_elems, copy);
+    LoadPageRows<T>(dst + done * (kDatablockBytes / sizeof(T)),
+                    heads + blocks.kv_block[index] * problem.kv_block_stride +
+                        static_cast<uint64_t>(in_block) * problem.kv_token_stride,
+                    problem, tile, copy);
   }
 }
 
-// Rows [unit][16, cols] of a group in L1 from [q_per_kv, cols] rows in GM: the
-// query of an item, or the probs of a tile. A unit whose rows are fewer than 16
-// keeps what L1 held in the others; those rows are computed and never stored.
+// The query rows of an item, to units [kv head][row group][16, head_dim] in L1.
+// Rows of a kv head are those of the first query token, then of the next; one load
+// takes the rows of one token in one unit, for all kv heads. A unit with fewer
+// than 16 rows keeps what L1 held in the others; those are computed and never
+// stored.
 template <typename T>
-AICORE_INLINE void LoadUnits(L1Ptr<T> dst, GmPtr<T> src, const Problem& problem, const Tile& tile,
-                             uint32_t cols, uint32_t pitch_elems) {
+AICORE_INLINE void LoadQueryRows(L1Ptr<T> dst, GmPtr<T> query, const Problem& problem,
+                                 const Tile& tile) {
+  const uint32_t head_dim = problem.head_dim;
+  NdToNz copy;
+  copy.count = tile.kv_head_count;
+  copy.cols = head_dim;
+  copy.src_matrix_elems = problem.q_per_kv * head_dim;
+  copy.src_row_elems = head_dim;
+  copy.dst_pitch_rows = kUnitRows;
+  copy.dst_matrix_elems = tile.row_groups * kUnitRows * head_dim;
+  uint32_t row = 0;  // of a kv head
+  for (uint32_t token = 0; token < tile.q_len; ++token) {
+    const uint64_t head_row = tile.first_head_row + token * problem.num_heads;
+    for (uint32_t done = 0; done < problem.q_per_kv; done += copy.rows, row += copy.rows) {
+      const uint32_t in_unit = row % kUnitRows;
+      copy.rows = Min(problem.q_per_kv - done, kUnitRows - in_unit);
+      GmToL1Nz<T>(dst + (row - in_unit) * head_dim + in_unit * (kDatablockBytes / sizeof(T)),
+                  query + (head_row + done) * head_dim, copy);
+    }
+  }
+}
+
+// The probs of a tile, [kv head][rows_per_head, kv_tile_tokens] in GM, to units
+// [kv head][row group][16, cols] in L1, kv_tile_tokens columns apart.
+template <typename T>
+AICORE_INLINE void LoadProbRows(L1Ptr<T> dst, GmPtr<T> probs, const Problem& problem,
+                                const Tile& tile, uint32_t cols) {
+  const uint32_t pitch_elems = problem.tile_tokens;
   NdToNz copy;
   copy.count = tile.kv_head_count;
   copy.cols = cols;
-  copy.src_matrix_elems = problem.q_per_kv * pitch_elems;
+  copy.src_matrix_elems = tile.rows_per_head * pitch_elems;
   copy.src_row_elems = pitch_elems;
   copy.dst_pitch_rows = kUnitRows;
-  copy.dst_matrix_elems = problem.row_groups * kUnitRows * pitch_elems;
-  for (uint32_t group = 0; group < problem.row_groups; ++group) {
+  copy.dst_matrix_elems = tile.row_groups * kUnitRows * pitch_elems;
+  for (uint32_t group = 0; group < tile.row_groups; ++group) {
     const uint32_t first_row = group * kUnitRows;
-    copy.rows = Min(problem.q_per_kv - first_row, kUnitRows);
-    GmToL1Nz<T>(dst + first_row * pitch_elems, src + first_row * pitch_elems, copy);
+    copy.rows = Min(tile.rows_per_head - first_row, kUnitRows);
+    GmToL1Nz<T>(dst + first_row * pitch_elems, probs + first_row * pitch_elems, copy);
   }
 }
 

@@ -34,16 +34,17 @@ AICORE_INLINE void LoadValueOperand(L0bPtr<T> dst, L1Ptr<T> chunk_l1, const Prob
 
 template <typename T>
 AICORE_INLINE void WeighHeads(L0cPtr<float> o_tile, L0aPtr<T> probs, L0bPtr<T> values,
-                              const Problem& problem, const Chunk& chunk, const HeadRange& heads) {
+                              const Problem& problem, const Tile& tile, const Chunk& chunk,
+                              const HeadRange& heads) {
   MmadShape shape;
   shape.k = chunk.count;
   shape.n = problem.head_dim;
   const Accumulate accumulate = chunk.begin == 0 ? Accumulate::kNo : Accumulate::kYes;
   for (uint32_t head = 0; head < heads.num_heads; ++head) {
     L0bPtr<T> value = values + head * HeadChunkElems(problem, chunk);
-    for (uint32_t group = 0; group < problem.row_groups; ++group) {
-      const uint32_t unit = (heads.first_head + head) * problem.row_groups + group;
-      shape.m = Min(problem.q_per_kv - group * kUnitRows, kUnitRows);
+    for (uint32_t group = 0; group < tile.row_groups; ++group) {
+      const uint32_t unit = (heads.first_head + head) * tile.row_groups + group;
+      shape.m = Min(tile.rows_per_head - group * kUnitRows, kUnitRows);
       Mmad<T>(o_tile + unit * problem.head_dim * kUnitRows,
               probs + (unit * problem.tile_tokens + chunk.begin) * kUnitRows, value, shape,
               accumulate);

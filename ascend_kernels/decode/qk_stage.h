@@ -50,15 +50,16 @@ AICORE_INLINE void LoadKeyOperand(L0bPtr<T> dst, L1Ptr<T> chunk_l1, const Proble
 
 template <typename T>
 AICORE_INLINE void ScoreHeads(L0cPtr<float> scores, L0aPtr<T> query, L0bPtr<T> keys,
-                              const Problem& problem, const Chunk& chunk, const HeadRange& heads) {
+                              const Problem& problem, const Tile& tile, const Chunk& chunk,
+                              const HeadRange& heads) {
   MmadShape shape;
   shape.k = problem.head_dim;
   shape.n = chunk.count;
   for (uint32_t head = 0; head < heads.num_heads; ++head) {
     L0bPtr<T> key = keys + head * HeadChunkElems(problem, chunk);
-    for (uint32_t group = 0; group < problem.row_groups; ++group) {
-      const uint32_t unit = (heads.first_head + head) * problem.row_groups + group;
-      shape.m = Min(problem.q_per_kv - group * kUnitRows, kUnitRows);
+    for (uint32_t group = 0; group < tile.row_groups; ++group) {
+      const uint32_t unit = (heads.first_head + head) * tile.row_groups + group;
+      shape.m = Min(tile.rows_per_head - group * kUnitRows, kUnitRows);
       // Column c of a unit lies c / 16 fractals of 16 x 16 floats further on.
       Mmad<T>(scores + (unit * problem.tile_tokens + chunk.begin) * kUnitRows,
               query + unit * problem.head_dim * kUnitRows, key, shape, Accumulate::kNo);
@@ -66,19 +67,19 @@ AICORE_INLINE void ScoreHeads(L0cPtr<float> scores, L0aPtr<T> query, L0bPtr<T> k
   }
 }
 
-// Result units [unit][16, pitch] in L0C to rows [group rows, pitch] in GM, fp32,
-// the first `cols` columns: scores of a tile, or its o_tile.
-AICORE_INLINE void StoreUnits(GmPtr<float> dst, L0cPtr<float> src, const Problem& problem,
-                              const Tile& tile, uint32_t cols, uint32_t pitch_elems) {
+// Result units [unit][16, pitch] in L0C to rows [kv head][rows_per_head, pitch] in
+// GM, fp32, the first `cols` columns: scores of a tile, or its o_tile.
+AICORE_INLINE void StoreUnits(GmPtr<float> dst, L0cPtr<float> src, const Tile& tile, uint32_t cols,
+                              uint32_t pitch_elems) {
   NzToNd copy;
   copy.count = tile.kv_head_count;
   copy.cols = cols;
-  copy.src_matrix_bytes = problem.row_groups * kUnitRows * pitch_elems * 4;
-  copy.dst_matrix_elems = problem.q_per_kv * pitch_elems;
+  copy.src_matrix_bytes = tile.row_groups * kUnitRows * pitch_elems * 4;
+  copy.dst_matrix_elems = tile.rows_per_head * pitch_elems;
   copy.dst_row_elems = pitch_elems;
-  for (uint32_t group = 0; group < problem.row_groups; ++group) {
+  for (uint32_t group = 0; group < tile.row_groups; ++group) {
     const uint32_t first = group * kUnitRows * pitch_elems;
-    copy.rows = Min(problem.q_per_kv - group * kUnitRows, kUnitRows);
+    copy.rows = Min(tile.rows_per_head - group * kUnitRows, kUnitRows);
     L0cToGm(dst + first, src + first, copy);
   }
 }

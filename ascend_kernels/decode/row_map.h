@@ -21,9 +21,11 @@ struct RowMap {
   AICORE_INLINE uint32_t rows_per_head() const { return q_len * q_per_kv; }
 };
 
-// `rows` neighbouring item rows from `row` on are tensor rows from `head_row` on.
+// `rows` neighbouring item rows from `row` on are tensor rows from `head_row` on;
+// all belong to one query token, counted from the item's first.
 struct RowRun {
   uint32_t row;
+  uint32_t query_token;
   uint32_t head_row;
   uint32_t rows;
 };
@@ -31,14 +33,13 @@ struct RowRun {
 // The run that starts at item row `row` and ends before item row `end`.
 AICORE_INLINE RowRun RunFrom(const RowMap& map, uint32_t row, uint32_t end) {
   // One query token: the kv heads of the item are neighbours in the tensors too.
-  if (map.q_len == 1) return RowRun{row, map.first_head_row + row, end - row};
+  if (map.q_len == 1) return RowRun{row, 0, map.first_head_row + row, end - row};
   const uint32_t token_row = row / map.q_per_kv;  // kv head * q_len + query token
   const uint32_t query_head = row - token_row * map.q_per_kv;
   const uint32_t kv_head = token_row / map.q_len;
   const uint32_t token = token_row - kv_head * map.q_len;
-  return RowRun{row,
-                map.first_head_row + token * map.num_heads + kv_head * map.q_per_kv + query_head,
-                Min(map.q_per_kv - query_head, end - row)};
+  const uint32_t head_row = map.first_head_row + token * map.num_heads + kv_head * map.q_per_kv;
+  return RowRun{row, token, head_row + query_head, Min(map.q_per_kv - query_head, end - row)};
 }
 
 }  // namespace ascend_attention

@@ -7,13 +7,14 @@
 //   a[r]     = exp(m[r] - m'[r])
 //   l'[r]    = a[r] * l[r] + sum_j p[r, j]
 //
-// m and l start at -inf and 0, so a = 0 on the first tile. The sum takes the
-// rounded p: numerator and denominator of the average see the same weights, and
-// the constant c cancels. c is 2^15 for half, whose smallest number is 2^-24: a
-// token whose score is 17 below the largest would weigh nothing, and a hundred
-// thousand such tokens are half a percent of the output. bfloat16 has the
-// exponents of fp32, c is 1.
-// Columns of the last 64-lane column beyond `tokens` become -inf, hence p = 0.
+// m and l start at kLeastScore and 0, so a = 0 on the first tile. A masked score is
+// -inf: a row that has seen no token yet keeps m = kLeastScore and l = 0, without
+// -inf - (-inf). The sum takes the rounded p: numerator and denominator of the average see the same
+// weights, and the constant c cancels. c is 2^15 for half, whose smallest number is 2^-24: a token
+// whose score is 17 below the largest would weigh nothing, and a hundred thousand such tokens are
+// half a percent of the output. bfloat16 has the exponents of fp32, c is 1. Columns of the last
+// 64-lane column beyond `tokens` become -inf, hence p = 0, and so does what a query token must not
+// see: the mask is causal.
 //
 // Next: ascend_kernels/cce/vector_math.h - the intrinsic behind each step.
 #ifndef ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_SOFTMAX_STAGE_H_
@@ -21,6 +22,7 @@
 
 #include "ascend_kernels/cce/vector_math.h"
 #include "ascend_kernels/decode/buffer_map.h"
+#include "ascend_kernels/decode/row_map.h"
 
 namespace ascend_attention {
 
@@ -60,8 +62,11 @@ struct TileShape {
   AICORE_INLINE uint32_t repeats() const { return rows * columns; }
 };
 
+// Below every score, finite.
+constexpr float kLeastScore = -3.0e38f;
+
 AICORE_INLINE void ResetRows(const RowState& state) {
-  FillDense(state.row_max, kMinusInfinity, 1);
+  FillDense(state.row_max, kLeastScore, 1);
   FillDense(state.row_sum, 0.0f, 1);
 }
 
@@ -71,6 +76,46 @@ AICORE_INLINE void MaskTail(UbPtr<float> scores, const TileShape& shape) {
   UseLanesFrom(valid_lanes);
   FillColumn(scores + (shape.columns - 1) * kF32Lanes, kMinusInfinity, shape.rows, shape.pitch());
   UseAllLanes();
+  VectorBarrier();
+}
+
+// Which tokens of a tile the rows of one vector core may see: a row of query
+// token t sees the first visible_tokens + t of them.
+struct CausalMask {
+  RowMap map;
+  uint32_t first_row;  // of this core, among the item's rows
+  int32_t visible_tokens;
+};
+
+// `rows` rows from `row` on: lanes from `visible` on become -inf.
+AICORE_INLINE void MaskRows(UbPtr<float> scores, const TileShape& shape, uint32_t row,
+                            uint32_t rows, uint32_t visible) {
+  uint32_t column = visible / kF32Lanes;
+  UbPtr<float> first = scores + row * shape.pitch();
+  if (visible % kF32Lanes != 0) {
+    UseLanesFrom(visible % kF32Lanes);
+    FillColumn(first + column * kF32Lanes, kMinusInfinity, rows, shape.pitch());
+    UseAllLanes();
+    ++column;
+  }
+  for (; column < shape.columns; ++column) {
+    FillColumn(first + column * kF32Lanes, kMinusInfinity, rows, shape.pitch());
+  }
+}
+
+// Only the last tokens of a sequence are hidden from some of its query tokens.
+AICORE_INLINE void MaskUnseen(UbPtr<float> scores, const TileShape& shape, const CausalMask& mask) {
+  if (mask.visible_tokens >= static_cast<int32_t>(shape.tokens)) return;
+  const uint32_t end = mask.first_row + shape.rows;
+  for (uint32_t row = mask.first_row; row < end;) {
+    const RowRun run = RunFrom(mask.map, row, end);
+    const int32_t visible = mask.visible_tokens + static_cast<int32_t>(run.query_token);
+    if (visible < static_cast<int32_t>(shape.tokens)) {
+      MaskRows(scores, shape, row - mask.first_row, run.rows,
+               visible < 0 ? 0 : static_cast<uint32_t>(visible));
+    }
+    row += run.rows;
+  }
   VectorBarrier();
 }
 
@@ -127,10 +172,11 @@ AICORE_INLINE void SubtractRows(UbPtr<float> matrix, UbPtr<float> spread, const 
 template <typename T>
 AICORE_INLINE void SoftmaxTile(UbPtr<T> probs, UbPtr<float> scores, UbPtr<float> rescale_spread,
                                const RowState& state, const SoftmaxScratch& scratch,
-                               const TileShape& shape, float scale) {
+                               const TileShape& shape, const CausalMask& mask, float scale) {
   ScaleDense(scores, scores, scale, shape.repeats());
   VectorBarrier();
   MaskTail(scores, shape);
+  MaskUnseen(scores, shape, mask);
   RowMax(scratch.tile_max, scores, scratch.lane_reduce, shape);
   VectorBarrier();
   MaxDense(scratch.tile_max, scratch.tile_max, state.row_max, 1);  // m'

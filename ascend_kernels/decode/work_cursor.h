@@ -22,27 +22,34 @@ struct Problem {
   uint32_t num_heads;
   uint32_t num_kv_heads;
   uint32_t q_per_kv;
-  uint32_t row_groups;  // ceil(q_per_kv / 16)
   uint32_t head_dim;
   uint32_t kv_block_size;
   uint32_t max_kv_blocks;
   uint32_t num_kv_blocks;
   uint32_t tile_tokens;
   uint32_t chunk_tokens;
-  uint32_t max_kv_heads;  // of a kv-head group
-  uint32_t max_rows;      // query rows of a kv-head group
+  uint32_t max_kv_heads;       // of an item
+  uint32_t max_rows_per_head;  // query rows of an item, for one kv head
+  uint32_t max_rows;           // query rows of an item
+  uint32_t kv_token_stride;    // elements
+  uint32_t kv_head_stride;     // elements
+  uint64_t kv_block_stride;    // elements
   float softmax_scale;
 };
 
 // At most kv_tile_tokens tokens of one work item.
 struct Tile {
   uint32_t sequence;
-  uint32_t first_head_row;  // of out and lse: query row * num_heads + first query head
+  uint32_t first_head_row;  // of query, out and lse: query row * num_heads + first query head
+  uint32_t q_len;           // query tokens
+  uint32_t rows_per_head;   // query rows of one kv head: q_len * q_per_kv
+  uint32_t row_groups;      // 16-row units of one kv head
   uint32_t kv_head_begin;
   uint32_t kv_head_count;
   uint32_t partial;  // or kNoPartial
   uint32_t token_begin;
-  uint32_t num_tokens;  // 0 only for an empty sequence
+  uint32_t num_tokens;     // 0 only for an item that sees no token
+  int32_t visible_tokens;  // of the item's first query token, counted from token_begin
   bool first_of_item;
   bool last_of_item;
 };
@@ -54,7 +61,6 @@ AICORE_INLINE Problem ReadProblem(const DecodeArgs<T>& args) {
   problem.num_heads = header->num_heads;
   problem.num_kv_heads = header->num_kv_heads;
   problem.q_per_kv = problem.num_heads / problem.num_kv_heads;
-  problem.row_groups = CeilDiv(problem.q_per_kv, kUnitRows);
   problem.head_dim = header->head_dim;
   problem.kv_block_size = header->kv_block_size;
   problem.max_kv_blocks = header->max_kv_blocks;
@@ -62,7 +68,11 @@ AICORE_INLINE Problem ReadProblem(const DecodeArgs<T>& args) {
   problem.tile_tokens = header->kv_tile_tokens;
   problem.chunk_tokens = header->kv_chunk_tokens;
   problem.max_kv_heads = header->kv_heads_per_group;
-  problem.max_rows = problem.max_kv_heads * problem.q_per_kv;
+  problem.max_rows_per_head = header->q_tokens_per_item * problem.q_per_kv;
+  problem.max_rows = problem.max_kv_heads * problem.max_rows_per_head;
+  problem.kv_token_stride = header->kv_token_stride;
+  problem.kv_head_stride = header->kv_head_stride;
+  problem.kv_block_stride = header->kv_block_stride;
   problem.softmax_scale = header->softmax_scale;
   return problem;
 }
@@ -70,7 +80,7 @@ AICORE_INLINE Problem ReadProblem(const DecodeArgs<T>& args) {
 // Whether the plan's tiles fit this kernel's buffers and queues (buffer_map.h,
 // decode_cube.h); a plan from the planner always does.
 AICORE_INLINE bool TilesFit(const Problem& problem) {
-  const uint32_t units = problem.max_kv_heads * problem.row_groups;
+  const uint32_t units = problem.max_kv_heads * CeilDiv(problem.max_rows_per_head, kUnitRows);
   const uint32_t tile = problem.tile_tokens;
   const uint32_t chunk = problem.chunk_tokens;
   const uint32_t head_chunk_bytes = chunk * problem.head_dim * 2;
@@ -145,11 +155,15 @@ class TileCursor {
     const uint32_t num_tokens = Min(tile_tokens_, token_end_ - token_);
     tile.sequence = sequence_;
     tile.first_head_row = first_head_row_;
+    tile.q_len = q_len_;
+    tile.rows_per_head = rows_per_head_;
+    tile.row_groups = row_groups_;
     tile.kv_head_begin = kv_head_begin_;
     tile.kv_head_count = kv_head_count_;
     tile.partial = partial_;
     tile.token_begin = token_;
     tile.num_tokens = num_tokens;
+    tile.visible_tokens = visible_tokens_ - static_cast<int32_t>(token_);
     tile.first_of_item = first_of_item;
     token_ += num_tokens;
     tile.last_of_item = token_ == token_end_;
@@ -159,6 +173,10 @@ class TileCursor {
  private:
   AICORE_INLINE void OpenItem() {
     sequence_ = items_->sequence;
+    q_len_ = items_->q_len;
+    rows_per_head_ = q_len_ * q_per_kv_;
+    row_groups_ = CeilDiv(rows_per_head_, kUnitRows);
+    visible_tokens_ = items_->visible_tokens;
     kv_head_begin_ = items_->kv_head_begin;
     kv_head_count_ = items_->kv_head_count;
     first_head_row_ = items_->query_row * num_heads_ + kv_head_begin_ * q_per_kv_;
@@ -176,6 +194,10 @@ class TileCursor {
   uint32_t items_left_;
   uint32_t sequence_ = 0;
   uint32_t first_head_row_ = 0;
+  uint32_t q_len_ = 0;
+  uint32_t rows_per_head_ = 0;
+  uint32_t row_groups_ = 0;
+  int32_t visible_tokens_ = 0;
   uint32_t kv_head_begin_ = 0;
   uint32_t kv_head_count_ = 0;
   uint32_t partial_ = kNoPartial;
