@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <numeric>
 #include <string_view>
 
 namespace ascend_attention::testdata {
@@ -13,6 +14,7 @@ namespace {
 constexpr int64_t kMaxContext = int64_t{1} << 24;
 constexpr int64_t kMaxSeed = 0xffffffff;
 constexpr int64_t kMaxCores = 256;
+constexpr int64_t kMaxQLen = 1024;
 
 struct NumberField {
   const char* name;
@@ -33,6 +35,28 @@ constexpr size_t kNumNumbers = std::size(kNumbers);
 struct Flag {
   const char* name;
   bool DecodeCase::* member;
+};
+
+constexpr Flag kLayoutFlags[] = {
+    {"headmajor", &DecodeCase::headmajor},
+    {"interleaved", &DecodeCase::interleaved},
+};
+
+template <typename T>
+struct Choice {
+  const char* name;
+  T value;
+};
+
+constexpr Choice<KvQuant> kKvQuants[] = {
+    {"kvint8-channel", KvQuant::kInt8Channel},
+    {"kvint8-channel-asym", KvQuant::kInt8ChannelAsym},
+    {"kvint8-token", KvQuant::kInt8Token},
+};
+
+constexpr Choice<KvRoute> kRoutes[] = {
+    {"route-dequant", KvRoute::kDequant},
+    {"route-limbs", KvRoute::kLimbs},
 };
 
 // Canonical order.
@@ -58,6 +82,31 @@ std::string Quoted(std::string_view text) { return "'" + std::string(text) + "'"
 
 std::string RangeText(int64_t low, int64_t high) {
   return std::to_string(low) + ".." + std::to_string(high);
+}
+
+// The option that says `value`; null for the default.
+template <typename T, size_t n>
+const char* NameOf(const Choice<T> (&choices)[n], T value) {
+  for (const Choice<T>& choice : choices) {
+    if (choice.value == value) return choice.name;
+  }
+  return nullptr;
+}
+
+template <typename T, size_t n>
+std::string Names(const T (&choices)[n]) {
+  std::string names;
+  for (const T& choice : choices) names += (names.empty() ? "" : ", ") + std::string(choice.name);
+  return names;
+}
+
+// One number if all are equal.
+std::string LengthsText(const std::vector<int32_t>& lengths) {
+  const bool equal = std::all_of(lengths.begin(), lengths.end(),
+                                 [&lengths](int32_t length) { return length == lengths[0]; });
+  std::string text = std::to_string(lengths[0]);
+  for (size_t i = 1; i < lengths.size() && !equal; ++i) text += "," + std::to_string(lengths[i]);
+  return text;
 }
 
 bool StartsWith(std::string_view text, std::string_view prefix) {
@@ -98,11 +147,14 @@ class Parser {
         const NumberField& field = kNumbers[i];
         case_.*field.member = Number(field.name, parts_[i + 1], field.prefix, 1, field.max);
       }
-      Lengths(parts_[kFixed - 2]);
+      Lengths("ctx", parts_[kFixed - 2], 0, kMaxContext, &case_.context_lens);
       case_.seed = static_cast<uint32_t>(Number("seed", parts_.back(), "seed", 0, kMaxSeed));
       for (size_t i = kFixed; i + 1 < parts_.size(); ++i) Option(parts_[i]);
       DType(parts_[kFixed - 1]);
-      CheckLengthCount();
+      if (case_.q_lens.empty()) case_.q_lens.assign(static_cast<size_t>(case_.batch), 1);
+      CheckLengthCount("ctx", case_.context_lens);
+      CheckLengthCount("qlen", case_.q_lens);
+      CheckInt8();
       CheckExclusions();
     }
     return case_;
@@ -142,18 +194,18 @@ class Parser {
     return Int(field, part.substr(prefix.size()), low, high);
   }
 
-  void Lengths(std::string_view part) {
-    constexpr std::string_view kPrefix = "ctx";
-    if (!StartsWith(part, kPrefix)) {
-      Fail("ctx = " + Quoted(part) + ": allowed is ctx<length>[,<length>...]");
+  void Lengths(const std::string& name, std::string_view part, int64_t low, int64_t high,
+               std::vector<int32_t>* lengths) {
+    if (!StartsWith(part, name)) {
+      Fail(name + " = " + Quoted(part) + ": allowed is " + name + "<length>[,<length>...]");
       return;
     }
-    for (std::string_view digits : Split(part.substr(kPrefix.size()), ',')) {
-      const std::string field = "ctx[" + std::to_string(case_.context_lens.size()) + "]";
-      case_.context_lens.push_back(static_cast<int32_t>(Int(field, digits, 0, kMaxContext)));
+    for (std::string_view digits : Split(part.substr(name.size()), ',')) {
+      const std::string field = name + "[" + std::to_string(lengths->size()) + "]";
+      lengths->push_back(static_cast<int32_t>(Int(field, digits, low, high)));
     }
-    if (case_.context_lens.size() == 1) {
-      case_.context_lens.resize(static_cast<size_t>(case_.batch), case_.context_lens[0]);
+    if (lengths->size() == 1) {
+      lengths->resize(static_cast<size_t>(case_.batch), lengths->front());
     }
   }
 
@@ -168,25 +220,70 @@ class Parser {
     for (const Flag& flag : kFlags) {
       if (part == flag.name) return Once(part, &(case_.*flag.member), true);
     }
+    for (const Flag& flag : kLayoutFlags) {
+      if (part == flag.name) return Once(part, &(case_.*flag.member), true);
+    }
+    for (const auto& choice : kKvQuants) {
+      if (part == choice.name) return OneOf(part, kKvQuants, &case_.kv_quant, choice.value);
+    }
+    for (const auto& choice : kRoutes) {
+      if (part == choice.name) return OneOf(part, kRoutes, &case_.route, choice.value);
+    }
     if (StartsWith(part, "cores")) {
       return Once(part, &case_.num_cores, Number("option cores", part, "cores", 1, kMaxCores));
     }
-    std::string allowed = "cores<N>";
-    for (const Flag& flag : kFlags) allowed += std::string(", ") + flag.name;
-    Fail("option = " + Quoted(part) + ": allowed are " + allowed);
+    if (StartsWith(part, "qlen")) return QLens(part);
+    if (StartsWith(part, "split")) {
+      return Once(part, &case_.fixed_split_tokens,
+                  Number("option split", part, "split", 1, kMaxContext));
+    }
+    Fail("option = " + Quoted(part) + ": allowed are cores<N>, qlen<a>[,<b>...], " +
+         Names(kLayoutFlags) + ", " + Names(kKvQuants) + ", " + Names(kRoutes) + ", split<N>, " +
+         Names(kFlags));
+  }
+
+  void GivenTwice(std::string_view part) {
+    Fail("option = " + Quoted(part) + ": given twice; allowed is once");
+  }
+
+  void QLens(std::string_view part) {
+    std::vector<int32_t> lengths;
+    Lengths("qlen", part, 1, kMaxQLen, &lengths);
+    if (!case_.q_lens.empty()) GivenTwice(part);
+    case_.q_lens = lengths;
+  }
+
+  template <typename T, size_t n>
+  void OneOf(std::string_view part, const Choice<T> (&choices)[n], T* option, T value) {
+    if (*option == value) return GivenTwice(part);
+    const char* given = NameOf(choices, *option);
+    if (given) Fail("option = " + Quoted(part) + ": not allowed together with " + given);
+    *option = value;
   }
 
   template <typename T>
   void Once(std::string_view part, T* option, T value) {
-    if (*option) Fail("option = " + Quoted(part) + ": given twice; allowed is once");
+    if (*option) GivenTwice(part);
     *option = value;
   }
 
-  void CheckLengthCount() {
-    if (static_cast<int64_t>(case_.context_lens.size()) == case_.batch) return;
-    Fail("ctx = " + std::to_string(case_.context_lens.size()) +
+  void CheckLengthCount(const std::string& name, const std::vector<int32_t>& lengths) {
+    if (static_cast<int64_t>(lengths.size()) == case_.batch) return;
+    Fail(name + " = " + std::to_string(lengths.size()) +
          " lengths: allowed is one for all, or one for each of the " + std::to_string(case_.batch) +
          " sequences");
+  }
+
+  void CheckInt8() {
+    const char* quant = NameOf(kKvQuants, case_.kv_quant);
+    const char* route = NameOf(kRoutes, case_.route);
+    if (route && !quant) {
+      Fail(std::string("option ") + route + ": allowed only together with one of " +
+           Names(kKvQuants));
+    }
+    if (quant && case_.bigscores) {
+      Fail(std::string("option ") + quant + ": not allowed together with bigscores");
+    }
   }
 
   void CheckExclusions() {
@@ -202,6 +299,12 @@ class Parser {
 };
 
 }  // namespace
+
+int64_t DecodeCase::num_query_rows() const {
+  return std::accumulate(q_lens.begin(), q_lens.end(), int64_t{0});
+}
+
+int64_t DecodeCase::max_q_len() const { return *std::max_element(q_lens.begin(), q_lens.end()); }
 
 int64_t DecodeCase::max_context() const {
   return *std::max_element(context_lens.begin(), context_lens.end());
@@ -221,13 +324,16 @@ std::string DecodeCase::ToString() const {
   for (const NumberField& field : kNumbers) {
     line += std::string(":") + field.prefix + std::to_string(this->*field.member);
   }
-  const bool equal = std::all_of(context_lens.begin(), context_lens.end(),
-                                 [this](int32_t length) { return length == context_lens[0]; });
-  for (size_t i = 0; i < (equal ? 1 : context_lens.size()); ++i) {
-    line += (i == 0 ? ":ctx" : ",") + std::to_string(context_lens[i]);
-  }
-  line += bfloat16 ? ":bf16" : ":f16";
+  line += ":ctx" + LengthsText(context_lens) + (bfloat16 ? ":bf16" : ":f16");
   if (num_cores > 0) line += ":cores" + std::to_string(num_cores);
+  if (max_q_len() > 1) line += ":qlen" + LengthsText(q_lens);
+  for (const Flag& flag : kLayoutFlags) {
+    if (this->*flag.member) line += std::string(":") + flag.name;
+  }
+  for (const char* option : {NameOf(kKvQuants, kv_quant), NameOf(kRoutes, route)}) {
+    if (option) line += std::string(":") + option;
+  }
+  if (fixed_split_tokens > 0) line += ":split" + std::to_string(fixed_split_tokens);
   for (const Flag& flag : kFlags) {
     if (this->*flag.member) line += std::string(":") + flag.name;
   }

@@ -13,6 +13,10 @@
 
 namespace ascend_attention::testdata {
 
+// Numbered as in the plan.
+enum class KvQuant { kNone = 0, kInt8Channel = 1, kInt8ChannelAsym = 2, kInt8Token = 3 };
+enum class KvRoute { kAuto = 0, kDequant = 2, kLimbs = 3 };
+
 struct DecodeCase {
   int64_t batch = 0;
   int64_t num_heads = 0;
@@ -22,7 +26,13 @@ struct DecodeCase {
   std::vector<int32_t> context_lens;  // [batch]
   bool bfloat16 = false;              // else float16
   uint32_t seed = 0;
-  int64_t num_cores = 0;  // 0: not said
+  int64_t num_cores = 0;        // 0: not said
+  std::vector<int32_t> q_lens;  // [batch] query tokens; context_lens count them too
+  bool headmajor = false;
+  bool interleaved = false;
+  KvQuant kv_quant = KvQuant::kNone;
+  KvRoute route = KvRoute::kAuto;
+  int64_t fixed_split_tokens = 0;  // 0: not said
   bool fulltable = false;
   bool shared = false;
   bool outliers = false;
@@ -33,6 +43,8 @@ struct DecodeCase {
   std::string error;  // empty if the line was understood
 
   bool ok() const { return error.empty(); }
+  int64_t num_query_rows() const;  // query tokens of all sequences
+  int64_t max_q_len() const;
   int64_t max_context() const;
   int64_t max_kv_blocks() const;  // columns of the block table
   float softmax_scale() const;    // 1 / sqrt(head_dim)

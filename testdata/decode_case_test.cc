@@ -46,6 +46,39 @@ TEST(DecodeCase, ReadsEveryField) {
   EXPECT_EQ(c.softmax_scale(), 0.125f);
 }
 
+TEST(DecodeCase, ReadsEveryDecodeOption) {
+  const DecodeCase c = ParseCase(
+      "decode:b3:h8:kv4:d64:bs32:ctx7:f16:cores2:qlen1,16,4:headmajor:interleaved:"
+      "kvint8-channel-asym:route-limbs:split512:seed9");
+  ASSERT_TRUE(c.ok()) << c.error;
+  EXPECT_EQ(c.q_lens, (std::vector<int32_t>{1, 16, 4}));
+  EXPECT_EQ(c.num_query_rows(), 21);
+  EXPECT_EQ(c.max_q_len(), 16);
+  EXPECT_TRUE(c.headmajor);
+  EXPECT_TRUE(c.interleaved);
+  EXPECT_EQ(c.kv_quant, KvQuant::kInt8ChannelAsym);
+  EXPECT_EQ(c.route, KvRoute::kLimbs);
+  EXPECT_EQ(c.fixed_split_tokens, 512);
+
+  const DecodeCase plain = ParseCase("decode:b3:h8:kv4:d64:bs32:ctx7:f16:seed9");
+  EXPECT_EQ(plain.q_lens, (std::vector<int32_t>{1, 1, 1}));
+  EXPECT_EQ(plain.num_query_rows(), 3);
+  EXPECT_EQ(plain.kv_quant, KvQuant::kNone);
+  EXPECT_EQ(plain.route, KvRoute::kAuto);
+  EXPECT_EQ(plain.fixed_split_tokens, 0);
+}
+
+TEST(DecodeCase, PrintsDecodeOptionsInOrder) {
+  const std::string head = "decode:b2:h8:kv4:d64:bs32:ctx7:f16";
+  EXPECT_EQ(ParseCase(head + ":split64:route-limbs:kvint8-token:interleaved:headmajor:qlen2,2:"
+                             "cores3:seed0")
+                .ToString(),
+            head + ":cores3:qlen2:headmajor:interleaved:kvint8-token:route-limbs:split64:seed0");
+  EXPECT_EQ(ParseCase(head + ":qlen3,1:kvint8-channel:route-dequant:seed0").ToString(),
+            head + ":qlen3,1:kvint8-channel:route-dequant:seed0");
+  EXPECT_EQ(ParseCase(head + ":qlen1:seed0").ToString(), head + ":seed0");
+}
+
 TEST(DecodeCase, PrintsTheCanonicalLine) {
   EXPECT_EQ(
       ParseCase(" decode:b2:h8:kv4:d64:bs32:ctx7,7:f16:onehot:cores1:shared:seed0\n").ToString(),

@@ -21,6 +21,9 @@ def _lines(name: str) -> list[str]:
 def _decode_cases(draw: st.DrawFn) -> DecodeCase:
     batch = draw(st.integers(1, 5))
     big = draw(st.booleans())
+    quants = ["none"] if big else ["none", "int8_channel", "int8_channel_asym", "int8_token"]
+    quant = draw(st.sampled_from(quants))
+    routes = ["auto"] if quant == "none" else ["auto", "dequant", "limbs"]
     return DecodeCase(
         batch=batch,
         num_heads=draw(st.integers(1, 1024)),
@@ -31,6 +34,12 @@ def _decode_cases(draw: st.DrawFn) -> DecodeCase:
         dtype=draw(st.sampled_from(["f16", "bf16"])),
         seed=draw(st.integers(0, (1 << 32) - 1)),
         num_cores=draw(st.none() | st.integers(1, 256)),
+        q_lens=tuple(draw(st.lists(st.integers(1, 16), min_size=batch, max_size=batch))),
+        headmajor=draw(st.booleans()),
+        interleaved=draw(st.booleans()),
+        kv_quant=quant,
+        route=draw(st.sampled_from(routes)),
+        fixed_split_tokens=draw(st.none() | st.integers(1, 1 << 24)),
         fulltable=draw(st.booleans()),
         shared=draw(st.booleans()),
         outliers=draw(st.booleans()) and not big,
@@ -66,12 +75,40 @@ def test_every_field_is_read():
     assert case.max_kv_blocks == 11  # ten used, one spare
     assert dataclasses.replace(case, fulltable=True).max_kv_blocks == 10
     assert case.softmax_scale == 0.125
+    assert (case.q_lens, case.num_query_rows, case.max_q_len) == ((1, 1), 2, 1)
+    assert (case.kv_layout, case.kv_quant, case.route) == ("token_major", "none", "auto")
+    assert case.fixed_split_tokens is None and not case.interleaved
+
+
+def test_every_decode_option_is_read():
+    line = "decode:b3:h8:kv4:d64:bs32:ctx7:f16:cores2:qlen1,16,4:headmajor:interleaved"
+    case = parse_case(f"{line}:kvint8-channel-asym:route-limbs:split512:sharp:seed9")
+    assert (case.q_lens, case.num_query_rows, case.max_q_len) == ((1, 16, 4), 21, 16)
+    assert (case.kv_layout, case.interleaved) == ("head_major", True)
+    assert (case.kv_quant, case.route) == ("int8_channel_asym", "limbs")
+    assert case.fixed_split_tokens == 512
+    for option, quant in (("channel", "int8_channel"), ("token", "int8_token")):
+        other = parse_case(f"{line}:kvint8-{option}:route-dequant:seed9")
+        assert (other.kv_quant, other.route) == (quant, "dequant")
+
+
+def test_names_outside_the_grammar_are_refused():
+    case = parse_case("decode:b1:h1:kv1:d64:bs16:ctx1:f16:seed1")
+    with pytest.raises(ValueError, match="kv_quant = 'int4': allowed are none, int8_channel"):
+        dataclasses.replace(case, kv_quant="int4")
+    with pytest.raises(ValueError, match="route = 'direct': allowed are auto, dequant, limbs"):
+        dataclasses.replace(case, route="direct")
 
 
 def test_equal_lengths_and_option_order_have_one_spelling():
     line = " decode:b2:h8:kv4:d64:bs32:ctx7,7:f16:onehot:cores1:shared:seed0\n"
     canonical = "decode:b2:h8:kv4:d64:bs32:ctx7:f16:cores1:shared:onehot:seed0"
     assert str(parse_case(line)) == canonical
+    options = "split64:route-limbs:kvint8-token:interleaved:headmajor:qlen2,2:cores3"
+    canonical = "cores3:qlen2:headmajor:interleaved:kvint8-token:route-limbs:split64"
+    head = "decode:b2:h8:kv4:d64:bs32:ctx7:f16"
+    assert str(parse_case(f"{head}:{options}:seed0")) == f"{head}:{canonical}:seed0"
+    assert str(parse_case(f"{head}:qlen1,1:seed0")) == f"{head}:seed0"
 
 
 def test_the_scale_is_a_float32():

@@ -92,7 +92,7 @@ def test_tokens_do_not_depend_on_pages_or_other_sequences(options: str):
     for other in (
         dataclasses.replace(base, kv_block_size=256),
         dataclasses.replace(base, context_lens=(500, 40, 17, 333)),
-        dataclasses.replace(base, batch=5, context_lens=(*base.context_lens, 9)),
+        dataclasses.replace(base, batch=5, q_lens=(), context_lens=(*base.context_lens, 9)),
     ):
         others = make_inputs(other)
         np.testing.assert_array_equal(others.query[: base.batch], inputs.query)
