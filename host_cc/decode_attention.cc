@@ -7,11 +7,13 @@
 #include <utility>
 
 #include "host_cc/current_device.h"
+#include "host_cc/decode_kernels.h"
 #include "host_cc/include/ascend_attention/decode.h"
 #include "host_cc/launch.h"
 #include "host_cc/name_regions.h"
 #include "host_cc/pointer_checks.h"
 #include "host_cc/runtime_impl.h"
+#include "host_cc/tensor_checks.h"
 #include "host_cc/verbose.h"
 #include "tiling/decode_planner.h"
 
@@ -23,15 +25,26 @@ namespace {
 constexpr uint32_t kCombineSlabRows = 8;
 constexpr uint32_t kVectorCoresPerCore = 2;
 
-Status CheckTensors(const DecodeTensors& tensors, const DecodeShape& shape) {
-  AA_RETURN_IF_ERROR(CheckPointer("query", tensors.query, kDatablockBytes));
-  AA_RETURN_IF_ERROR(CheckPointer("out", tensors.out, kDatablockBytes));
-  AA_RETURN_IF_ERROR(CheckAligned("lse", tensors.lse, kElementBytes));
-  // Without kv blocks every sequence is empty and none of these is read.
-  if (shape.max_context() == 0 || shape.num_kv_blocks == 0) return OkStatus();
-  AA_RETURN_IF_ERROR(CheckPointer("key_cache", tensors.key_cache, kDatablockBytes));
-  AA_RETURN_IF_ERROR(CheckPointer("value_cache", tensors.value_cache, kDatablockBytes));
-  return CheckPointer("block_table", tensors.block_table, kElementBytes);
+// Blocks of the decode kernel wait for each other, so all of them must have a
+// core at the same time.
+Status CheckCores(const Runtime::Impl& runtime, const Platform& platform) {
+  if (platform.num_cores <= runtime.device_cores) return OkStatus();
+  return InvalidArgument(
+      "num_cores = ", platform.num_cores, " exceeds the ", runtime.device_cores,
+      " cores of device ", runtime.device, " (", platform.soc_name,
+      "): blocks that wait for each other need a core each",
+      runtime.acl->is_virtual ? "; ASCEND_ATTENTION_VNPU_CORES sets those of the virtual NPU" : "");
+}
+
+// The planner's choice of a route follows from shape and platform alone; an
+// empty sequence is the cheapest plan that tells it.
+StatusOr<KvRoute> ResolveRoute(const DecodeShape& shape, const Platform& platform,
+                               float softmax_scale) {
+  if (shape.kv_route != KvRoute::kAuto) return shape.kv_route;
+  const int32_t no_tokens = 0;
+  AA_ASSIGN_OR_RETURN(const DecodePlan plan,
+                      PlanDecode(shape, platform, &no_tokens, 1, softmax_scale));
+  return plan.header().kv_route;
 }
 
 uint32_t CombineBlocks(const DecodePlan& plan) {
@@ -75,30 +88,50 @@ Status Upload(PreparedPlan::Impl& prepared, size_t workspace_size) {
   return recorded;
 }
 
+// What both argument lists have.
+template <typename Args>
+Args CommonArgs(const PreparedPlan::Impl& prepared, const DecodeTensors& tensors) {
+  Args args;
+  args.sync_address = prepared.runtime().sync_address;
+  args.query = tensors.query;
+  args.key_cache = tensors.key_cache;
+  args.value_cache = tensors.value_cache;
+  args.block_table = tensors.block_table;
+  args.out = tensors.out;
+  args.lse = tensors.lse;
+  args.workspace = prepared.workspace;
+  args.flags = tensors.lse == nullptr ? 0 : kLaunchWriteLse;
+  return args;
+}
+
+Status LaunchDecode(const PreparedPlan::Impl& prepared, const DecodeTensors& tensors,
+                    void* stream) {
+  const AclApi& acl = *prepared.runtime().acl;
+  const DecodeAttention::Impl& op = *prepared.op;
+  if (op.shape.kv_quant == KvQuant::kNone) {
+    const auto args = CommonArgs<DecodeKernelArgs>(prepared, tensors);
+    return Launch(acl, op.decode, prepared.decode_blocks, args, stream);
+  }
+  auto args = CommonArgs<DecodeInt8KernelArgs>(prepared, tensors);
+  args.key_scale = tensors.key_scale;
+  args.key_offset = tensors.key_offset;
+  args.value_scale = tensors.value_scale;
+  args.value_offset = tensors.value_offset;
+  return Launch(acl, op.decode, prepared.decode_blocks, args, stream);
+}
+
 Status LaunchKernels(const PreparedPlan::Impl& prepared, const DecodeTensors& tensors,
                      void* stream) {
-  const Runtime::Impl& runtime = prepared.runtime();
-  const DecodeAttention::Impl& op = *prepared.op;
-  const uint64_t flags = tensors.lse == nullptr ? 0 : kLaunchWriteLse;
-  DecodeKernelArgs decode;
-  decode.sync_address = runtime.sync_address;
-  decode.query = tensors.query;
-  decode.key_cache = tensors.key_cache;
-  decode.value_cache = tensors.value_cache;
-  decode.block_table = tensors.block_table;
-  decode.out = tensors.out;
-  decode.lse = tensors.lse;
-  decode.workspace = prepared.workspace;
-  decode.flags = flags;
-  AA_RETURN_IF_ERROR(Launch(*runtime.acl, op.decode, prepared.decode_blocks, decode, stream));
+  AA_RETURN_IF_ERROR(LaunchDecode(prepared, tensors, stream));
   if (prepared.combine_blocks == 0) return OkStatus();
 
   CombineKernelArgs combine;
   combine.out = tensors.out;
   combine.lse = tensors.lse;
   combine.workspace = prepared.workspace;
-  combine.flags = flags;
-  return Launch(*runtime.acl, op.combine, prepared.combine_blocks, combine, stream);
+  combine.flags = tensors.lse == nullptr ? 0 : kLaunchWriteLse;
+  return Launch(*prepared.runtime().acl, prepared.op->combine, prepared.combine_blocks, combine,
+                stream);
 }
 
 // Microseconds of host time since construction, for verbose lines.
@@ -150,32 +183,35 @@ StatusOr<DecodeAttention> DecodeAttention::Create(std::shared_ptr<Runtime> runti
                                                   int num_cores) {
   if (runtime == nullptr) return InvalidArgument("runtime is null");
   if (num_cores < 0) return InvalidArgument("num_cores = ", num_cores, "; expected 0 or more");
+  Runtime::Impl& impl = runtime->impl();
   auto op = std::make_shared<Impl>();
   op->platform = runtime->platform();
   if (num_cores > 0) op->platform.num_cores = num_cores;
-  AA_ASSIGN_OR_RETURN(const ByteCount workspace, DecodeWorkspaceBytes(shape, op->platform));
-  op->workspace_bytes = workspace.bytes;
   op->shape = shape;
   op->softmax_scale = softmax_scale;
+  AA_ASSIGN_OR_RETURN(op->shape.kv_route, ResolveRoute(shape, op->platform, softmax_scale));
+  AA_ASSIGN_OR_RETURN(const ByteCount workspace, DecodeWorkspaceBytes(op->shape, op->platform));
+  op->workspace_bytes = workspace.bytes;
+  AA_RETURN_IF_ERROR(CheckCores(impl, op->platform));
 
-  Runtime::Impl& impl = runtime->impl();
   const CurrentDevice current(*impl.acl, impl.device);
   AA_RETURN_IF_ERROR(current.status());
-  AA_ASSIGN_OR_RETURN(op->decode, impl.kernels->Get(KernelName("decode", shape.dtype)));
+  AA_ASSIGN_OR_RETURN(op->decode,
+                      impl.kernels->Get(DecodeKernelName(op->shape.kv_route, shape.dtype)));
   AA_ASSIGN_OR_RETURN(op->combine, impl.kernels->Get(KernelName("combine", shape.dtype)));
   op->runtime = std::move(runtime);
   return DecodeAttention(std::move(op));
 }
 
 StatusOr<PreparedPlan> DecodeAttention::Plan(const int32_t* context_lens, size_t batch,
-                                             void* workspace, size_t workspace_size,
-                                             void* stream) const {
+                                             void* workspace, size_t workspace_size, void* stream,
+                                             const int32_t* q_lens) const {
   const Stopwatch stopwatch;
   if (context_lens == nullptr && batch != 0) return InvalidArgument("context_lens is null");
   AA_RETURN_IF_ERROR(CheckWorkspace(workspace, workspace_size, impl_->workspace_bytes));
   auto prepared = std::make_shared<PreparedPlan::Impl>(impl_, workspace, stream);
   AA_RETURN_IF_ERROR(PlanDecode(impl_->shape, impl_->platform, context_lens, batch,
-                                impl_->softmax_scale, &prepared->plan));
+                                impl_->softmax_scale, &prepared->plan, q_lens));
   prepared->decode_blocks = static_cast<uint32_t>(std::max(1, prepared->plan.used_cores()));
   prepared->combine_blocks = CombineBlocks(prepared->plan);
 
@@ -188,6 +224,17 @@ StatusOr<PreparedPlan> DecodeAttention::Plan(const int32_t* context_lens, size_t
   runtime.plans.SetCurrent(workspace, prepared.get());
   if (VerboseEnabled()) VerbosePlan(*prepared, stopwatch.us());
   return PreparedPlan(std::move(prepared));
+}
+
+StatusOr<PreparedPlan> DecodeAttention::Plan(const std::vector<int32_t>& context_lens,
+                                             void* workspace, size_t workspace_size, void* stream,
+                                             const std::vector<int32_t>& q_lens) const {
+  if (!q_lens.empty() && q_lens.size() != context_lens.size()) {
+    return InvalidArgument("q_lens has ", q_lens.size(), " entries; expected one per sequence, ",
+                           context_lens.size());
+  }
+  return Plan(context_lens.data(), context_lens.size(), workspace, workspace_size, stream,
+              q_lens.empty() ? nullptr : q_lens.data());
 }
 
 Status DecodeAttention::Run(const PreparedPlan& plan, const DecodeTensors& tensors,

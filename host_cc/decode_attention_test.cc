@@ -148,6 +148,7 @@ TEST_F(Decode, UsesTheCoresOfRuntimeOrOperator) {
   EXPECT_EQ(Plan({5})->plan().header().num_cores, 24u);
   Make(Shape(), 7);
   EXPECT_EQ(Plan({8192})->plan().header().num_cores, 7u);
+  fake_.num_cores = 30;
   RuntimeOptions options;
   options.num_cores = 25;
   runtime_ = *fake_.OpenRuntime(options);

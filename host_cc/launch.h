@@ -27,6 +27,24 @@ struct DecodeKernelArgs {
 };
 static_assert(sizeof(DecodeKernelArgs) == 9 * 8, "one 8-byte slot per kernel parameter");
 
+// Of the kernels for an int8 cache. Pointers that its scheme has not are null.
+struct DecodeInt8KernelArgs {
+  uint64_t sync_address = 0;
+  const void* query = nullptr;
+  const void* key_cache = nullptr;
+  const void* value_cache = nullptr;
+  const float* key_scale = nullptr;
+  const float* key_offset = nullptr;
+  const float* value_scale = nullptr;
+  const float* value_offset = nullptr;
+  const int32_t* block_table = nullptr;
+  void* out = nullptr;
+  float* lse = nullptr;
+  void* workspace = nullptr;
+  uint64_t flags = 0;  // kLaunchWriteLse
+};
+static_assert(sizeof(DecodeInt8KernelArgs) == 13 * 8, "one 8-byte slot per kernel parameter");
+
 struct CombineKernelArgs {
   void* out = nullptr;
   float* lse = nullptr;

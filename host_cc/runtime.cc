@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opening a device, and turning its failures into words.
 #include <algorithm>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -37,18 +38,19 @@ Status CheckDeviceIndex(const AclApi& acl, int device) {
   return InvalidArgument("device = ", device, " is outside [0, ", count, ")");
 }
 
-StatusOr<Platform> ReadPlatform(const AclApi& acl, int device, int num_cores) {
-  if (num_cores < 0) return InvalidArgument("num_cores = ", num_cores, "; expected 0 or more");
+StatusOr<std::string> ReadSocName(const AclApi& acl) {
   const char* soc_name = acl.aclrtGetSocName();
   if (soc_name == nullptr) return FailedPrecondition("aclrtGetSocName gives no name");
-  int64_t cores = num_cores;
-  if (cores == 0) {
-    AA_RETURN_IF_ERROR(acl.Check(acl.aclGetDeviceCapability(static_cast<uint32_t>(device),
-                                                            ACL_DEVICE_INFO_AI_CORE_NUM, &cores),
-                                 "aclGetDeviceCapability(", device, ", AI_CORE_NUM)"));
-  }
-  if (cores <= 0) return FailedPrecondition(soc_name, " reports ", cores, " cores");
-  return PlatformFor(soc_name, static_cast<int>(cores));
+  return std::string(soc_name);
+}
+
+StatusOr<int> ReadCores(const AclApi& acl, int device) {
+  int64_t cores = 0;
+  AA_RETURN_IF_ERROR(acl.Check(acl.aclGetDeviceCapability(static_cast<uint32_t>(device),
+                                                          ACL_DEVICE_INFO_AI_CORE_NUM, &cores),
+                               "aclGetDeviceCapability(", device, ", AI_CORE_NUM)"));
+  if (cores <= 0) return FailedPrecondition("device ", device, " reports ", cores, " cores");
+  return static_cast<int>(cores);
 }
 
 // Errors of the device, as opposed to errors of the call.
@@ -116,7 +118,13 @@ Status Runtime::Impl::Initialize(const RuntimeOptions& options) {
   AA_RETURN_IF_ERROR(CheckDeviceIndex(*acl, device));
   const CurrentDevice current(*acl, device);
   AA_RETURN_IF_ERROR(current.status());
-  AA_ASSIGN_OR_RETURN(platform, ReadPlatform(*acl, device, options.num_cores));
+  if (options.num_cores < 0) {
+    return InvalidArgument("num_cores = ", options.num_cores, "; expected 0 or more");
+  }
+  AA_ASSIGN_OR_RETURN(const std::string soc_name, ReadSocName(*acl));
+  AA_ASSIGN_OR_RETURN(device_cores, ReadCores(*acl, device));
+  AA_ASSIGN_OR_RETURN(
+      platform, PlatformFor(soc_name, options.num_cores == 0 ? device_cores : options.num_cores));
   AA_ASSIGN_OR_RETURN(sync_address, HardwareSyncAddress(*acl));
   kernels = KernelLibrary::Shared(acl, device, options.kernel_dir);
   return OkStatus();

@@ -28,6 +28,7 @@ class Runtime::Impl {
   const std::shared_ptr<const AclApi> acl;
   const int device;
   Platform platform;
+  int device_cores = 0;  // what the device reports, whatever the platform plans for
   uint64_t sync_address = 0;
   std::shared_ptr<KernelLibrary> kernels;
   UploadPool uploads;
@@ -41,7 +42,7 @@ class DecodeAttention::Impl {
  public:
   std::shared_ptr<Runtime> runtime;
   Platform platform;  // of the runtime, with this operator's core count
-  DecodeShape shape;
+  DecodeShape shape;  // with the route that was chosen
   float softmax_scale = 0;
   size_t workspace_bytes = 0;
   Kernel decode;

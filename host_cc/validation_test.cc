@@ -78,6 +78,29 @@ TEST(Create, RefusesBadCoreCount) {
             "num_cores = 2000; expected 1..1024");
 }
 
+TEST(Create, RefusesMoreCoresThanTheDeviceHas) {
+  const std::string text =
+      "INVALID_ARGUMENT: num_cores = 25 exceeds the 24 cores of device 0 (Ascend910B1): blocks "
+      "that wait for each other need a core each";
+  const std::string hint = "; ASCEND_ATTENTION_VNPU_CORES sets those of the virtual NPU";
+  FakeAcl fake;
+  auto runtime = *fake.OpenRuntime();
+  EXPECT_TRUE(DecodeAttention::Create(runtime, GoodShape(), 0.1f, 24).ok());
+  EXPECT_EQ(DecodeAttention::Create(runtime, GoodShape(), 0.1f, 25).status().ToString(),
+            text + hint);
+  RuntimeOptions options;
+  options.num_cores = 25;
+  runtime = *fake.OpenRuntime(options);
+  fake.api()->is_virtual = false;
+  EXPECT_EQ(DecodeAttention::Create(runtime, GoodShape(), 0.1f).status().ToString(), text);
+  options.num_cores = 0;
+  fake.num_cores = 25;
+  EXPECT_EQ(DecodeAttention::Create(runtime, GoodShape(), 0.1f).status().ToString(), text);
+  runtime = *fake.OpenRuntime(options);
+  fake.api()->is_virtual = true;
+  EXPECT_TRUE(DecodeAttention::Create(runtime, GoodShape(), 0.1f).ok());
+}
+
 TEST(Create, NeedsARuntime) {
   EXPECT_EQ(DecodeAttention::Create(nullptr, GoodShape(), 0.1f).status().ToString(),
             "INVALID_ARGUMENT: runtime is null");

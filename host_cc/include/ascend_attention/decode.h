@@ -39,7 +39,7 @@ struct RuntimeOptions {
   // Folder with vnpu/*.so or a2/*.o kernel binaries. Empty:
   // ASCEND_ATTENTION_KERNEL_DIR, else next to this library.
   std::string kernel_dir;
-  // Cores to plan for and to launch on. 0: what the device reports.
+  // Cores to plan for and to launch on, at most those of the device. 0: all.
   int num_cores = 0;
 };
 
@@ -75,7 +75,7 @@ struct DecodeTensors {
   const void* query = nullptr;
   const void* key_cache = nullptr;
   const void* value_cache = nullptr;
-  // Of an int8 cache, by its KvQuant; null where it has none.
+  // Of an int8 cache, in the shapes of its KvQuant; null where it has none.
   const float* key_scale = nullptr;
   const float* key_offset = nullptr;
   const float* value_scale = nullptr;
@@ -105,11 +105,15 @@ class PreparedPlan {
 class DecodeAttention {
  public:
   // `shape.batch` is the largest batch that will be planned. num_cores 0 takes
-  // the runtime's. Unimplemented names the nearest shape that has a kernel.
+  // the runtime's; more than the device has are refused, because the blocks of a
+  // launch wait for each other. Unimplemented names the nearest shape that has a
+  // kernel.
   static StatusOr<DecodeAttention> Create(std::shared_ptr<Runtime> runtime,
                                           const DecodeShape& shape, float softmax_scale,
                                           int num_cores = 0);
 
+  // As given, but never with KvRoute::kAuto: the route is chosen once, by shape
+  // and chip, and with it the kernel.
   const DecodeShape& shape() const;
 
   // Bytes of device memory that Plan and Run need: an upper bound for every
@@ -120,19 +124,23 @@ class DecodeAttention {
   // Plans on the host and enqueues the upload of the plan on `stream`; earlier
   // work on that stream may still use the workspace. From then on earlier plans
   // of this workspace cannot be Run.
-  // context_lens: one length per sequence, 0..shape.max_context(); their number
-  // is the batch of the following Run calls.
+  // context_lens: one length per sequence, 0..shape.max_context(), its query
+  // tokens included; their number is the batch of the following Run calls.
+  // q_lens: as many numbers of query tokens, 1..shape.max_q_len; null: one each.
+  // The rows of query, out and lse are these tokens, sequence by sequence.
   StatusOr<PreparedPlan> Plan(const int32_t* context_lens, size_t batch, void* workspace,
-                              size_t workspace_size, void* stream) const;
+                              size_t workspace_size, void* stream,
+                              const int32_t* q_lens = nullptr) const;
+  // The same; q_lens empty: one query token each.
   StatusOr<PreparedPlan> Plan(const std::vector<int32_t>& context_lens, void* workspace,
-                              size_t workspace_size, void* stream) const {
-    return Plan(context_lens.data(), context_lens.size(), workspace, workspace_size, stream);
-  }
+                              size_t workspace_size, void* stream,
+                              const std::vector<int32_t>& q_lens = {}) const;
 
   // Enqueues the decode (and, if any sequence is split, the combine) kernel; it
   // never waits. `plan` is one of this object's or its copies'. Another stream
   // than Plan's is made to wait for the upload.
-  // Data pointers are multiples of 32 bytes, block_table and lse of 4.
+  // Data pointers, scales and offsets are multiples of 32 bytes, block_table and
+  // lse of 4.
   Status Run(const PreparedPlan& plan, const DecodeTensors& tensors, void* stream) const;
 
   class Impl;
