@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+// Lookups in support.inc, and its two renderings.
+#include "tiling/support.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ascend_attention {
+namespace {
+
+constexpr const char* kUnknown = "unknown";
+
+// "float16" -> "f16"
+std::string Suffix(std::string_view dtype) {
+  if (dtype == "float16") return "f16";
+  if (dtype == "bfloat16") return "bf16";
+  return "f32";
+}
+
+std::vector<std::string> BinariesOf(const SupportRow& row) {
+  std::vector<std::string> names;
+  for (const std::string& dtype : row.dtypes) names.push_back(row.kernel + "_" + Suffix(dtype));
+  return names;
+}
+
+std::vector<std::string> QuantNames(const SupportRow& row) {
+  std::vector<std::string> names;
+  for (const KvQuant kv_quant : row.kv_quants) names.emplace_back(KvQuantName(kv_quant));
+  return names;
+}
+
+template <typename Values, typename Text>
+std::string Join(const Values& values, const char* separator, Text text) {
+  std::string joined;
+  for (const auto& value : values) {
+    if (!joined.empty()) joined.append(separator);
+    joined.append(text(value));
+  }
+  return joined;
+}
+
+std::string JoinNames(const std::vector<std::string>& names, const char* separator) {
+  return Join(names, separator, [](const std::string& name) { return name; });
+}
+
+std::string JsonList(const std::vector<std::string>& names) {
+  return "[" + Join(names, ", ", [](const std::string& name) { return '"' + name + '"'; }) + "]";
+}
+
+std::string JsonRow(const SupportRow& row) {
+  const BlockSizeSupport& block = row.kv_block_size;
+  const std::string heads = Join(row.heads, ", ", [](const HeadDimSupport& head) {
+    return "{\"head_dim\": " + std::to_string(head.head_dim) +
+           ", \"max_q_per_kv\": " + std::to_string(head.max_q_per_kv) + "}";
+  });
+  return "{\"op\": \"" + row.op + "\", \"kernel\": \"" + row.kernel + "\", \"kv_route\": \"" +
+         KvRouteName(row.kv_route) + "\", \"binaries\": " + JsonList(BinariesOf(row)) +
+         ", \"dtypes\": " + JsonList(row.dtypes) + ", \"kv_quants\": " + JsonList(QuantNames(row)) +
+         ", \"heads\": [" + heads +
+         "], \"kv_block_size\": {\"least\": " + std::to_string(block.least) +
+         ", \"most\": " + std::to_string(block.most) +
+         ", \"multiple\": " + std::to_string(block.multiple) +
+         "}, \"max_q_len\": " + std::to_string(row.max_q_len) +
+         ", \"layouts\": " + JsonList(row.layouts) + "}";
+}
+
+// A dash for what the operation does not know.
+std::string OrDash(const std::string& text) { return text.empty() ? "-" : text; }
+
+std::string MarkdownRow(const SupportRow& row) {
+  const BlockSizeSupport& block = row.kv_block_size;
+  const std::string head_dims = Join(
+      row.heads, ", ", [](const HeadDimSupport& head) { return std::to_string(head.head_dim); });
+  const bool has_heads = !row.heads.empty() && row.heads.front().max_q_per_kv != 0;
+  const std::string q_per_kv =
+      has_heads ? Join(row.heads, ", ",
+                       [](const HeadDimSupport& head) { return std::to_string(head.max_q_per_kv); })
+                : "-";
+  const std::string blocks = block.most == 0
+                                 ? "-"
+                                 : std::to_string(block.least) + ".." + std::to_string(block.most) +
+                                       ", multiples of " + std::to_string(block.multiple);
+  return "| `" + row.kernel + "` | " + JoinNames(row.dtypes, ", ") + " | " +
+         OrDash(JoinNames(QuantNames(row), ", ")) + " | " + head_dims + " | " + q_per_kv + " | " +
+         blocks + " | " + (row.max_q_len == 0 ? "-" : std::to_string(row.max_q_len)) + " | " +
+         OrDash(JoinNames(row.layouts, ", ")) + " |\n";
+}
+
+}  // namespace
+
+const HeadDimSupport* SupportRow::ForHeadDim(int64_t head_dim) const {
+  for (const HeadDimSupport& head : heads) {
+    if (head.head_dim == head_dim) return &head;
+  }
+  return nullptr;
+}
+
+const std::vector<SupportRow>& SupportTable() {
+#define AA_LIST(...) {__VA_ARGS__}
+#define AA_SUPPORT_ROW(op, kernel, route, dtypes, kv_quants, heads, block, max_q_len, layouts) \
+  SupportRow{op, kernel, route, dtypes, kv_quants, heads, block, max_q_len, layouts},
+  static const auto* const kTable = new std::vector<SupportRow>{
+#include "tiling/support.inc"
+  };
+  return *kTable;
+}
+
+const SupportRow* FindDecodeSupport(KvQuant kv_quant, KvRoute kv_route) {
+  for (const SupportRow& row : SupportTable()) {
+    if (row.op != "decode") continue;
+    if (kv_route != KvRoute::kAuto && kv_route != row.kv_route) continue;
+    const auto& quants = row.kv_quants;
+    if (std::find(quants.begin(), quants.end(), kv_quant) != quants.end()) return &row;
+  }
+  return nullptr;
+}
+
+StatusOr<std::string> DecodeKernelName(KvQuant kv_quant, KvRoute kv_route, DType dtype) {
+  if (kv_route == KvRoute::kAuto) {
+    return InvalidArgument("kv_route = auto names no kernel; take the route from the plan");
+  }
+  const SupportRow* row = FindDecodeSupport(kv_quant, kv_route);
+  const std::string name = DTypeName(dtype);
+  if (row == nullptr ||
+      std::find(row->dtypes.begin(), row->dtypes.end(), name) == row->dtypes.end()) {
+    return Unimplemented("no decode kernel reads kv_quant = ", KvQuantName(kv_quant),
+                         " on kv_route = ", KvRouteName(kv_route), " for dtype = ", name);
+  }
+  return row->kernel + "_" + Suffix(name);
+}
+
+std::vector<std::string> KernelNames(std::string_view op) {
+  std::vector<std::string> names;
+  for (const SupportRow& row : SupportTable()) {
+    if (row.op != op) continue;
+    for (std::string& name : BinariesOf(row)) names.push_back(std::move(name));
+  }
+  return names;
+}
+
+const char* DTypeName(DType dtype) {
+  switch (dtype) {
+    case DType::kFloat16:
+      return "float16";
+    case DType::kBFloat16:
+      return "bfloat16";
+  }
+  return kUnknown;
+}
+
+const char* KvQuantName(KvQuant kv_quant) {
+  switch (kv_quant) {
+    case KvQuant::kNone:
+      return "none";
+    case KvQuant::kInt8Channel:
+      return "int8_channel";
+    case KvQuant::kInt8ChannelAsym:
+      return "int8_channel_asym";
+    case KvQuant::kInt8Token:
+      return "int8_token";
+  }
+  return kUnknown;
+}
+
+const char* KvRouteName(KvRoute kv_route) {
+  switch (kv_route) {
+    case KvRoute::kAuto:
+      return "auto";
+    case KvRoute::kDirect:
+      return "direct";
+    case KvRoute::kDequant:
+      return "dequant";
+    case KvRoute::kLimbs:
+      return "limbs";
+  }
+  return kUnknown;
+}
+
+std::string SupportTableJson() {
+  return "[\n  " + Join(SupportTable(), ",\n  ", JsonRow) + "\n]\n";
+}
+
+std::string SupportTableMarkdown() {
+  std::string text =
+      "| kernel | dtypes | kv_quant | head_dim | most query heads per kv head | kv_block_size | "
+      "most query tokens | cache layouts |\n|---|---|---|---|---|---|---|---|\n";
+  for (const SupportRow& row : SupportTable()) text.append(MarkdownRow(row));
+  return text;
+}
+
+}  // namespace ascend_attention
