@@ -14,6 +14,8 @@
 
 #include <stdint.h>
 
+#include "tiling/abi/decode_plan.h"
+
 namespace ascend_attention {
 
 constexpr uint32_t kKiB = 1024;
@@ -72,10 +74,11 @@ constexpr uint32_t kOAccUb = kOTileUb + kMatrixBytes;
 constexpr uint32_t kStoreUb = kOAccUb + kMatrixBytes;
 constexpr uint32_t kLaneReduceUb = kStoreUb + kStoreUbSlots * kStoreSlotBytes;  // [rows, 64] fp32
 constexpr uint32_t kSpreadUb = kLaneReduceUb + kMaxRows * 256;
-constexpr uint32_t kRescaleUb = kSpreadUb + kSpreadBytes;      // two slots, tile parity
-constexpr uint32_t kRowMaxUb = kRescaleUb + 2 * kSpreadBytes;  // two slots, item parity
-constexpr uint32_t kRowSumUb = kRowMaxUb + 2 * kRowValuesBytes;
-constexpr uint32_t kTileMaxUb = kRowSumUb + 2 * kRowValuesBytes;
+// Of as many tiles, and items, as are in work: kTileSlots.
+constexpr uint32_t kRescaleUb = kSpreadUb + kSpreadBytes;
+constexpr uint32_t kRowMaxUb = kRescaleUb + kTileSlots * kSpreadBytes;
+constexpr uint32_t kRowSumUb = kRowMaxUb + kTileSlots * kRowValuesBytes;
+constexpr uint32_t kTileMaxUb = kRowSumUb + kTileSlots * kRowValuesBytes;
 constexpr uint32_t kTileSumUb = kTileMaxUb + kRowValuesBytes;
 constexpr uint32_t kRowRescaleUb = kTileSumUb + kRowValuesBytes;
 constexpr uint32_t kDivisorUb = kRowRescaleUb + kRowValuesBytes;

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The cube core's schedule. For the stream of tiles t0, t1, t2, ... of a core:
 //
-//   prologue   load Q, K[t0];  S[t0] = Q K[t0]^T;  load K[t1]
-//   steady     load V[ti];     S[ti+1] = Q K[ti+1]^T
-//              await P[ti];    load P[ti]; load K[ti+2];  O[ti] = P[ti] V[ti]
-//   epilogue   the same step without ti+1 and ti+2
+//   prologue   load Q, K[t0];  S[t0] = Q K[t0]^T;  the same of t1;  load K[t2]
+//   steady     load V[ti];     S[ti+2] = Q K[ti+2]^T
+//              await P[ti];    load P[ti]; load K[ti+3];  O[ti] = P[ti] V[ti]
+//   epilogue   the same step without ti+2 and ti+3
 //
 // so the loads of a tile are queued one step before its matrix work, and the
-// vector cores have S[ti+1] before the cube asks for P[ti+1]. Rings carry every
+// vector cores have S[ti+1] and S[ti+2] before the cube asks for P[ti+1]: two
+// tiles hide the way to the vector cores and back. Rings carry every
 // wait between pipes; scores and o_tile leave through GM and raise a signal
 // behind their store.
 //
@@ -45,24 +46,24 @@ class CubeDecoder {
   }
 
   AICORE_INLINE void Run() {
-    TileWork* current = &work_[0];
-    TileWork* next = &work_[1];
-    TileWork* after = &work_[2];
-    bool has_current = OpenTile(*current);
-    if (has_current) ComputeScores(*current);
-    bool has_next = has_current && OpenTile(*next);
-    while (has_current) {
-      LoadChunks(*current, args_.value_cache);
-      if (has_next) ComputeScores(*next);
-      LoadProbs(current->tile);
-      const bool has_after = has_next && OpenTile(*after);
-      ComputeOTile(*current);
-      TileWork* const done = current;
-      current = next;
-      next = after;
-      after = done;
-      has_current = has_next;
-      has_next = has_after;
+    uint32_t opened = 0;  // tiles so far; tile t lies in work_[t % kTilesInWork]
+    uint32_t scored = 0;
+    bool more = true;
+    for (; opened <= kTilesAhead && more; ++opened) {
+      more = OpenTile(work_[opened]);
+      if (!more) break;
+      if (opened == kTilesAhead) continue;
+      ComputeScores(work_[opened]);
+      ++scored;
+    }
+    for (uint32_t tile = 0; tile != opened; ++tile) {
+      const TileWork& current = work_[tile % kTilesInWork];
+      LoadChunks(current, args_.value_cache);
+      if (scored != opened) ComputeScores(work_[scored++ % kTilesInWork]);
+      LoadProbs(current.tile);
+      more = more && OpenTile(work_[opened % kTilesInWork]);
+      if (more) ++opened;
+      ComputeOTile(current);
     }
   }
 
@@ -71,6 +72,10 @@ class CubeDecoder {
     Tile tile;
     TileBlocks blocks;
   };
+
+  // Scores are computed this many tiles ahead of o_tiles.
+  static constexpr uint32_t kTilesAhead = kTileSlots - 1;
+  static constexpr uint32_t kTilesInWork = kTilesAhead + 2;
 
   // Takes the next tile and queues the loads that depend on no other core.
   AICORE_INLINE bool OpenTile(TileWork& work) {
@@ -185,7 +190,7 @@ class CubeDecoder {
   Problem problem_;
   TileCursor cursor_;
   TileExchange<T> exchange_;
-  TileWork work_[3];
+  TileWork work_[kTilesInWork];
 
   KvRing kv_;
   QueryL1Ring query_l1_;

@@ -3,10 +3,10 @@
 // query rows: sub-block 0 takes the first half (rounded up), 1 the rest. For the
 // stream of tiles t0, t1, ...:
 //
-//   prologue   await S[t0];    P[t0] = softmax(S[t0]); store, raise
-//   steady     await S[ti+1];  P[ti+1] = softmax(S[ti+1]); store, raise
+//   prologue   await S[t0];    P[t0] = softmax(S[t0]); store, raise; the same of t1
+//   steady     await S[ti+2];  P[ti+2] = softmax(S[ti+2]); store, raise
 //              await O[ti];    o_acc = a[ti] * o_acc + O[ti]; store at item end
-//   epilogue   the same step without ti+1
+//   epilogue   the same step without ti+2
 //
 // A core without rows (one query row in the group) keeps the signals going.
 //
@@ -37,16 +37,11 @@ class VectorDecoder {
 
   AICORE_INLINE void Run() {
     UseAllLanes();
-    TileWork current;
-    TileWork next;
-    bool has_current = OpenTile(current);
-    if (has_current) ComputeProbs(current);
-    while (has_current) {
-      const bool has_next = OpenTile(next);
-      if (has_next) ComputeProbs(next);
-      AccumulateOutput(current);
-      current = next;
-      has_current = has_next;
+    uint32_t opened = 0;  // tiles so far; tile t lies in work_[t % kTileSlots]
+    while (opened != kTilesAhead && TakeTile(opened)) ++opened;
+    for (uint32_t tile = 0; tile != opened; ++tile) {
+      if (TakeTile(opened)) ++opened;
+      AccumulateOutput(work_[tile % kTileSlots]);
     }
   }
 
@@ -54,8 +49,8 @@ class VectorDecoder {
   struct TileWork {
     Tile tile;
     RowRange rows;
-    uint32_t item_slot;  // 0 or 1: which RowState
-    uint32_t tile_slot;  // 0 or 1: which rescale values
+    uint32_t item_slot;  // which RowState
+    uint32_t tile_slot;  // which rescale values
   };
 
   // A slot of the store ring: a 16-bit matrix and the lse of its rows.
@@ -64,15 +59,25 @@ class VectorDecoder {
     LseRows lse;
   };
 
+  // Probs are computed this many tiles ahead of the output.
+  static constexpr uint32_t kTilesAhead = kTileSlots - 1;
+
+  // Opens tile number `tile` and computes its probs; false at the end of the work.
+  AICORE_INLINE bool TakeTile(uint32_t tile) {
+    TileWork& work = work_[tile % kTileSlots];
+    if (!OpenTile(work)) return false;
+    work.tile_slot = tile % kTileSlots;
+    ComputeProbs(work);
+    return true;
+  }
+
   // Takes the next tile; empty sequences on the way get their result at once.
   AICORE_INLINE bool OpenTile(TileWork& work) {
     while (cursor_.Next(work.tile)) {
       work.rows = RowsOfThisCore(work.tile);
       if (work.tile.num_tokens != 0) {
-        if (work.tile.first_of_item) item_slot_ ^= 1;
-        tile_slot_ ^= 1;
+        if (work.tile.first_of_item) item_slot_ = (item_slot_ + 1) % kTileSlots;
         work.item_slot = item_slot_;
-        work.tile_slot = tile_slot_;
         return true;
       }
       if (work.rows.rows != 0) WriteEmpty(work);
@@ -198,8 +203,8 @@ class VectorDecoder {
   Problem problem_;
   TileCursor cursor_;
   TileExchange<T> exchange_;
+  TileWork work_[kTileSlots];
   uint32_t item_slot_ = 0;
-  uint32_t tile_slot_ = 0;
 
   ScoresUbRing scores_ub_;
   OTileUbRing o_tile_ub_;

@@ -21,16 +21,16 @@
 // Signals between the cores of one block (FFTS flags, mode 2), one per tile:
 //
 //   signal        raised by      awaited by   says, for tile i        pending
-//   kScoresReady  cube, FIX      vector       scores[i] is in GM      <= 2
-//   kProbsReady   vector, MTE3   cube         probs[i] is in GM       <= 2
-//   kOTileReady   cube, FIX      vector       o_tile[i] is in GM      <= 2
+//   kScoresReady  cube, FIX      vector       scores[i] is in GM      <= 3
+//   kProbsReady   vector, MTE3   cube         probs[i] is in GM       <= 3
+//   kOTileReady   cube, FIX      vector       o_tile[i] is in GM      <= 3
 //
-// Each GM slot is reused two tiles later, and these three suffice:
-//   scores[i+2] is stored after kProbsReady[i] was awaited, and probs[i] was
+// Each GM slot is reused three tiles later (kTileSlots), and these three suffice:
+//   scores[i+3] is stored after kProbsReady[i] was awaited, and probs[i] was
 //     computed from scores[i].
-//   probs[i+2] is stored after kScoresReady[i+2] was awaited; FIX raises it behind
+//   probs[i+3] is stored after kScoresReady[i+3] was awaited; FIX raises it behind
 //     its store of o_tile[i], whose mmads had loaded probs[i].
-//   o_tile[i+2] is stored after kProbsReady[i+2] was awaited; the vector cores
+//   o_tile[i+3] is stored after kProbsReady[i+3] was awaited; the vector cores
 //     raise it behind their update of tile i, which had loaded o_tile[i].
 #ifndef ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_EVENTS_H_
 #define ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_EVENTS_H_

@@ -100,19 +100,18 @@ class GmSlots {
   AICORE_INLINE GmSlots(GmPtr<uint8_t> workspace, uint64_t region_bytes, uint64_t slot_bytes)
       : first_(GmAt<T>(workspace, ByteOffset{region_bytes + static_cast<uint64_t>(BlockIndex()) *
                                                                 kTileSlots * slot_bytes})),
-        second_(GmAt<T>(reinterpret_cast<GmPtr<uint8_t>>(first_), ByteOffset{slot_bytes})) {}
+        slot_elems_(slot_bytes / sizeof(T)) {}
 
   AICORE_INLINE GmPtr<T> Next() {
-    const GmPtr<T> slot = first_;
-    first_ = second_;
-    second_ = slot;
+    const GmPtr<T> slot = first_ + next_ * slot_elems_;
+    next_ = next_ + 1 == kTileSlots ? 0 : next_ + 1;
     return slot;
   }
 
  private:
-  static_assert(kTileSlots == 2, "two slots in turn");
   GmPtr<T> first_;
-  GmPtr<T> second_;
+  uint64_t slot_elems_;
+  uint32_t next_ = 0;
 };
 
 // Where the cores of one block exchange scores, probs and o_tiles.

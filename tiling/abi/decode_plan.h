@@ -194,9 +194,9 @@ struct DecodePlanHeader {
 // Launch flag of the decode kernels: `lse` is wanted.
 constexpr uint64_t kLaunchWriteLse = 1;
 
-// Slots per core in scores, probs and o_tiles: the cube computes tile i+1 while
-// the vector cores still read tile i.
-constexpr uint32_t kTileSlots = 2;
+// Slots per core in scores, probs and o_tiles: the cube computes the scores of tiles
+// i+1 and i+2 while the vector cores still work on tile i.
+constexpr uint32_t kTileSlots = 3;
 
 // Slots per core in query_operands: the vector cores prepare the queries of items
 // up to this many ahead of the cube.
