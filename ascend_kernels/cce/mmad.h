@@ -19,11 +19,22 @@ struct MmadShape {
   uint32_t n = 0;  // 1..4095, exact
 };
 
-// C[m, n] (+)= A[m, k] * B[k, n], products exact, fp32 sums. A zZ in L0A, B nZ
-// in L0B, C in L0C. Rows m..15 of C are undefined afterwards.
+// What the cube sums products of T in.
 template <typename T>
-AICORE_INLINE void Mmad(L0cPtr<float> c, L0aPtr<T> a, L0bPtr<T> b, const MmadShape& shape,
-                        Accumulate accumulate) {
+struct MmadSum {
+  using Type = float;
+};
+template <>
+struct MmadSum<int8_t> {
+  using Type = int32_t;
+};
+
+// C[m, n] (+)= A[m, k] * B[k, n], products exact; sums fp32, of int8 operands
+// int32 and exact. A zZ in L0A, B nZ in L0B, C in L0C. Rows m..15 of C are
+// undefined afterwards.
+template <typename T>
+AICORE_INLINE void Mmad(L0cPtr<typename MmadSum<T>::Type> c, L0aPtr<T> a, L0bPtr<T> b,
+                        const MmadShape& shape, Accumulate accumulate) {
   const uint32_t m = shape.m < kMinMmadRows ? kMinMmadRows : shape.m;
   mad(c, a, b, static_cast<uint16_t>(m), static_cast<uint16_t>(shape.k),
       static_cast<uint16_t>(shape.n), 0, false, false, accumulate == Accumulate::kNo);

@@ -117,6 +117,26 @@ void ExpectLanes(const VectorOpCase& op, uint32_t pitch, const VectorRun& run, c
   ExpectResult(run, expected, ulps);
 }
 
+using Product = std::function<double(const VectorRun&, uint32_t, uint32_t lane, uint32_t a_index)>;
+
+// Dense sums dst += product, of rows of a `pitch` apart. Whether the product is
+// rounded before it is added is not documented.
+void ExpectSums(const VectorOpCase& op, uint32_t pitch, const VectorRun& run, const Product& f) {
+  for (uint32_t i = 0; i < kFloats; ++i) {
+    const uint32_t row = i / 64;
+    const uint32_t lane = i % 64;
+    if (row >= op.repeats || !LaneActive(op, lane)) {
+      ASSERT_EQ(run.after[i], run.before[i]) << "touched lane " << i;
+      continue;
+    }
+    const double product = f(run, row, lane, row * pitch + lane);
+    const double magnitude = std::abs(product) + std::abs(run.before[i]);
+    ASSERT_NEAR(run.after[i], run.before[i] + product,
+                magnitude * std::numeric_limits<float>::epsilon())
+        << "lane " << i;
+  }
+}
+
 class DenseOps : public ::testing::TestWithParam<std::tuple<uint32_t, uint32_t>> {
  protected:
   void Check(VectorOp op, const Formula& f, float ulps = 0.0f, bool positive = false) {
@@ -167,6 +187,27 @@ TEST_P(DenseOps, Ln) {
       },
       1.0f, /*positive=*/true);
 }
+TEST_P(DenseOps, AtLeast) {
+  Check(kOpAtLeastDense, [](auto& r, auto, auto, auto i) { return std::max(r.a[i], -1.625f); });
+}
+TEST_P(DenseOps, Div) {
+  Check(kOpDivDense, [](auto& r, auto, auto, auto i) { return r.a[i] / r.b[i]; });
+}
+TEST_P(DenseOps, AddScaled) {
+  const auto [repeats, lanes] = GetParam();
+  const VectorOpCase c{kOpAddScaledDense, repeats, 64, lanes, -1.625f};
+  ExpectSums(c, 64, RunVector(c, Values(1), Values(2)),
+             [](auto& r, auto, auto, auto i) { return r.a[i] * -1.625; });
+}
+TEST_P(DenseOps, RoundsTiesToEven) {
+  const auto [repeats, lanes] = GetParam();
+  const VectorOpCase c{kOpRoundDense, repeats, 64, lanes, 0.0f};
+  std::vector<float> a = Values(7, 300.0f);
+  for (uint32_t i = 0; i < kFloats; i += 3) a[i] = std::floor(a[i]) + 0.5f;
+  ExpectLanes(c, 64, RunVector(c, a, Values(2)), [](auto& r, auto, auto, auto i) {
+    return static_cast<float>(std::nearbyint(r.a[i]));
+  });
+}
 TEST_P(DenseOps, SubSharedDatablock) {
   Check(kOpSubShared, [](auto& r, auto, auto lane, auto i) { return r.a[i] - r.b[lane % 8]; });
 }
@@ -210,6 +251,18 @@ TEST_P(RowOps, MulPerRow) {
 TEST_P(RowOps, DivPerRow) {
   Check(kOpDivPerRow,
         [](auto& r, auto row, auto lane, auto i) { return r.a[i] / r.b[row * 8 + lane % 8]; });
+}
+TEST_P(RowOps, MulPerLane) {
+  Check(kOpMulPerLane, [](auto& r, auto, auto lane, auto i) { return r.a[i] * r.b[lane]; });
+}
+TEST_P(RowOps, AddPerLane) {
+  Check(kOpAddPerLane, [](auto& r, auto, auto lane, auto i) { return r.a[i] + r.b[lane]; });
+}
+TEST_P(RowOps, AddProductPerLane) {
+  const VectorOpCase c = Case(kOpAddProductPerLane);
+  ExpectSums(c, c.pitch, RunVector(c, Values(3), Values(4)), [](auto& r, auto, auto lane, auto i) {
+    return static_cast<double>(r.a[i]) * r.b[lane];
+  });
 }
 TEST_P(RowOps, MaxOfLanes) {
   const VectorOpCase c = Case(kOpMaxOfLanes);
@@ -316,6 +369,62 @@ TEST_P(Conversions, From16BitsIsExact) {
 INSTANTIATE_TEST_SUITE_P(TypesAndRepeats, Conversions,
                          ::testing::Combine(::testing::Bool(), ::testing::Values(1u, 5u, 128u)));
 
+class IntegerConversions : public ::testing::TestWithParam<uint32_t> {
+ protected:
+  static VectorRun Convert(VectorOp op, const void* source) {
+    std::vector<float> a(kFloats);
+    std::memcpy(a.data(), source, kFloats * sizeof(float));
+    return RunVector(VectorOpCase{op, GetParam(), 2, 0, 0.0f}, a, Values(2));
+  }
+  // Element i of the destination, seen as T.
+  template <typename T>
+  static T At(const std::vector<float>& values, uint32_t i) {
+    T value;
+    std::memcpy(&value, reinterpret_cast<const T*>(values.data()) + i, sizeof(T));
+    return value;
+  }
+};
+
+TEST_P(IntegerConversions, Int32ToF32) {
+  std::vector<int32_t> source(kFloats);
+  for (uint32_t i = 0; i < kFloats; ++i) source[i] = static_cast<int32_t>(i * 2047) - 8000000;
+  const VectorRun run = Convert(kOpToF32, source.data());
+  for (uint32_t i = 0; i < kFloats; ++i) {
+    const float expected = i < GetParam() * 64 ? static_cast<float>(source[i]) : run.before[i];
+    ASSERT_EQ(run.after[i], expected) << i;
+  }
+}
+
+TEST_P(IntegerConversions, HalfToInt8RoundsToEvenAndSaturates) {
+  std::vector<_Float16> source(2 * kFloats);
+  for (uint32_t i = 0; i < 2 * kFloats; ++i) {
+    source[i] = static_cast<_Float16>(static_cast<float>(i % 601) / 2 - 150.0f);
+  }
+  const VectorRun run = Convert(kOpToInt8, source.data());
+  for (uint32_t i = 0; i < 4 * kFloats; ++i) {
+    if (i < GetParam() * 128) {
+      const float rounded = std::nearbyint(static_cast<float>(source[i]));
+      ASSERT_EQ(At<int8_t>(run.after, i), std::min(127.0f, std::max(-128.0f, rounded))) << i;
+    } else {
+      ASSERT_EQ(At<int8_t>(run.after, i), At<int8_t>(run.before, i)) << i;
+    }
+  }
+}
+
+TEST_P(IntegerConversions, Int8ToHalfIsExact) {
+  std::vector<int8_t> source(4 * kFloats);
+  for (uint32_t i = 0; i < 4 * kFloats; ++i) source[i] = static_cast<int8_t>(i * 7);
+  const VectorRun run = Convert(kOpFromInt8, source.data());
+  for (uint32_t i = 0; i < 2 * kFloats; ++i) {
+    if (i < GetParam() * 128) {
+      ASSERT_EQ(static_cast<float>(At<_Float16>(run.after, i)), source[i]) << i;
+    } else {
+      ASSERT_EQ(At<uint16_t>(run.after, i), At<uint16_t>(run.before, i)) << i;
+    }
+  }
+}
+INSTANTIATE_TEST_SUITE_P(Repeats, IntegerConversions, ::testing::Values(1u, 3u, 128u));
+
 struct CubeShape {
   uint32_t count, m, k, n;
 };
@@ -333,7 +442,7 @@ class CubeChain : public ::testing::TestWithParam<std::tuple<CubeShape, bool>> {
     float* c = rig.Upload(before);
     const struct {
       void *a, *b, *c;
-      uint32_t count, m, k, n, transposed_b, bfloat16;
+      uint32_t count, m, k, n, transposed_b, type;
     } args = {rig.Upload(a),          rig.Upload(b),     c, shape.count, shape.m, shape.k, shape.n,
               transposed_b ? 1u : 0u, bfloat16 ? 1u : 0u};
     rig.Run(args);
@@ -388,6 +497,63 @@ INSTANTIATE_TEST_SUITE_P(
                                          CubeShape{8, 16, 48, 64}, CubeShape{3, 7, 33, 64},
                                          CubeShape{2, 1, 64, 128}),
                        ::testing::Bool()));
+
+// Int8 operands: the sums are exact.
+class CubeChainInt8 : public ::testing::TestWithParam<CubeShape> {
+ protected:
+  void Check(bool transposed_b) {
+    const CubeShape shape = GetParam();
+    Rig rig("cube_ops_test");
+    const std::vector<int8_t> a = Operand(shape.count * shape.m * shape.k, 3);
+    const std::vector<int8_t> b = Operand(shape.count * shape.n * shape.k, 4);
+    int32_t* c = rig.Upload(std::vector<int32_t>(shape.count * shape.m * shape.n, -1));
+    const struct {
+      void *a, *b, *c;
+      uint32_t count, m, k, n, transposed_b, type;
+    } args = {rig.Upload(a), rig.Upload(b),          c, shape.count, shape.m, shape.k,
+              shape.n,       transposed_b ? 1u : 0u, 2};
+    rig.Run(args);
+    const uint32_t width = transposed_b ? shape.k : shape.n;
+    for (uint32_t i = 0; i < shape.count; ++i) {
+      for (uint32_t row = 0; row < shape.m; ++row) {
+        for (uint32_t column = 0; column < shape.n; ++column) {
+          int32_t sum = 0;
+          for (uint32_t k = 0; k < shape.k; ++k) {
+            const uint32_t b_row = transposed_b ? column : k;
+            const uint32_t b_column = transposed_b ? k : column;
+            sum += a[(i * shape.m + row) * shape.k + k] *
+                   b[b_row * shape.count * width + i * width + b_column];
+          }
+          ASSERT_EQ(c[(i * shape.m + row) * shape.n + column], 2 * sum)
+              << i << " " << row << " " << column;
+        }
+      }
+    }
+  }
+
+  static std::vector<int8_t> Operand(uint32_t elements, uint32_t salt) {
+    std::vector<int8_t> values(elements);
+    uint32_t state = salt * 97;
+    for (int8_t& value : values) {
+      state = state * 1664525u + 1013904223u;
+      value = static_cast<int8_t>(state >> 24);
+    }
+    return values;
+  }
+};
+
+TEST_P(CubeChainInt8, RowsOfBAreColumnsOfTheProduct) { Check(/*transposed_b=*/true); }
+INSTANTIATE_TEST_SUITE_P(Shapes, CubeChainInt8,
+                         ::testing::Values(CubeShape{1, 2, 64, 3}, CubeShape{4, 8, 128, 32},
+                                           CubeShape{8, 16, 96, 17}, CubeShape{3, 7, 64, 128}));
+
+class CubeChainInt8RowMajorB : public CubeChainInt8 {};
+
+TEST_P(CubeChainInt8RowMajorB, RowsOfBAreTheSum) { Check(/*transposed_b=*/false); }
+INSTANTIATE_TEST_SUITE_P(Shapes, CubeChainInt8RowMajorB,
+                         ::testing::Values(CubeShape{1, 2, 16, 64}, CubeShape{4, 8, 32, 128},
+                                           CubeShape{8, 16, 48, 96}, CubeShape{3, 7, 33, 64},
+                                           CubeShape{2, 4, 64, 128}));
 
 }  // namespace
 }  // namespace ascend_attention

@@ -32,11 +32,13 @@ AICORE_INLINE void UbToGm(GmPtr<T> dst, UbPtr<T> src, const RowCopy& p) {
 }
 
 // PIPE_MTE2. `rows` runs of `row_elems` fp32 values, any count; in UB each run
-// starts on the next datablock. src_gap_bytes: end of one run to the next.
+// starts on the next datablock after dst_gap_datablocks more. src_gap_bytes: end of
+// one run to the next.
 AICORE_INLINE void GmToUbRagged(UbPtr<float> dst, GmPtr<float> src, uint32_t rows,
-                                uint32_t row_elems, uint32_t src_gap_bytes) {
+                                uint32_t row_elems, uint32_t src_gap_bytes,
+                                uint32_t dst_gap_datablocks = 0) {
   copy_gm_to_ubuf_align_b32(dst, src, 0, static_cast<uint16_t>(rows), row_elems * 4, 0, 0,
-                            src_gap_bytes, 0);
+                            src_gap_bytes, dst_gap_datablocks);
 }
 
 // PIPE_MTE3. One run of `elems` fp32 values, any count.

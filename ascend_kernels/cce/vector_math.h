@@ -67,6 +67,18 @@ AICORE_INLINE void ExpDense(UbPtr<float> dst, UbPtr<float> a, uint32_t repeats) 
 AICORE_INLINE void LnDense(UbPtr<float> dst, UbPtr<float> a, uint32_t repeats) {
   vln(dst, a, static_cast<uint8_t>(repeats), 1, 1, kDenseRepeat, kDenseRepeat);
 }
+AICORE_INLINE void DivDense(UbPtr<float> dst, UbPtr<float> a, UbPtr<float> b, uint32_t repeats) {
+  vdiv(dst, a, b, static_cast<uint8_t>(repeats), 1, 1, 1, kDenseRepeat, kDenseRepeat, kDenseRepeat);
+}
+// dst += src * factor.
+AICORE_INLINE void AddScaledDense(UbPtr<float> dst, UbPtr<float> src, float factor,
+                                  uint32_t repeats) {
+  vaxpy(dst, src, factor, static_cast<uint8_t>(repeats), 1, 1, kDenseRepeat, kDenseRepeat);
+}
+// To the nearest integer, ties to even.
+AICORE_INLINE void RoundDense(UbPtr<float> dst, UbPtr<float> src, uint32_t repeats) {
+  vconv_f322f32r(dst, src, static_cast<uint8_t>(repeats), 1, 1, kDenseRepeat, kDenseRepeat);
+}
 AICORE_INLINE void CopyDense(UbPtr<float> dst, UbPtr<float> src, uint32_t repeats) {
   vadds(dst, src, 0.0f, static_cast<uint8_t>(repeats), 1, 1, kDenseRepeat, kDenseRepeat);
 }
@@ -108,6 +120,24 @@ AICORE_INLINE void MaxColumn(UbPtr<float> dst, UbPtr<float> a, UbPtr<float> b, u
        InDatablocks(pitch.a), InDatablocks(pitch.b));
 }
 
+// --- columns against one value a lane: the 64 lanes of `lanes` for every row -----
+
+AICORE_INLINE void MulPerLane(UbPtr<float> dst, UbPtr<float> a, UbPtr<float> lanes, uint32_t rows,
+                              uint32_t pitch) {
+  vmul(dst, a, lanes, static_cast<uint8_t>(rows), 1, 1, 1, InDatablocks(pitch), InDatablocks(pitch),
+       0);
+}
+AICORE_INLINE void AddPerLane(UbPtr<float> dst, UbPtr<float> a, UbPtr<float> lanes, uint32_t rows,
+                              uint32_t pitch) {
+  vadd(dst, a, lanes, static_cast<uint8_t>(rows), 1, 1, 1, InDatablocks(pitch), InDatablocks(pitch),
+       0);
+}
+// sums[r, lane] += a[r, lane] * lanes[lane]; sums has a pitch of 64 lanes.
+AICORE_INLINE void AddProductPerLane(UbPtr<float> sums, UbPtr<float> a, UbPtr<float> lanes,
+                                     uint32_t rows, uint32_t pitch) {
+  vmla(sums, a, lanes, static_cast<uint8_t>(rows), 1, 1, 1, kDenseRepeat, InDatablocks(pitch), 0);
+}
+
 // --- columns against one value a row ----------------------------------------
 
 // spread[r, 0..7] = values[r]; works on groups of 8 rows, ignores the mask.
@@ -120,10 +150,11 @@ AICORE_INLINE void SubPerRow(UbPtr<float> dst, UbPtr<float> a, UbPtr<float> spre
   vsub(dst, a, spread, static_cast<uint8_t>(rows), 1, 1, 0, InDatablocks(pitch),
        InDatablocks(pitch), 1);
 }
+// spread_pitch: lanes from one row's spread value to the next row's.
 AICORE_INLINE void MulPerRow(UbPtr<float> dst, UbPtr<float> a, UbPtr<float> spread, uint32_t rows,
-                             uint32_t pitch) {
+                             uint32_t pitch, uint32_t spread_pitch = kF32PerDatablock) {
   vmul(dst, a, spread, static_cast<uint8_t>(rows), 1, 1, 0, InDatablocks(pitch),
-       InDatablocks(pitch), 1);
+       InDatablocks(pitch), InDatablocks(spread_pitch));
 }
 AICORE_INLINE void DivPerRow(UbPtr<float> dst, UbPtr<float> a, UbPtr<float> spread, uint32_t rows,
                              uint32_t pitch) {
@@ -157,6 +188,27 @@ AICORE_INLINE void ToF32(UbPtr<float> dst, UbPtr<half> src, uint32_t repeats) {
 }
 AICORE_INLINE void ToF32(UbPtr<float> dst, UbPtr<bfloat16_t> src, uint32_t repeats) {
   vconv_bf162f32(dst, src, static_cast<uint8_t>(repeats), 1, 1, kDenseRepeat, kHalfRepeat);
+}
+// Exact below 2^24, else to nearest even. dst may be src.
+AICORE_INLINE void ToF32(UbPtr<float> dst, UbPtr<int32_t> src, uint32_t repeats) {
+  vconv_s322f32(dst, src, static_cast<uint8_t>(repeats), 1, 1, kDenseRepeat, kDenseRepeat);
+}
+
+// --- conversions of int8, 128 lanes a repeat: the mask covers two of fp32 --------
+//
+// There is none between int8 and fp32: integers go through half, which holds
+// those up to 2048.
+
+constexpr uint32_t kHalfLanes = kVectorBytes / 2;
+constexpr uint8_t kInt8Repeat = kDenseRepeat / 2;
+
+// To nearest even, saturated to -128..127.
+AICORE_INLINE void ToInt8(UbPtr<int8_t> dst, UbPtr<half> src, uint32_t repeats) {
+  vconv_f162s8r(dst, src, static_cast<uint8_t>(repeats), 1, 1, kInt8Repeat, kDenseRepeat);
+}
+// Exact.
+AICORE_INLINE void FromInt8(UbPtr<half> dst, UbPtr<int8_t> src, uint32_t repeats) {
+  vconv_s82f16(dst, src, static_cast<uint8_t>(repeats), 1, 1, kDenseRepeat, kInt8Repeat);
 }
 
 }  // namespace ascend_attention

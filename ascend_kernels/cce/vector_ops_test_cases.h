@@ -17,19 +17,28 @@ enum VectorOp : uint32_t {
   kOpExpDense,
   kOpLnDense,
   kOpCopyDense,
+  kOpAtLeastDense,
+  kOpDivDense,
+  kOpAddScaledDense,
+  kOpRoundDense,
   kOpSubShared,
   kOpDivShared,
   kOpFillColumn,  // from here on `pitch` counts
   kOpAddColumn,
   kOpMaxColumn,
+  kOpMulPerLane,
+  kOpAddPerLane,
+  kOpAddProductPerLane,
   kOpSpreadRows,
   kOpSubPerRow,
   kOpMulPerRow,
   kOpDivPerRow,
   kOpMaxOfLanes,
   kOpSumOfLanes,
-  kOpFromF32,  // from here on pitch 0 is half, 1 is bfloat16_t
-  kOpToF32,
+  kOpFromF32,  // from here on pitch 0 is half, 1 is bfloat16_t, 2 is an integer
+  kOpToF32,    // from int32_t
+  kOpToInt8,   // these two to and from half
+  kOpFromInt8,
 };
 
 struct VectorOpCase {
