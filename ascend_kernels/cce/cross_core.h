@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Signals between the cube core and the two vector cores of one block.
+// Signals between the cube core and the two vector cores of one block, and one
+// barrier over all vector cores.
 //
 // A signal is an FFTS flag in mode 2: raised by the cube core it is counted on
 // both vector cores; raised by the vector cores it is counted on the cube core
@@ -19,21 +20,38 @@
 namespace ascend_attention {
 
 // FFTS configuration word: bit 0 valid, bits 5:4 mode, bits 11:8 flag id.
+constexpr uint64_t kFftsModeAllCores = 0;
 constexpr uint64_t kFftsModeInBlock = 2;
 
-template <pipe_t kStorePipe>
-AICORE_INLINE void RaiseSignal(uint32_t signal) {
+// Queues the signal behind what kStorePipe has stored.
+template <pipe_t kStorePipe, uint64_t kMode>
+AICORE_INLINE void QueueSignal(uint32_t signal) {
 #ifdef ASCEND_ATTENTION_FENCE_SIGNALS
   pipe_barrier(kStorePipe);
   dsb(DSB_DDR);
   pipe_barrier(PIPE_ALL);
 #endif
-  const uint64_t config = 1 | (kFftsModeInBlock << 4) | (static_cast<uint64_t>(signal) << 8);
+  const uint64_t config = 1 | (kMode << 4) | (static_cast<uint64_t>(signal) << 8);
   ffts_cross_core_sync(kStorePipe, config);
+}
+
+template <pipe_t kStorePipe>
+AICORE_INLINE void RaiseSignal(uint32_t signal) {
+  QueueSignal<kStorePipe, kFftsModeInBlock>(signal);
 }
 
 // Stops the scalar unit until the signal is counted, and takes one count.
 AICORE_INLINE void AwaitSignal(uint32_t signal) { wait_flag_dev(signal); }
+
+// Stops the scalar unit until every vector core of the launch is here and what
+// their kStorePipe has stored before is visible. Mode 0: every vector core must
+// come, and all blocks of the launch must be on cores at once (no more blocks
+// than the device has cores), or the launch hangs.
+template <pipe_t kStorePipe>
+AICORE_INLINE void AwaitAllVectorCores(uint32_t signal) {
+  QueueSignal<kStorePipe, kFftsModeAllCores>(signal);
+  AwaitSignal(signal);
+}
 
 }  // namespace ascend_attention
 

@@ -25,6 +25,9 @@
 //   kProbsReady   vector, MTE3   cube         probs[i] is in GM       <= 3
 //   kOTileReady   cube, FIX      vector       o_tile[i] is in GM      <= 3
 //
+// And one barrier over the vector cores of all blocks (mode 0), if any sequence
+// has several partial results: kPartialsReady, behind the last partial of each.
+//
 // Each GM slot is reused three tiles later (kTileSlots), and these three suffice:
 //   scores[i+3] is stored after kProbsReady[i] was awaited, and probs[i] was
 //     computed from scores[i].
@@ -58,6 +61,7 @@ enum Signal : uint32_t {
   kScoresReady = 0,
   kProbsReady = 1,
   kOTileReady = 2,
+  kPartialsReady = 3,
 };
 
 }  // namespace ascend_attention
