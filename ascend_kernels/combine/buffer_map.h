@@ -1,44 +1,47 @@
 // SPDX-License-Identifier: Apache-2.0
-// UB of a vector core in the combine kernel, and its rings.
+// UB of a merging vector core, and its rings. Everything starts at offset 0: the
+// decode kernel merges its partials when its own buffers are dead.
 //
-//   ring      producer -> consumer  slots  ids  guards
-//   PartialRing  MTE2 -> V           2      0-1  partial rows and their lse
-//   ResultRing   V -> MTE3           2      0-1  merged rows and lse
+//   ring             producer -> consumer  slots  ids  guards
+//   MergePartRing    MTE2 -> V             2      0-1  rows and lse of the parts of one step
+//   MergeResultRing  V -> MTE3             2      0-1  merged rows and lse
 #ifndef ASCEND_ATTENTION_ASCEND_KERNELS_COMBINE_BUFFER_MAP_H_
 #define ASCEND_ATTENTION_ASCEND_KERNELS_COMBINE_BUFFER_MAP_H_
 
 #include "ascend_kernels/cce/ring.h"
+#include "ascend_kernels/combine/merge_shape.h"
 
 namespace ascend_attention {
 
-// One slab is 8 query rows: one datablock of fp32 row values.
-constexpr uint32_t kSlabRows = 8;
-constexpr uint32_t kMaxHeadDim = 128;
-constexpr uint32_t kSlabBytes = kSlabRows * kMaxHeadDim * 4;
-// Partials merged in one step; 16 x 4 KiB keeps a load above the 16 KiB from
-// which GM -> UB copies run near their peak (CANN tuning guide).
-constexpr uint32_t kPartialsPerStep = 16;
+// A row value of each row of a slab: one repeat. Spread: one datablock each.
+constexpr uint32_t kMergeRowValuesBytes = kMaxSlabRows * 4;
+constexpr uint32_t kMergeRowSpreadBytes = kMaxSlabRows * kDatablockBytes;
+// A value of each row of each part of a step.
+constexpr uint32_t kMergeWeightsBytes = kMaxStepValues * 4;
 
-constexpr uint32_t kPartialSlots = 2;
-constexpr uint32_t kPartialLse = kPartialsPerStep * kSlabBytes;  // lse block follows the rows
-constexpr uint32_t kPartialSlotBytes = kPartialLse + kPartialsPerStep * kSlabRows * 4;
-constexpr uint32_t kResultSlots = 2;
-constexpr uint32_t kResultLse = kSlabBytes / 2;  // lse follows the 16-bit rows
-constexpr uint32_t kResultSlotBytes = kResultLse + kVectorBytes;
+constexpr uint32_t kMergePartSlots = 2;
+constexpr uint32_t kMergePartRows = kMergeWeightsBytes;  // the rows follow the lse
+constexpr uint32_t kMergePartSlotBytes = kMergePartRows + kMaxStepLanes * 4;
+constexpr uint32_t kMergeResultSlots = 2;
+constexpr uint32_t kMergeResultRows = kMergeRowSpreadBytes;  // the rows follow the lse
+constexpr uint32_t kMergeResultSlotBytes = kMergeResultRows + kMaxSlabLanes * 4;
 
-constexpr uint32_t kPartialUb = 0;
-constexpr uint32_t kResultUb = kPartialUb + kPartialSlots * kPartialSlotBytes;
-constexpr uint32_t kAccUb = kResultUb + kResultSlots * kResultSlotBytes;
-constexpr uint32_t kWeightSpreadUb = kAccUb + kSlabBytes;
-constexpr uint32_t kRowSpreadUb = kWeightSpreadUb + kPartialsPerStep * kSlabRows * kDatablockBytes;
-constexpr uint32_t kMaxUb = kRowSpreadUb + kSlabRows * kDatablockBytes;
-constexpr uint32_t kSumUb = kMaxUb + kVectorBytes;
-constexpr uint32_t kStepMaxUb = kSumUb + kVectorBytes;
-constexpr uint32_t kStepRescaleUb = kStepMaxUb + kVectorBytes;
-static_assert(kStepRescaleUb + kVectorBytes <= 192 * 1024, "combine buffers exceed UB");
+constexpr uint32_t kMergePartUb = 0;
+constexpr uint32_t kMergeResultUb = kMergePartUb + kMergePartSlots * kMergePartSlotBytes;
+constexpr uint32_t kMergeAccUb = kMergeResultUb + kMergeResultSlots * kMergeResultSlotBytes;
+constexpr uint32_t kMergeWeightSpreadUb = kMergeAccUb + kMaxSlabLanes * 4;
+constexpr uint32_t kMergeRowSpreadUb = kMergeWeightSpreadUb + kMaxStepValues * kDatablockBytes;
+constexpr uint32_t kMergeWeightsUb = kMergeRowSpreadUb + kMergeRowSpreadBytes;
+constexpr uint32_t kMergeFoldUb = kMergeWeightsUb + kMergeWeightsBytes;
+constexpr uint32_t kMergeMaxUb = kMergeFoldUb + kMergeWeightsBytes;
+constexpr uint32_t kMergeSumUb = kMergeMaxUb + kMergeRowValuesBytes;
+constexpr uint32_t kMergeStepMaxUb = kMergeSumUb + kMergeRowValuesBytes;
+constexpr uint32_t kMergeRescaleUb = kMergeStepMaxUb + kMergeRowValuesBytes;
+constexpr uint32_t kMergeLseUb = kMergeRescaleUb + kMergeRowValuesBytes;
+static_assert(kMergeLseUb + kMergeRowValuesBytes <= 192 * 1024, "merge buffers exceed UB");
 
-using PartialRing = Ring<PIPE_MTE2, PIPE_V, kPartialSlots, 0>;
-using ResultRing = Ring<PIPE_V, PIPE_MTE3, kResultSlots, 0>;
+using MergePartRing = Ring<PIPE_MTE2, PIPE_V, kMergePartSlots, 0>;
+using MergeResultRing = Ring<PIPE_V, PIPE_MTE3, kMergeResultSlots, 0>;
 
 }  // namespace ascend_attention
 

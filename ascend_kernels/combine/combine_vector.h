@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The combine schedule: slabs of 8 query rows of all split sequences are dealt
-// out to the vector cores in turn; each slab is written by exactly one core.
-// Runs after the decode kernel on the same stream, on vector cores alone.
+// The schedule of a vector core that merges the partials of split sequences. The
+// slabs of slab_cursor.h, cut into steps of some partials, form one stream s0, s1,
+// ...:
+//
+//   prologue   load s0
+//   steady     load si+1;  merge si; store at slab end
+//   epilogue   the same step without si+1
 //
 // Next: ascend_kernels/combine/merge_stage.h - the formula.
 #ifndef ASCEND_ATTENTION_ASCEND_KERNELS_COMBINE_COMBINE_VECTOR_H_
@@ -10,113 +14,104 @@
 #include "ascend_kernels/combine/buffer_map.h"
 #include "ascend_kernels/combine/exchange_stage.h"
 #include "ascend_kernels/combine/merge_stage.h"
-#include "ascend_kernels/decode/plan_memory.h"
+#include "ascend_kernels/combine/slab_cursor.h"
 
 namespace ascend_attention {
 
 template <typename T>
 class VectorCombiner {
  public:
-  AICORE_INLINE explicit VectorCombiner(const CombineArgs<T>& args) : args_(args) {
-    GmPtr<DecodePlanHeader> header = PlanHeader(args.workspace);
-    num_heads_ = header->num_heads;
-    q_per_kv_ = num_heads_ / header->num_kv_heads;
-    num_splits_ = header->num_splits;
-    splits_ = GmAt<SplitRange>(args.workspace, &header->splits);
-    partials_gm_ = Partials{GmAt<float>(args.workspace, &header->partial_out.begin),
-                            GmAt<float>(args.workspace, &header->partial_lse.begin),
-                            header->kv_heads_per_group * q_per_kv_, header->head_dim};
-    if (partials_gm_.head_dim > kMaxHeadDim) Trap();
-  }
+  // The partials must be in GM, and UB free.
+  AICORE_INLINE VectorCombiner(const CombineArgs<T>& args, const SlabCursor& cursor)
+      : args_(args), cursor_(cursor), shape_(cursor.shape()) {}
 
   AICORE_INLINE void Run() {
     UseAllLanes();
-    // Slab numbers run on over all splits; this core takes every NumBlocks()-th.
-    uint32_t slabs_until_mine = BlockIndex();
-    for (uint32_t split = 0; split < num_splits_; ++split) {
-      Slab slab = OpenSplit(split);
-      const uint32_t num_slabs = CeilDiv(slab.split_rows, kSlabRows);
-      for (; slabs_until_mine < num_slabs; slabs_until_mine += NumBlocks()) {
-        slab.first_row = slabs_until_mine * kSlabRows;
-        slab.rows = Min(kSlabRows, slab.split_rows - slab.first_row);
-        CombineSlab(slab);
-      }
-      slabs_until_mine -= num_slabs;
+    Step current;
+    Step next;
+    bool has_current = NextStep(current);
+    if (has_current) LoadStep(current);
+    while (has_current) {
+      const bool has_next = NextStep(next);
+      if (has_next) LoadStep(next);
+      MergeStep(current);
+      current = next;
+      has_current = has_next;
     }
   }
 
  private:
-  AICORE_INLINE Slab OpenSplit(uint32_t index) const {
-    GmPtr<SplitRange> split = splits_ + index;
-    const uint32_t group_head = split->kv_head_begin * q_per_kv_;
+  struct Step {
     Slab slab;
-    slab.split_rows = split->kv_head_count * q_per_kv_;
-    slab.first_head_row = split->query_row * num_heads_ + group_head;
-    slab.first_partial = split->first_partial;
-    slab.num_partials = split->num_partials;
-    slab.first_row = 0;
-    slab.rows = 0;
-    return slab;
-  }
+    uint32_t first;  // partial of the split
+    uint32_t parts;
 
-  AICORE_INLINE void CombineSlab(const Slab& slab) {
-    const uint32_t head_dim = partials_gm_.head_dim;
-    const MergeState state{UbAt<float>(kAccUb), UbAt<float>(kMaxUb), UbAt<float>(kSumUb),
-                           UbAt<float>(kRowSpreadUb)};
-    const MergeScratch scratch{UbAt<float>(kStepMaxUb), UbAt<float>(kStepRescaleUb),
-                               UbAt<float>(kWeightSpreadUb)};
-    ResetMerge(state, head_dim);
-    LoadStep(slab, 0);
-    for (uint32_t done = 0; done < slab.num_partials; done += kPartialsPerStep) {
-      if (done + kPartialsPerStep < slab.num_partials) LoadStep(slab, done + kPartialsPerStep);
-      const uint32_t slot = kPartialUb + partials_.AcquireFull() * kPartialSlotBytes;
-      MergePartials(UbAt<float>(slot), UbAt<float>(slot + kPartialLse), state, scratch,
-                    Min(kPartialsPerStep, slab.num_partials - done), head_dim);
-      partials_.ReleaseFree();
+    AICORE_INLINE bool first_of_slab() const { return first == 0; }
+    AICORE_INLINE bool last_of_slab() const { return first + parts == slab.num_partials; }
+  };
+
+  AICORE_INLINE bool NextStep(Step& step) {
+    if (next_partial_ == slab_.num_partials) {
+      if (!cursor_.Next(slab_)) return false;
+      next_partial_ = 0;
     }
-    StoreResult(slab, state);
+    step.slab = slab_;
+    step.first = next_partial_;
+    step.parts = Min(shape_.step_parts, slab_.num_partials - next_partial_);
+    next_partial_ += step.parts;
+    return true;
   }
 
-  AICORE_INLINE void LoadStep(const Slab& slab, uint32_t first) {
-    const uint32_t slot = kPartialUb + partials_.AcquireFree() * kPartialSlotBytes;
-    LoadPartials(UbAt<float>(slot), UbAt<float>(slot + kPartialLse), partials_gm_, slab, first,
-                 Min(kPartialsPerStep, slab.num_partials - first));
-    partials_.PublishFull();
+  AICORE_INLINE void LoadStep(const Step& step) {
+    const uint32_t slot = kMergePartUb + parts_.AcquireFree() * kMergePartSlotBytes;
+    LoadPartials(UbAt<float>(slot + kMergePartRows), UbAt<float>(slot), cursor_.partials(),
+                 step.slab, shape_, step.first, step.parts);
+    parts_.PublishFull();
+  }
+
+  AICORE_INLINE void MergeStep(const Step& step) {
+    const MergeState state = StateOfMerge();
+    if (step.first_of_slab()) ResetMerge(state, shape_);
+    const uint32_t slot = kMergePartUb + parts_.AcquireFull() * kMergePartSlotBytes;
+    MergeParts(UbAt<float>(slot + kMergePartRows), UbAt<float>(slot), state, ScratchOfMerge(),
+               shape_, step.parts);
+    parts_.ReleaseFree();
+    if (step.last_of_slab()) StoreResult(step.slab, state);
   }
 
   AICORE_INLINE void StoreResult(const Slab& slab, const MergeState& state) {
-    const uint32_t slot = kResultUb + results_.AcquireFree() * kResultSlotBytes;
-    const UbPtr<T> out = UbAt<T>(slot);
-    const UbPtr<float> lse = UbAt<float>(slot + kResultLse);
-    FinishMerge<T>(out, lse, state, partials_gm_.head_dim);
+    const uint32_t slot = kMergeResultUb + results_.AcquireFree() * kMergeResultSlotBytes;
+    const UbPtr<float> lse = UbAt<float>(slot);
+    const UbPtr<T> out = UbAt<T>(slot + kMergeResultRows);
+    VectorBarrier();
+    FinishMerge(UbAt<float>(kMergeLseUb), state, ScratchOfMerge(), shape_);
+    VectorBarrier();
+    SpreadRows(lse, UbAt<float>(kMergeLseUb), shape_.slab_rows);
+    FromF32(out, state.acc, CeilDiv(shape_.slab_rows * shape_.head_dim, kF32Lanes));
     results_.PublishFull();
     results_.AcquireFull();
-    StoreSlab<T>(args_, out, lse, slab, partials_gm_.head_dim);
+    StoreSlab<T>(args_, out, lse, slab, shape_.head_dim);
     results_.ReleaseFree();
   }
 
   CombineArgs<T> args_;
-  uint32_t num_heads_;
-  uint32_t q_per_kv_;
-  uint32_t num_splits_;
-  GmPtr<SplitRange> splits_;
-  Partials partials_gm_;
+  SlabCursor cursor_;
+  MergeShape shape_;
+  Slab slab_{};
+  uint32_t next_partial_ = 0;
 
-  PartialRing partials_;
-  ResultRing results_;
+  MergePartRing parts_;
+  MergeResultRing results_;
 };
-
-template <typename T>
-AICORE_INLINE void RunCombiner(const CombineArgs<T>& args) {
-  VectorCombiner<T> combiner(args);
-  combiner.Run();
-}
 
 template <typename T>
 AICORE_INLINE void CombineEntry(const CombineArgs<T>& args) {
   BeginVectorKernel();
   RequirePlan<T>(args.workspace);
-  RunCombiner(args);
+  {
+    VectorCombiner<T> combiner(args, SlabCursor(args.workspace, BlockIndex(), NumBlocks()));
+    combiner.Run();
+  }
   EndKernel();
 }
 

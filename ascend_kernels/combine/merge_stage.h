@@ -1,14 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// Merges partial results of the same query rows by their log-sum-exp, a few
-// partials p a step, for the 8 rows r of a slab, pipe V:
+// Merges parts of attention over the same rows r by their log-sum-exp, a few parts
+// p a step, pipe V:
 //
 //   m'[r]      = max(m[r], max_p lse[p, r])
 //   w[p, r]    = exp(lse[p, r] - m'[r]),   a[r] = exp(m[r] - m'[r])
 //   sum[r]     = a[r] * sum[r] + sum_p w[p, r]
 //   acc[r, :]  = a[r] * acc[r, :] + sum_p w[p, r] * o[p, r, :]
-//   at the end   out = acc / sum,  lse = m + ln(sum)
+//   at the end   out = acc / max(sum, 1),  lse = m + ln(sum)
 //
-// m, sum, acc start at -inf, 0, 0. The rows o[p] are normalised already.
+// m, sum, acc start at the lowest finite number, 0, 0. A part that saw no token
+// has lse = -inf, hence w = exp(-inf - m') = 0, whatever m' is. A row with a
+// finite lse has sum >= 1: its largest lse weighs exp(0). All other rows have
+// sum = 0, hence out = 0 and lse = -inf.
+//
+// Sums over the parts are taken by halves: the second half is added onto the
+// first until one is left. For few parts that is few dependent instructions, and
+// the order is the same on every core.
+//
+// Next: ascend_kernels/cce/vector_math.h - the intrinsic behind each step.
 #ifndef ASCEND_ATTENTION_ASCEND_KERNELS_COMBINE_MERGE_STAGE_H_
 #define ASCEND_ATTENTION_ASCEND_KERNELS_COMBINE_MERGE_STAGE_H_
 
@@ -17,87 +26,196 @@
 
 namespace ascend_attention {
 
+constexpr float kLowestFloat = -3.40282347e38f;
+
+// Running state of the rows of a slab.
 struct MergeState {
-  UbPtr<float> acc;     // [8, head_dim]
-  UbPtr<float> max;     // [8], first datablock of a repeat
-  UbPtr<float> sum;     // [8]
-  UbPtr<float> spread;  // [8, 8] scratch
+  UbPtr<float> acc;  // [slab_rows, head_dim]
+  UbPtr<float> max;  // one fp32 a row
+  UbPtr<float> sum;  // one fp32 a row
 };
 
 struct MergeScratch {
-  UbPtr<float> step_max;       // [8]
-  UbPtr<float> rescale;        // [8]
-  UbPtr<float> weight_spread;  // [partials * 8, 8]
+  UbPtr<float> weights;        // [parts, value_pitch]
+  UbPtr<float> fold;           // [parts, value_pitch]
+  UbPtr<float> weight_spread;  // one datablock a weight
+  UbPtr<float> step_max;       // one fp32 a row
+  UbPtr<float> rescale;        // one fp32 a row
+  UbPtr<float> row_spread;     // one datablock a row
 };
 
-AICORE_INLINE uint32_t SlabRepeats(uint32_t head_dim) { return kSlabRows * head_dim / kF32Lanes; }
-
-AICORE_INLINE void ResetMerge(const MergeState& state, uint32_t head_dim) {
-  FillDense(state.acc, 0.0f, SlabRepeats(head_dim));
-  FillDense(state.max, kMinusInfinity, 1);
-  FillDense(state.sum, 0.0f, 1);
-  VectorBarrier();
+AICORE_INLINE MergeState StateOfMerge() {
+  return MergeState{UbAt<float>(kMergeAccUb), UbAt<float>(kMergeMaxUb), UbAt<float>(kMergeSumUb)};
+}
+AICORE_INLINE MergeScratch ScratchOfMerge() {
+  return MergeScratch{UbAt<float>(kMergeWeightsUb),      UbAt<float>(kMergeFoldUb),
+                      UbAt<float>(kMergeWeightSpreadUb), UbAt<float>(kMergeStepMaxUb),
+                      UbAt<float>(kMergeRescaleUb),      UbAt<float>(kMergeRowSpreadUb)};
 }
 
-// m', a; turns `lse` [partials, 8] into w and adds the weights to sum. The
-// barriers of the sum order w; nothing reads sum before a barrier of its reader.
-AICORE_INLINE void WeighPartials(UbPtr<float> lse, const MergeState& state,
-                                 const MergeScratch& scratch, uint32_t partials) {
-  UseLanesBelow(kSlabRows);
-  CopyDense(scratch.step_max, state.max, 1);
-  for (uint32_t partial = 0; partial < partials; ++partial) {
-    VectorBarrier();
-    MaxDense(scratch.step_max, scratch.step_max, lse + partial * kSlabRows, 1);
+// --- lanes that are no multiple of 64 ------------------------------------------
+
+// The first `count` lanes of a repeat, all from 64 on.
+AICORE_INLINE void UseFirstLanes(uint32_t count) {
+  if (count >= kF32Lanes) {
+    UseAllLanes();
+  } else {
+    UseLanesBelow(count);
   }
+}
+
+AICORE_INLINE void MaxLanes(UbPtr<float> dst, UbPtr<float> a, UbPtr<float> b, uint32_t lanes) {
+  const uint32_t rest = lanes % kF32Lanes;
+  const uint32_t whole = lanes - rest;
+  if (whole != 0) MaxDense(dst, a, b, whole / kF32Lanes);
+  if (rest == 0) return;
+  UseLanesBelow(rest);
+  MaxDense(dst + whole, a + whole, b + whole, 1);
+  UseAllLanes();
+}
+
+AICORE_INLINE void AddLanes(UbPtr<float> dst, UbPtr<float> a, UbPtr<float> b, uint32_t lanes) {
+  const uint32_t rest = lanes % kF32Lanes;
+  const uint32_t whole = lanes - rest;
+  if (whole != 0) AddDense(dst, a, b, whole / kF32Lanes);
+  if (rest == 0) return;
+  UseLanesBelow(rest);
+  AddDense(dst + whole, a + whole, b + whole, 1);
+  UseAllLanes();
+}
+
+// rows += others, [rows, head_dim] each.
+AICORE_INLINE void AddRows(UbPtr<float> rows, UbPtr<float> others, uint32_t num_rows,
+                           uint32_t head_dim) {
+  ColumnPitch pitch;
+  pitch.dst = pitch.a = pitch.b = head_dim;
+  for (uint32_t lane = 0; lane < head_dim; lane += kF32Lanes) {
+    UseFirstLanes(head_dim - lane);
+    AddColumn(rows + lane, rows + lane, others + lane, num_rows, pitch);
+  }
+  UseAllLanes();
+}
+
+// --- steps of the formula --------------------------------------------------------
+
+AICORE_INLINE void ResetMerge(const MergeState& state, const MergeShape& shape) {
+  FillDense(state.acc, 0.0f, CeilDiv(shape.slab_rows * shape.head_dim, kF32Lanes));
+  FillDense(state.max, kLowestFloat, 1);
+  FillDense(state.sum, 0.0f, 1);
+}
+
+// step_max: m'.
+AICORE_INLINE void MaxOverParts(UbPtr<float> lse, const MergeState& state,
+                                const MergeScratch& scratch, const MergeShape& shape,
+                                uint32_t parts) {
+  CopyDense(scratch.fold, lse, CeilDiv(parts * shape.value_pitch, kF32Lanes));
+  for (uint32_t left = parts; left > 1;) {
+    const uint32_t half = CeilDiv(left, 2);
+    VectorBarrier();
+    MaxLanes(scratch.fold, scratch.fold, scratch.fold + half * shape.value_pitch,
+             (left - half) * shape.value_pitch);
+    left = half;
+  }
+  VectorBarrier();
+  MaxDense(scratch.step_max, state.max, scratch.fold, 1);
+}
+
+// lse[p, r] -= value of row r.
+AICORE_INLINE void SubtractFromParts(UbPtr<float> lse, UbPtr<float> values, const MergeShape& shape,
+                                     uint32_t parts) {
+  if (shape.value_pitch == kF32PerDatablock) {
+    SubShared(lse, lse, values, CeilDiv(parts * kF32PerDatablock, kF32Lanes));
+    return;
+  }
+  UseFirstLanes(shape.value_pitch);
+  for (uint32_t part = 0; part < parts; ++part) {
+    UbPtr<float> of_part = lse + part * shape.value_pitch;
+    SubDense(of_part, of_part, values, 1);
+  }
+  UseAllLanes();
+}
+
+// w in `weights` and, to be added up, in `fold`; a; lse is scratch afterwards.
+AICORE_INLINE void WeighParts(UbPtr<float> lse, const MergeState& state,
+                              const MergeScratch& scratch, const MergeShape& shape,
+                              uint32_t parts) {
+  const uint32_t repeats = CeilDiv(parts * shape.value_pitch, kF32Lanes);
+  MaxOverParts(lse, state, scratch, shape, parts);
   VectorBarrier();
   SubDense(scratch.rescale, state.max, scratch.step_max, 1);
+  SubtractFromParts(lse, scratch.step_max, shape, parts);
   VectorBarrier();
   ExpDense(scratch.rescale, scratch.rescale, 1);
+  ExpDense(scratch.weights, lse, repeats);
+  ExpDense(scratch.fold, lse, repeats);
   CopyDense(state.max, scratch.step_max, 1);
+}
+
+// rows[p, r, :] *= w[p, r]; acc[r, :] *= a[r].
+AICORE_INLINE void ScaleRows(UbPtr<float> rows, const MergeState& state,
+                             const MergeScratch& scratch, const MergeShape& shape, uint32_t parts) {
+  const uint32_t part_pitch = shape.slab_rows * shape.head_dim;
+  const bool rows_are_dense = shape.slab_rows == shape.value_pitch;
+  for (uint32_t lane = 0; lane < shape.head_dim; lane += kF32Lanes) {
+    UseFirstLanes(shape.head_dim - lane);
+    MulPerRow(state.acc + lane, state.acc + lane, scratch.row_spread, shape.slab_rows,
+              shape.head_dim);
+    if (rows_are_dense) {
+      MulPerRow(rows + lane, rows + lane, scratch.weight_spread, parts * shape.slab_rows,
+                shape.head_dim);
+      continue;
+    }
+    // Of each row all parts: a part has 8 weights, whatever slab_rows is.
+    for (uint32_t row = 0; row < shape.slab_rows; ++row) {
+      UbPtr<float> lanes = rows + row * shape.head_dim + lane;
+      MulPerRow(lanes, lanes, scratch.weight_spread + row * kF32PerDatablock, parts, part_pitch,
+                shape.value_pitch * kF32PerDatablock);
+    }
+  }
   UseAllLanes();
-  SubShared(lse, lse, scratch.step_max, CeilDiv(partials * kSlabRows, kF32Lanes));
+}
+
+// rows: o [parts, slab_rows, head_dim]; lse: [parts, value_pitch]; both scratch
+// afterwards. Rows that the slab lacks hold anything.
+AICORE_INLINE void MergeParts(UbPtr<float> rows, UbPtr<float> lse, const MergeState& state,
+                              const MergeScratch& scratch, const MergeShape& shape,
+                              uint32_t parts) {
+  WeighParts(lse, state, scratch, shape, parts);
   VectorBarrier();
-  ExpDense(lse, lse, CeilDiv(partials * kSlabRows, kF32Lanes));
-  UseLanesBelow(kSlabRows);
   MulDense(state.sum, state.sum, scratch.rescale, 1);
-  for (uint32_t partial = 0; partial < partials; ++partial) {
+  SpreadRows(scratch.weight_spread, scratch.weights, parts * shape.value_pitch);
+  SpreadRows(scratch.row_spread, scratch.rescale, shape.slab_rows);
+  VectorBarrier();
+  ScaleRows(rows, state, scratch, shape, parts);
+  for (uint32_t left = parts; left > 1;) {
+    const uint32_t half = CeilDiv(left, 2);
     VectorBarrier();
-    AddDense(state.sum, state.sum, lse + partial * kSlabRows, 1);
+    AddLanes(scratch.fold, scratch.fold, scratch.fold + half * shape.value_pitch,
+             (left - half) * shape.value_pitch);
+    AddRows(rows, rows + half * shape.slab_rows * shape.head_dim, (left - half) * shape.slab_rows,
+            shape.head_dim);
+    left = half;
+  }
+  VectorBarrier();
+  AddDense(state.sum, state.sum, scratch.fold, 1);
+  AddRows(state.acc, rows, shape.slab_rows, shape.head_dim);
+}
+
+// state.acc becomes out; lse: one fp32 a row.
+AICORE_INLINE void FinishMerge(UbPtr<float> lse, const MergeState& state,
+                               const MergeScratch& scratch, const MergeShape& shape) {
+  AtLeastDense(scratch.rescale, state.sum, 1.0f, 1);
+  LnDense(lse, state.sum, 1);
+  VectorBarrier();
+  SpreadRows(scratch.row_spread, scratch.rescale, shape.slab_rows);
+  AddDense(lse, lse, state.max, 1);
+  VectorBarrier();
+  for (uint32_t lane = 0; lane < shape.head_dim; lane += kF32Lanes) {
+    UseFirstLanes(shape.head_dim - lane);
+    DivPerRow(state.acc + lane, state.acc + lane, scratch.row_spread, shape.slab_rows,
+              shape.head_dim);
   }
   UseAllLanes();
-}
-
-// rows: o [partials, 8, head_dim], scratch afterwards; lse: [partials, 8].
-AICORE_INLINE void MergePartials(UbPtr<float> rows, UbPtr<float> lse, const MergeState& state,
-                                 const MergeScratch& scratch, uint32_t partials,
-                                 uint32_t head_dim) {
-  WeighPartials(lse, state, scratch, partials);
-  SpreadRows(scratch.weight_spread, lse, partials * kSlabRows);
-  SpreadRows(state.spread, scratch.rescale, kSlabRows);
-  VectorBarrier();
-  for (uint32_t lane = 0; lane < head_dim; lane += kF32Lanes) {
-    MulPerRow(rows + lane, rows + lane, scratch.weight_spread, partials * kSlabRows, head_dim);
-    MulPerRow(state.acc + lane, state.acc + lane, state.spread, kSlabRows, head_dim);
-  }
-  for (uint32_t partial = 0; partial < partials; ++partial) {
-    VectorBarrier();
-    AddDense(state.acc, state.acc, rows + partial * kSlabRows * head_dim, SlabRepeats(head_dim));
-  }
-}
-
-// out: [8, head_dim] in 16 bits; out_lse: [8].
-template <typename T>
-AICORE_INLINE void FinishMerge(UbPtr<T> out, UbPtr<float> out_lse, const MergeState& state,
-                               uint32_t head_dim) {
-  SpreadRows(state.spread, state.sum, kSlabRows);
-  LnDense(out_lse, state.sum, 1);
-  VectorBarrier();
-  AddDense(out_lse, out_lse, state.max, 1);
-  for (uint32_t lane = 0; lane < head_dim; lane += kF32Lanes) {
-    DivPerRow(state.acc + lane, state.acc + lane, state.spread, kSlabRows, head_dim);
-  }
-  VectorBarrier();
-  FromF32(out, state.acc, SlabRepeats(head_dim));
 }
 
 }  // namespace ascend_attention
