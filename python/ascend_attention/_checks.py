@@ -9,20 +9,28 @@ library, so that C++ and Python callers read the same text.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import ml_dtypes
 import numpy as np
 
-from ascend_attention.device_array import DeviceArray
-
-Array = np.ndarray | DeviceArray
+from ascend_attention.device_array import Array, DeviceArray, is_dense
 
 # What the library calls a dtype, and the numpy dtype of its arrays.
 DTYPES = {
     "float16": np.dtype(np.float16),
     "bfloat16": np.dtype(ml_dtypes.bfloat16),
 }
+
+# What a cache holds, and which of the tensors KV_PARAMETERS go with it.
+KV_QUANTS = {
+    "none": (),
+    "int8_channel": ("key_scale", "value_scale"),
+    "int8_channel_asym": ("key_scale", "key_offset", "value_scale", "value_offset"),
+    "int8_token": ("key_scale", "value_scale"),
+}
+KV_PARAMETERS = KV_QUANTS["int8_channel_asym"]
+KV_ROUTES = ("auto", "direct", "dequant", "limbs")
 
 
 def dtype_name(dtype: str | np.dtype | type, argument: str = "dtype") -> str:
@@ -73,6 +81,19 @@ def check_array(
     name: str, array: Array, dtype: np.dtype, axes: Sequence[str], shape: Sequence[int]
 ) -> None:
     """Raises unless `array` is dense, of `dtype`, and of `shape`; `axes` name its dimensions."""
+    check_shape(name, array, dtype, axes, shape)
+    if is_dense(array):
+        return
+    remedy = f", such as numpy.ascontiguousarray({name})" if isinstance(array, np.ndarray) else ""
+    raise ValueError(
+        f"{name} has strides {array.strides} bytes; expected a dense (C-contiguous) array{remedy}"
+    )
+
+
+def check_shape(
+    name: str, array: Array, dtype: np.dtype, axes: Sequence[str], shape: Sequence[int]
+) -> None:
+    """Raises unless `array` is of `dtype` and `shape`, with any strides."""
     check_rank(name, array, axes)
     _check_dtype(name, array, dtype)
     for axis, got, expected in zip(axes, array.shape, shape, strict=True):
@@ -81,11 +102,6 @@ def check_array(
                 f"{name} has {axis} {got} (shape {array.shape}); "
                 f"expected {axis} {expected}: {tuple(shape)} = [{', '.join(axes)}]"
             )
-    if isinstance(array, np.ndarray) and not array.flags.c_contiguous:
-        raise ValueError(
-            f"{name} has strides {array.strides} bytes; expected a dense (C-contiguous) array, "
-            f"such as numpy.ascontiguousarray({name})"
-        )
 
 
 def _check_dtype(name: str, array: Array, dtype: np.dtype) -> None:
@@ -112,21 +128,34 @@ def check_out(out: Array, dtype: np.dtype, axes: Sequence[str], shape: Sequence[
 
 def context_lens_array(context_lens: object) -> np.ndarray:
     """Returns the lengths as a dense int32 vector."""
-    lens = np.asarray(context_lens)
-    if lens.ndim != 1:
-        raise ValueError(
-            f"context_lens has rank {lens.ndim} (shape {lens.shape}); expected [batch]"
-        )
+    lens = _int32_vector("context_lens", context_lens, "0 <= length")
     if lens.size == 0:
         raise ValueError("context_lens is empty; expected one length per sequence")
-    if not np.issubdtype(lens.dtype, np.integer):
-        raise ValueError(f"context_lens has dtype {lens.dtype}; expected integers")
+    return lens
+
+
+def q_lens_array(q_lens: object, batch: int) -> np.ndarray:
+    """Returns the numbers of query tokens as a dense int32 vector."""
+    lens = _int32_vector("q_lens", q_lens, "1 <= query tokens")
+    if lens.size != batch:
+        raise ValueError(
+            f"q_lens has {lens.size} numbers; expected {batch}, one per length of context_lens"
+        )
+    return lens
+
+
+def _int32_vector(name: str, values: object, lower_limit: str) -> np.ndarray:
+    vector = np.asarray(values)
+    if vector.ndim != 1:
+        raise ValueError(f"{name} has rank {vector.ndim} (shape {vector.shape}); expected [batch]")
+    if vector.size and not np.issubdtype(vector.dtype, np.integer):
+        raise ValueError(f"{name} has dtype {vector.dtype}; expected integers")
     limits = np.iinfo(np.int32)
-    outside = np.flatnonzero((lens < limits.min) | (lens > limits.max))
+    outside = np.flatnonzero((vector < limits.min) | (vector > limits.max))
     if outside.size:
         row = int(outside[0])
-        raise ValueError(f"context_lens[{row}] = {lens[row]}; allowed: 0 <= length <= {limits.max}")
-    return np.ascontiguousarray(lens, dtype=np.int32)
+        raise ValueError(f"{name}[{row}] = {vector[row]}; allowed: {lower_limit} <= {limits.max}")
+    return np.ascontiguousarray(vector, dtype=np.int32)
 
 
 def check_block_ids(
@@ -169,3 +198,43 @@ def num_cores_or_all(num_cores: int | None) -> int:
     if cores < 1:
         raise ValueError(f"num_cores is {cores}; allowed: 1 or more, or None for all")
     return cores
+
+
+def choice(allowed: Iterable[str], **values: object) -> str:
+    """Returns the one value if it is among `allowed`; the keyword names it in errors."""
+    ((name, value),) = values.items()
+    allowed = tuple(allowed)
+    if isinstance(value, str) and value in allowed:
+        return value
+    raise ValueError(f"{name} is {value!r}; allowed: {', '.join(allowed)}")
+
+
+def fixed_split_or_none(fixed_split_tokens: int | None) -> int:
+    """Returns the tokens of a fixed split, 0 for cuts where the batch is best balanced."""
+    if fixed_split_tokens is None:
+        return 0
+    tokens = integers(fixed_split_tokens=fixed_split_tokens)["fixed_split_tokens"]
+    if tokens < 1:
+        raise ValueError(
+            f"fixed_split_tokens is {tokens}; allowed: 1 or more, or None for a balanced batch"
+        )
+    return tokens
+
+
+def check_parameters(
+    kv_quant: str, parameters: Mapping[str, Array | None], sizes: Mapping[str, int]
+) -> None:
+    """Raises unless the scales and offsets are those of an int8 cache of this kind."""
+    needed = KV_QUANTS[kv_quant]
+    axes = ("num_kv_heads", "head_dim")
+    if kv_quant == "int8_token":
+        axes = ("num_kv_blocks", "num_kv_heads", "kv_block_size")
+    for name, array in parameters.items():
+        if array is None and name in needed:
+            raise ValueError(f"{name} is None; kv_quant {kv_quant} needs [{', '.join(axes)}]")
+        if array is not None and name not in needed:
+            allowed = ", ".join(needed) or "none of the scales and offsets"
+            raise ValueError(f"{name} is given; kv_quant {kv_quant} takes {allowed}")
+        if array is not None:
+            shape = tuple(sizes[axis] for axis in axes)
+            check_array(name, array, np.dtype(np.float32), axes, shape)

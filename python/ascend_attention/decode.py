@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Paged-attention decode: one query token per sequence against its cached keys and values.
+"""Paged-attention decode: the newest query tokens of each sequence against its cache.
 
 START HERE. Two ways in:
 
     DecodeAttention(...)   plan once per batch of lengths, run once per layer
     paged_attention(...)   one call that does both, for a first try or a test
 
-For row b with n = context_lens[b] tokens, query head h and its kv head g:
+For sequence b with n = context_lens[b] tokens, of which the last q = q_lens[b] have
+a query, query token i = 0 .. q-1 in row r of `query`, query head h and its kv head g:
 
-    s[t]      = softmax_scale * dot(query[b, h], key[b, t, g])       t = 0 .. n-1
-    lse[b, h] = log(sum over t of exp(s[t]))
-    out[b, h] = sum over t of exp(s[t] - lse[b, h]) * value[b, t, g]
+    s[t]      = softmax_scale * dot(query[r, h], key[b, t, g])       t = 0 .. n-q+i
+    lse[r, h] = log(sum over t of exp(s[t]))
+    out[r, h] = sum over t of exp(s[t] - lse[r, h]) * value[b, t, g]
 
     key[b, t] = key_cache[block_table[b, t // kv_block_size], t % kv_block_size]
 
-A sequence of length 0 gives out = 0 and lse = -inf.
+The rows of all sequences lie end to end: that of token i is i plus the sum of the
+q_lens before b. A token that sees no other gives out = 0 and lse = -inf, as does a
+sequence of length 0. An int8 cache stands for (int8 + offset) * scale, in float32.
 
 Next: tiling/decode_planner.h - how lengths become work items.
 """
@@ -25,17 +28,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ascend_attention import _checks, _core, _runtime, planning
-from ascend_attention.device_array import DeviceArray, as_bytes
+from ascend_attention import _checks, _core, _kv_layout, _runtime, planning
+from ascend_attention._staging import Staging
+from ascend_attention.device_array import Array, DeviceArray, as_bytes
 
-Array = np.ndarray | DeviceArray
 Result = Array | tuple[Array, np.ndarray]
+Lengths = Sequence[int] | np.ndarray
 
-_QUERY_AXES = ("batch", "num_heads", "head_dim")
-_CACHE_AXES = ("num_kv_blocks", "kv_block_size", "num_kv_heads", "head_dim")
+_QUERY_AXES = ("num_query_rows", "num_heads", "head_dim")
 _TABLE_AXES = ("batch", "max_kv_blocks")
-_ARGUMENTS = ("query", "key_cache", "value_cache", "block_table", "out")
-_LSE_AXES = ("batch", "num_heads")
+_LSE_AXES = ("num_query_rows", "num_heads")
 _LSE_DTYPE = np.dtype(np.float32)
 
 
@@ -46,13 +48,28 @@ class DecodeAttention:
         batch: most sequences that will be planned at once.
         num_heads: query heads; a multiple of `num_kv_heads`.
         num_kv_heads: key and value heads.
-        head_dim: elements per head; 64 or 128.
-        kv_block_size: tokens per kv block; a multiple of 16 in 16..256.
+        head_dim: elements per head; 64, 96, 128, 192 or 256.
+        kv_block_size: tokens per kv block; a multiple of 16 in 16..512.
         num_kv_blocks: kv blocks in the caches.
         max_kv_blocks: columns of the block table; the longest context is
             `max_kv_blocks * kv_block_size` tokens.
-        dtype: "float16" or "bfloat16", or the numpy dtype (`ml_dtypes.bfloat16`).
+        dtype: "float16" or "bfloat16", or the numpy dtype (`ml_dtypes.bfloat16`), of
+            query and out, and of the caches unless they are int8.
         softmax_scale: factor on the scores; None for 1 / sqrt(head_dim).
+        max_q_len: most query tokens of a sequence, 1..16 (speculative decoding).
+        kv_quant: what the caches hold: "none" (dtype), or int8 with a scale per channel
+            ("int8_channel"), a scale and an offset per channel ("int8_channel_asym"),
+            or a scale per token and kv head ("int8_token").
+        kv_route: how an int8 cache is multiplied: "dequant" (converted to dtype first),
+            "limbs" (as int8, with query and weights in two int8 limbs), or "auto", the
+            faster of them by the cost model. "direct" is the only one of kv_quant "none".
+        kv_layout: order of the axes of both caches, "token_major" or "head_major".
+        kv_strides: elements from one kv block, token and kv head to the next,
+            (block, token, head), for caches that are views of a larger array; None for
+            dense caches. The elements of a head always lie side by side.
+        fixed_split_tokens: cut every sequence at multiples of this many tokens, so that
+            the bits of a row do not depend on the rest of its batch; None to cut where
+            the batch is balanced best, which is faster.
         num_cores: cores to use; None for all of the device.
         device: index of the device.
 
@@ -85,11 +102,16 @@ class DecodeAttention:
         max_kv_blocks: int,
         dtype: str | np.dtype | type = "float16",
         softmax_scale: float | None = None,
+        max_q_len: int = 1,
+        kv_quant: str = "none",
+        kv_route: str = "auto",
+        kv_layout: str = "token_major",
+        kv_strides: tuple[int, int, int] | None = None,
+        fixed_split_tokens: int | None = None,
         num_cores: int | None = None,
         device: int = 0,
     ) -> None:
         name = _checks.dtype_name(dtype)
-        self._dtype = _checks.DTYPES[name]
         sizes = _checks.integers(
             batch=batch,
             num_heads=num_heads,
@@ -98,23 +120,36 @@ class DecodeAttention:
             kv_block_size=kv_block_size,
             num_kv_blocks=num_kv_blocks,
             max_kv_blocks=max_kv_blocks,
+            max_q_len=max_q_len,
         )
-        shape = _core.DecodeShape(**sizes, dtype=name)
+        self._kv_quant = _checks.choice(_checks.KV_QUANTS, kv_quant=kv_quant)
+        self._layout = _kv_layout.make_layout(kv_layout, kv_strides, sizes)
+        shape = _core.DecodeShape(
+            **sizes,
+            dtype=name,
+            kv_quant=kv_quant,
+            kv_route=_checks.choice(_checks.KV_ROUTES, kv_route=kv_route),
+            kv_strides=self._layout.kv_strides or (0, 0, 0),
+            fixed_split_tokens=_checks.fixed_split_or_none(fixed_split_tokens),
+        )
         _core.validate(shape)
         scale = _checks.softmax_scale_or_default(softmax_scale, head_dim)
         cores = _checks.num_cores_or_all(num_cores)
+        self._dtype = _checks.DTYPES[name]
+        self._cache_dtype = self._dtype if kv_quant == "none" else np.dtype(np.int8)
         self._sizes = sizes
         self._device = device
         self._runtime = _runtime.open_runtime(device)
         self._stream = _core.Stream(self._runtime)
         self._op = _core.DecodeAttention(self._runtime, shape, softmax_scale=scale, num_cores=cores)
-        rows = sizes["batch"] * sizes["num_heads"]
+        rows = sizes["batch"] * sizes["max_q_len"] * sizes["num_heads"]
         self._workspace = self._buffer(self._op.workspace_bytes)
         self._out = self._buffer(rows * sizes["head_dim"] * self._dtype.itemsize)
         self._lse = self._buffer(rows * _LSE_DTYPE.itemsize)
-        self._staged: dict[str, _core.DeviceBuffer] = {}
+        self._staging = Staging(self._runtime)
         self._prepared: _core.PreparedPlan | None = None
         self._context_lens = np.empty(0, np.int32)
+        self._num_query_rows = 0
 
     @property
     def workspace_bytes(self) -> int:
@@ -126,17 +161,20 @@ class DecodeAttention:
         """What the device is, such as "Ascend910B1 (virtual NPU), 24 cores"."""
         return self._runtime.description
 
-    def plan(self, context_lens: Sequence[int] | np.ndarray) -> planning.DecodePlan:
+    def plan(self, context_lens: Lengths, q_lens: Lengths | None = None) -> planning.DecodePlan:
         """Spreads a batch of lengths over the cores; the following `run` calls use it.
 
         Args:
-            context_lens: [n] integers, n <= batch, each 0 .. max_kv_blocks * kv_block_size.
+            context_lens: [n] integers, n <= batch, each 0 .. max_kv_blocks * kv_block_size;
+                the tokens that have a query are included.
+            q_lens: [n] integers, each 1 .. max_q_len: query tokens of the sequences; None
+                for one each.
 
         Returns:
             A read-only view of the plan.
 
         Raises:
-            ValueError: a negative length, no length, or more lengths than `batch`.
+            ValueError: a number that is not allowed, no length, or more lengths than `batch`.
             IndexError: a length that the block table cannot hold.
 
         >>> op = DecodeAttention(batch=4, num_heads=8, num_kv_heads=8, head_dim=128,
@@ -145,12 +183,14 @@ class DecodeAttention:
         True
         """
         lens = _checks.context_lens_array(context_lens)
+        tokens = None if q_lens is None else _checks.q_lens_array(q_lens, len(lens))
         prepared = self._op.plan(
-            lens, self._workspace.address, self._workspace.size, self._stream.handle
+            lens, self._workspace.address, self._workspace.size, self._stream.handle, tokens
         )
         self._wait()
         self._prepared, self._context_lens = prepared, lens
-        return planning.view(prepared.plan, lens)
+        self._num_query_rows = len(lens) if tokens is None else int(tokens.sum())
+        return planning.view(prepared.plan, lens, tokens)
 
     def run(
         self,
@@ -159,29 +199,42 @@ class DecodeAttention:
         value_cache: Array,
         block_table: Array,
         *,
+        key_scale: Array | None = None,
+        key_offset: Array | None = None,
+        value_scale: Array | None = None,
+        value_offset: Array | None = None,
         out: Array | None = None,
         return_lse: bool = False,
     ) -> Result:
         """Attends with the lengths of the last `plan` and waits for the result.
 
-        n below is the number of planned lengths. Numpy arrays are copied to the
-        device for the call; a DeviceArray is used where it is.
+        n below is the number of planned lengths, num_query_rows the sum of the planned
+        q_lens. Numpy arrays are copied to the device for the call (of a cache that is a
+        view, all memory between its first and its last element, once for two views of
+        one array); a DeviceArray is used where it is.
 
         Args:
-            query: [n, num_heads, head_dim], dtype of this object.
-            key_cache: [num_kv_blocks, kv_block_size, num_kv_heads, head_dim], same dtype.
+            query: [num_query_rows, num_heads, head_dim], dtype of this object.
+            key_cache: [num_kv_blocks, kv_block_size, num_kv_heads, head_dim], or with
+                kv_layout "head_major" [num_kv_blocks, num_kv_heads, kv_block_size, head_dim];
+                dtype of this object or int8, strides as declared.
             value_cache: like key_cache.
             block_table: [n, max_kv_blocks] int32; entry [b, i] is the kv block of tokens
                 i * kv_block_size onwards. Entries past a sequence's last block are not read.
+            key_scale: float32, of an int8 cache only: [num_kv_heads, head_dim] per channel,
+                [num_kv_blocks, num_kv_heads, kv_block_size] per token.
+            key_offset: float32 [num_kv_heads, head_dim], of kv_quant "int8_channel_asym" only.
+            value_scale: like key_scale.
+            value_offset: like key_offset.
             out: array to write, like query; None for a new numpy array.
             return_lse: also return lse.
 
         Returns:
-            out, or (out, lse) with lse [n, num_heads] float32 natural logarithms.
+            out, or (out, lse) with lse [num_query_rows, num_heads] float32 natural logarithms.
 
         Raises:
             TypeError: an argument is no array.
-            ValueError: wrong dtype, rank, shape or stride.
+            ValueError: wrong dtype, rank, shape or stride, a scale that is missing or too many.
             IndexError: block_table names a kv block outside the caches. A numpy table is
                 checked before the launch; for a DeviceArray the device finds it.
             RuntimeError: no plan yet, or the device failed.
@@ -198,14 +251,27 @@ class DecodeAttention:
         """
         if self._prepared is None:
             raise RuntimeError("run() needs a plan: call plan(context_lens) first")
-        self._check_inputs(query, key_cache, value_cache, block_table, out)
+        tensors = {
+            "query": query,
+            "key_cache": key_cache,
+            "value_cache": value_cache,
+            "block_table": block_table,
+        }
+        parameters = {
+            "key_scale": key_scale,
+            "key_offset": key_offset,
+            "value_scale": value_scale,
+            "value_offset": value_offset,
+        }
+        self._check_inputs(tensors, parameters, out)
+        key_address, value_address = self._staging.cache_addresses(key_cache, value_cache)
+        small = {"query": query, "block_table": block_table, **parameters}
         try:
             self._op.run(
                 self._prepared,
-                query=self._on_device("query", query),
-                key_cache=self._on_device("key_cache", key_cache),
-                value_cache=self._on_device("value_cache", value_cache),
-                block_table=self._on_device("block_table", block_table),
+                key_cache=key_address,
+                value_cache=value_address,
+                **{name: self._staging.address(name, array) for name, array in small.items()},
                 out=out.address if isinstance(out, DeviceArray) else self._out.address,
                 lse=self._lse.address if return_lse else 0,
                 stream=self._stream.handle,
@@ -216,24 +282,22 @@ class DecodeAttention:
 
     def _check_inputs(
         self,
-        query: Array,
-        key_cache: Array,
-        value_cache: Array,
-        block_table: Array,
+        tensors: dict[str, Array],
+        parameters: dict[str, Array | None],
         out: Array | None,
     ) -> None:
         query_shape = self._shape_of(_QUERY_AXES)
-        cache_shape = self._shape_of(_CACHE_AXES)
+        block_table = tensors["block_table"]
         table_shape = self._shape_of(_TABLE_AXES)
-        check = _checks.check_array
-        check("query", query, self._dtype, _QUERY_AXES, query_shape)
-        check("key_cache", key_cache, self._dtype, _CACHE_AXES, cache_shape)
-        check("value_cache", value_cache, self._dtype, _CACHE_AXES, cache_shape)
-        check("block_table", block_table, np.dtype(np.int32), _TABLE_AXES, table_shape)
+        _checks.check_array("query", tensors["query"], self._dtype, _QUERY_AXES, query_shape)
+        for name in ("key_cache", "value_cache"):
+            _kv_layout.check_cache(name, tensors[name], self._cache_dtype, self._layout)
+        int32 = np.dtype(np.int32)
+        _checks.check_array("block_table", block_table, int32, _TABLE_AXES, table_shape)
+        _checks.check_parameters(self._kv_quant, parameters, self._sizes)
         if out is not None:
             _checks.check_out(out, self._dtype, _QUERY_AXES, query_shape)
-        arguments = (query, key_cache, value_cache, block_table, out)
-        for name, array in zip(_ARGUMENTS, arguments, strict=True):
+        for name, array in {**tensors, **parameters, "out": out}.items():
             _checks.check_device(name, array, self._device)
         if isinstance(block_table, np.ndarray):
             _checks.check_block_ids(
@@ -245,7 +309,8 @@ class DecodeAttention:
 
     def _shape_of(self, axes: tuple[str, ...]) -> tuple[int, ...]:
         """Returns the shape of a tensor by its axes; the batch is that of the plan."""
-        sizes = {**self._sizes, "batch": len(self._context_lens)}
+        planned = {"batch": len(self._context_lens), "num_query_rows": self._num_query_rows}
+        sizes = {**self._sizes, **planned}
         return tuple(sizes[axis] for axis in axes)
 
     def _wait(self) -> None:
@@ -254,16 +319,6 @@ class DecodeAttention:
 
     def _buffer(self, size: int) -> _core.DeviceBuffer:
         return _core.DeviceBuffer(self._runtime, size)
-
-    def _on_device(self, name: str, array: Array) -> int:
-        """Returns the device address of an input; numpy arrays are copied there first."""
-        if isinstance(array, DeviceArray):
-            return array.address
-        buffer = self._staged.get(name)
-        if buffer is None or buffer.size < array.nbytes:
-            buffer = self._staged[name] = self._buffer(array.nbytes)
-        buffer.upload(as_bytes(array))
-        return buffer.address
 
     def _results(self, out: Array | None, return_lse: bool) -> Result:
         if out is None:
@@ -282,33 +337,55 @@ def paged_attention(
     key_cache: Array,
     value_cache: Array,
     block_table: Array,
-    context_lens: Sequence[int] | np.ndarray,
+    context_lens: Lengths,
     *,
+    q_lens: Lengths | None = None,
     softmax_scale: float | None = None,
+    kv_quant: str = "none",
+    kv_route: str = "auto",
+    kv_layout: str = "token_major",
+    key_scale: Array | None = None,
+    key_offset: Array | None = None,
+    value_scale: Array | None = None,
+    value_offset: Array | None = None,
+    fixed_split_tokens: int | None = None,
     return_lse: bool = False,
     num_cores: int | None = None,
     out: Array | None = None,
     device: int = 0,
 ) -> Result:
-    """Decodes one batch in one call: shape from the arrays, plan, run.
+    """Decodes one batch in one call: shape and strides from the arrays, plan, run.
 
     Engines should keep a `DecodeAttention` instead: this call allocates and
     plans each time.
 
     Args:
-        query: [batch, num_heads, head_dim] float16 or ml_dtypes.bfloat16.
-        key_cache: [num_kv_blocks, kv_block_size, num_kv_heads, head_dim], dtype of query.
-        value_cache: like key_cache.
+        query: [num_query_rows, num_heads, head_dim] float16 or ml_dtypes.bfloat16; one row
+            per sequence without q_lens.
+        key_cache: [num_kv_blocks, kv_block_size, num_kv_heads, head_dim], dtype of query or
+            int8; any strides, as long as the elements of a head lie side by side.
+        value_cache: like key_cache, with its strides.
         block_table: [batch, max_kv_blocks] int32 kv block ids.
         context_lens: [batch] integers, each 0 .. max_kv_blocks * kv_block_size.
+        q_lens: [batch] integers, 1..16: query tokens of the sequences; None for one each.
         softmax_scale: factor on the scores; None for 1 / sqrt(head_dim).
+        kv_quant: "none", "int8_channel", "int8_channel_asym" or "int8_token".
+        kv_route: "auto", "direct", "dequant" or "limbs".
+        kv_layout: "token_major", or "head_major" for caches [num_kv_blocks, num_kv_heads,
+            kv_block_size, head_dim].
+        key_scale: float32 scales of an int8 cache, as in `DecodeAttention.run`.
+        key_offset: float32 offsets of an int8 cache, likewise.
+        value_scale: like key_scale.
+        value_offset: like key_offset.
+        fixed_split_tokens: cut every sequence at multiples of this many tokens; None to
+            balance the batch.
         return_lse: also return lse.
         num_cores: cores to use; None for all of the device.
         out: array to write, like query; None for a new numpy array.
         device: index of the device.
 
     Returns:
-        out, or (out, lse) with lse [batch, num_heads] float32 natural logarithms.
+        out, or (out, lse) with lse [num_query_rows, num_heads] float32 natural logarithms.
 
     Raises:
         TypeError, ValueError, IndexError, NotImplementedError, RuntimeError: as
@@ -320,26 +397,43 @@ def paged_attention(
     np.float16(0.5)
     """
     _checks.check_rank("query", query, _QUERY_AXES)
-    _checks.check_rank("key_cache", key_cache, _CACHE_AXES)
+    axes = _kv_layout.AXES[_checks.choice(_kv_layout.AXES, kv_layout=kv_layout)]
+    _checks.check_rank("key_cache", key_cache, axes)
     _checks.check_rank("block_table", block_table, _TABLE_AXES)
     lens = _checks.context_lens_array(context_lens)
-    if len(lens) != query.shape[0]:
+    tokens = None if q_lens is None else _checks.q_lens_array(q_lens, len(lens))
+    if len(lens) != block_table.shape[0]:
         raise ValueError(
-            f"context_lens has {len(lens)} lengths; expected batch {query.shape[0]} as in query"
+            f"context_lens has {len(lens)} lengths; expected batch {block_table.shape[0]} as in "
+            "block_table"
         )
-    num_kv_blocks, kv_block_size, num_kv_heads, head_dim = key_cache.shape
+    sizes = dict(zip(axes, key_cache.shape, strict=True))
     op = DecodeAttention(
-        batch=query.shape[0],
+        **sizes,
+        batch=len(lens),
         num_heads=query.shape[1],
-        num_kv_heads=num_kv_heads,
-        head_dim=head_dim,
-        kv_block_size=kv_block_size,
-        num_kv_blocks=num_kv_blocks,
         max_kv_blocks=block_table.shape[1],
         dtype=_checks.dtype_name(query.dtype, "query dtype"),
         softmax_scale=softmax_scale,
+        max_q_len=1 if tokens is None else max(1, int(tokens.max())),
+        kv_quant=kv_quant,
+        kv_route=kv_route,
+        kv_layout=kv_layout,
+        kv_strides=_kv_layout.layout_of("key_cache", key_cache, kv_layout).kv_strides,
+        fixed_split_tokens=fixed_split_tokens,
         num_cores=num_cores,
         device=device,
     )
-    op.plan(lens)
-    return op.run(query, key_cache, value_cache, block_table, out=out, return_lse=return_lse)
+    op.plan(lens, tokens)
+    return op.run(
+        query,
+        key_cache,
+        value_cache,
+        block_table,
+        key_scale=key_scale,
+        key_offset=key_offset,
+        value_scale=value_scale,
+        value_offset=value_offset,
+        out=out,
+        return_lse=return_lse,
+    )

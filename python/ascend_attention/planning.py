@@ -117,6 +117,9 @@ class WorkItem:
 
     core: int
     sequence: int
+    query_row: int  # of its first query token, in query and out
+    q_len: int  # query tokens
+    visible_tokens: int  # of the first query token; each later one sees one more; may be < 1
     kv_head_begin: int
     kv_head_count: int
     token_begin: int
@@ -136,10 +139,14 @@ class DecodePlan:
     """
 
     context_lens: tuple[int, ...]
+    q_lens: tuple[int, ...]  # query tokens of each sequence
+    num_query_rows: int  # rows of query and out
+    kv_route: str  # "direct", or how the int8 cache is multiplied: "dequant", "limbs"
+    fixed_split_tokens: int | None
     num_cores: int
     items_per_core: tuple[int, ...]
-    num_splits: int  # (sequence, kv-head group) pairs that several cores share
-    num_partials: int  # partial results that the combine kernel merges
+    num_splits: int  # (query tokens, kv-head group) pairs that several cores share
+    num_partials: int  # partial results that are merged at the end
     predicted_balance: float  # modelled: cost of the busiest core over the mean
     workspace_bytes: int
     region_bytes: dict[str, int]  # by region, in the order of the workspace; "plan" first
@@ -170,13 +177,20 @@ class DecodePlan:
         return self._plan.text(full=True)
 
 
-def view(plan: _core.DecodePlan, context_lens: np.ndarray) -> DecodePlan:
+def view(
+    plan: _core.DecodePlan, context_lens: np.ndarray, q_lens: np.ndarray | None = None
+) -> DecodePlan:
     """Returns the view of a plan that the C++ planner made."""
     blob = plan.to_bytes()
     header = read_header(blob)
     cores = read_array(blob, CORE_ITEMS, header["core_items"], header["num_cores"])
+    q_lens = np.ones_like(context_lens) if q_lens is None else q_lens
     return DecodePlan(
         context_lens=tuple(context_lens.tolist()),
+        q_lens=tuple(q_lens.tolist()),
+        num_query_rows=int(header["num_query_rows"]),
+        kv_route=plan.kv_route,
+        fixed_split_tokens=int(header["fixed_split_tokens"]) or None,
         num_cores=int(header["num_cores"]),
         items_per_core=tuple(cores["item_count"].tolist()),
         num_splits=int(header["num_splits"]),
@@ -207,6 +221,9 @@ def _work_item(core: int, row: np.void) -> WorkItem:
     return WorkItem(
         core=core,
         sequence=int(row["sequence"]),
+        query_row=int(row["query_row"]),
+        q_len=int(row["q_len"]),
+        visible_tokens=int(row["visible_tokens"]),
         kv_head_begin=int(row["kv_head_begin"]),
         kv_head_count=int(row["kv_head_count"]),
         token_begin=int(row["token_begin"]),

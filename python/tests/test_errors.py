@@ -58,24 +58,24 @@ BAD_SHAPES = [
     (
         {"head_dim": 80},
         NotImplementedError,
-        "head_dim = 80 has no kernel; nearest supported: 64, 128",
+        "head_dim = 80 has no kernel; nearest supported: 64, 96",
     ),
     (
-        {"head_dim": 256},
+        {"head_dim": 512},
         NotImplementedError,
-        "head_dim = 256 has no kernel; nearest supported: 128",
+        "head_dim = 512 has no kernel; nearest supported: 256",
     ),
     (
         {"kv_block_size": 20},
         NotImplementedError,
-        "kv_block_size = 20 has no kernel (multiples of 16 in 16..256 have); "
+        "kv_block_size = 20 has no kernel (multiples of 16 in 16..512 have); "
         "nearest supported: 16, 32",
     ),
     (
-        {"kv_block_size": 512},
+        {"kv_block_size": 1024},
         NotImplementedError,
-        "kv_block_size = 512 has no kernel (multiples of 16 in 16..256 have); "
-        "nearest supported: 256",
+        "kv_block_size = 1024 has no kernel (multiples of 16 in 16..512 have); "
+        "nearest supported: 512",
     ),
     (
         {"num_heads": 258},
@@ -146,14 +146,14 @@ BAD_ARRAYS = [
         "query",
         lambda a: a.reshape(2, -1),
         ValueError,
-        "query has rank 2 (shape (2, 512)); expected rank 3: [batch, num_heads, head_dim]",
+        "query has rank 2 (shape (2, 512)); expected rank 3: [num_query_rows, num_heads, head_dim]",
     ),
     (
         "query",
         lambda a: a[:, :4].copy(),
         ValueError,
         "query has num_heads 4 (shape (2, 4, 64)); "
-        "expected num_heads 8: (2, 8, 64) = [batch, num_heads, head_dim]",
+        "expected num_heads 8: (2, 8, 64) = [num_query_rows, num_heads, head_dim]",
     ),
     (
         "value_cache",
@@ -186,8 +186,9 @@ BAD_ARRAYS = [
         "key_cache",
         lambda a: a.transpose(0, 1, 3, 2).copy().transpose(0, 1, 3, 2),
         ValueError,
-        "key_cache has strides (4096, 256, 2, 4) bytes; expected a dense (C-contiguous) array, "
-        "such as numpy.ascontiguousarray(key_cache)",
+        "key_cache has strides (2048, 128, 1, 2) elements; expected (2048, 128, 64, 1) = "
+        "[num_kv_blocks, kv_block_size, num_kv_heads, head_dim]: declare others by kv_layout or "
+        "kv_strides, or copy it by numpy.ascontiguousarray(key_cache)",
     ),
     (
         "query",
@@ -211,8 +212,8 @@ BAD_ARRAYS = [
         "out",
         lambda a: a[:1],
         ValueError,
-        "out has batch 1 (shape (1, 8, 64)); expected batch 2: (2, 8, 64) = "
-        "[batch, num_heads, head_dim]",
+        "out has num_query_rows 1 (shape (1, 8, 64)); expected num_query_rows 2: (2, 8, 64) = "
+        "[num_query_rows, num_heads, head_dim]",
     ),
     ("out", lambda a: a.astype(np.float32), ValueError, "out has dtype float32; expected float16"),
 ]
@@ -264,7 +265,8 @@ def test_device_arrays_are_checked_too():
     out = DeviceArray(sentinel_out())
     for name, array in arrays.items():
         wrong = {**arrays, name: DeviceArray(array[:1].copy())}
-        with pytest.raises(ValueError, match=f"^{name} has (batch|num_kv_blocks) 1 "):
+        axes = "num_query_rows|batch|num_kv_blocks"
+        with pytest.raises(ValueError, match=f"^{name} has ({axes}) 1 "):
             op.run(**wrong, out=out)
     assert (out.numpy() == SENTINEL).all()
 

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Shape, platform, planner and plan.
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 
 #include <cstdint>
+#include <initializer_list>
+#include <optional>
 #include <string>
+#include <tuple>
 
 #include "python/ascend_attention/bindings/bindings.h"
 #include "python/ascend_attention/bindings/status_cast.h"
@@ -11,6 +16,7 @@
 #include "tiling/plan_text.h"
 #include "tiling/platform.h"
 #include "tiling/shape.h"
+#include "tiling/support.h"
 
 namespace ascend_attention::python {
 namespace {
@@ -18,15 +24,42 @@ namespace {
 namespace nb = nanobind;
 using nb::literals::operator""_a;
 
-StatusOr<DType> DTypeFromName(const std::string& name) {
-  if (name == "float16") return DType::kFloat16;
-  if (name == "bfloat16") return DType::kBFloat16;
-  return Unimplemented("dtype is ", name, "; allowed: float16, bfloat16");
+// The value of an enumeration whose name (tiling/support.h) this is.
+template <typename Enum>
+StatusOr<Enum> FromName(const char* argument, const std::string& name,
+                        std::initializer_list<Enum> values, const char* (*name_of)(Enum)) {
+  std::string allowed;
+  for (const Enum value : values) {
+    if (name == name_of(value)) return value;
+    allowed += (allowed.empty() ? "" : ", ") + std::string(name_of(value));
+  }
+  return InvalidArgument(argument, " is ", name, "; allowed: ", allowed);
 }
+
+StatusOr<DType> DTypeFrom(const std::string& name) {
+  return FromName("dtype", name, {DType::kFloat16, DType::kBFloat16}, DTypeName);
+}
+
+StatusOr<KvQuant> KvQuantFrom(const std::string& name) {
+  return FromName(
+      "kv_quant", name,
+      {KvQuant::kNone, KvQuant::kInt8Channel, KvQuant::kInt8ChannelAsym, KvQuant::kInt8Token},
+      KvQuantName);
+}
+
+StatusOr<KvRoute> KvRouteFrom(const std::string& name) {
+  return FromName("kv_route", name,
+                  {KvRoute::kAuto, KvRoute::kDirect, KvRoute::kDequant, KvRoute::kLimbs},
+                  KvRouteName);
+}
+
+using Strides = std::tuple<int64_t, int64_t, int64_t>;  // block, token, head
 
 void InitShape(DecodeShape* self, int64_t batch, int64_t num_heads, int64_t num_kv_heads,
                int64_t head_dim, int64_t kv_block_size, int64_t num_kv_blocks,
-               int64_t max_kv_blocks, const std::string& dtype) {
+               int64_t max_kv_blocks, const std::string& dtype, int64_t max_q_len,
+               const std::string& kv_quant, const std::string& kv_route, const Strides& kv_strides,
+               int64_t fixed_split_tokens) {
   new (self) DecodeShape();
   self->batch = batch;
   self->num_heads = num_heads;
@@ -35,15 +68,24 @@ void InitShape(DecodeShape* self, int64_t batch, int64_t num_heads, int64_t num_
   self->kv_block_size = kv_block_size;
   self->num_kv_blocks = num_kv_blocks;
   self->max_kv_blocks = max_kv_blocks;
-  self->dtype = ValueOrThrow(DTypeFromName(dtype));
+  self->dtype = ValueOrThrow(DTypeFrom(dtype));
+  self->max_q_len = max_q_len;
+  self->kv_quant = ValueOrThrow(KvQuantFrom(kv_quant));
+  self->kv_route = ValueOrThrow(KvRouteFrom(kv_route));
+  self->kv_strides = {std::get<0>(kv_strides), std::get<1>(kv_strides), std::get<2>(kv_strides)};
+  self->fixed_split_tokens = fixed_split_tokens;
 }
 
 void BindShape(nb::module_& module) {
   nb::class_<DecodeShape>(module, "DecodeShape", "A decode problem without its lengths.")
       .def("__init__", &InitShape, nb::kw_only(), "batch"_a, "num_heads"_a, "num_kv_heads"_a,
-           "head_dim"_a, "kv_block_size"_a, "num_kv_blocks"_a, "max_kv_blocks"_a, "dtype"_a)
+           "head_dim"_a, "kv_block_size"_a, "num_kv_blocks"_a, "max_kv_blocks"_a, "dtype"_a,
+           "max_q_len"_a = 1, "kv_quant"_a = "none", "kv_route"_a = "auto",
+           "kv_strides"_a = Strides(0, 0, 0), "fixed_split_tokens"_a = 0)
       .def_ro("batch", &DecodeShape::batch)
       .def_ro("max_kv_blocks", &DecodeShape::max_kv_blocks)
+      .def_prop_ro("kv_quant", [](const DecodeShape& self) { return KvQuantName(self.kv_quant); })
+      .def_prop_ro("kv_route", [](const DecodeShape& self) { return KvRouteName(self.kv_route); })
       .def_prop_ro("max_context", &DecodeShape::max_context);
   module.def(
       "validate", [](const DecodeShape& shape) { ThrowIfError(Validate(shape)); }, "shape"_a,
@@ -74,18 +116,24 @@ void BindPlanner(nb::module_& module) {
             return PlanText(plan, full ? PlanTextDetail::kFull : PlanTextDetail::kSummary);
           },
           nb::kw_only(), "full"_a)
+      .def_prop_ro("kv_quant",
+                   [](const DecodePlan& plan) { return KvQuantName(plan.header().kv_quant); })
+      .def_prop_ro("kv_route",
+                   [](const DecodePlan& plan) { return KvRouteName(plan.header().kv_route); })
       .def_prop_ro("used_cores", &DecodePlan::used_cores)
       .def_prop_ro("balance", [](const DecodePlan& plan) { return plan.prediction().balance(); });
   module.def(
       "plan_decode",
       [](const DecodeShape& shape, const Platform& platform, const Lengths& context_lens,
-         float softmax_scale) {
-        return ValueOrThrow(WithoutGil([&] {
+         float softmax_scale, const std::optional<Lengths>& q_lens) {
+        return ValueOrThrow(WithoutGil([&]() -> StatusOr<DecodePlan> {
+          if (q_lens) AA_RETURN_IF_ERROR(CheckSameBatch(context_lens, *q_lens));
           return PlanDecode(shape, platform, context_lens.data(), context_lens.size(),
-                            softmax_scale);
+                            softmax_scale, q_lens ? q_lens->data() : nullptr);
         }));
       },
-      "shape"_a, "platform"_a, "context_lens"_a, "softmax_scale"_a, "Plans without a device.");
+      "shape"_a, "platform"_a, "context_lens"_a, "softmax_scale"_a, "q_lens"_a = nb::none(),
+      "Plans without a device; q_lens None for one query token each.");
   module.def(
       "workspace_bytes",
       [](const DecodeShape& shape, const Platform& platform) {
@@ -94,12 +142,18 @@ void BindPlanner(nb::module_& module) {
       "shape"_a, "platform"_a, "Bytes of workspace that every plan of the shape fits in.");
 }
 
+void BindSupport(nb::module_& module) {
+  module.def("support_table_json", &SupportTableJson, "What every kernel can do, as JSON.");
+  module.def("support_table_markdown", &SupportTableMarkdown, "The same as a Markdown table.");
+}
+
 }  // namespace
 
 void BindPlan(nb::module_& module) {
   BindShape(module);
   BindPlatform(module);
   BindPlanner(module);
+  BindSupport(module);
 }
 
 }  // namespace ascend_attention::python

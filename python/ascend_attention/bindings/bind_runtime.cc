@@ -74,16 +74,16 @@ void BindBuffer(nb::module_& module) {
       .def_prop_ro("size", &DeviceBuffer::size)
       .def(
           "upload",
-          [](DeviceBuffer& self, const Bytes& from) {
-            ThrowIfError(WithoutGil([&] { return self.Upload(from.data(), from.size()); }));
+          [](DeviceBuffer& self, const Bytes& from, size_t offset) {
+            ThrowIfError(WithoutGil([&] { return self.Upload(from.data(), from.size(), offset); }));
           },
-          "source"_a, "Copies host bytes to the start of the buffer.")
+          "source"_a, "offset"_a = 0, "Copies host bytes to a byte offset of the buffer.")
       .def(
           "download",
-          [](const DeviceBuffer& self, const WritableBytes& to) {
-            ThrowIfError(WithoutGil([&] { return self.Download(to.data(), to.size()); }));
+          [](const DeviceBuffer& self, const WritableBytes& to, size_t offset) {
+            ThrowIfError(WithoutGil([&] { return self.Download(to.data(), to.size(), offset); }));
           },
-          "target"_a, "Copies the start of the buffer to host bytes.")
+          "target"_a, "offset"_a = 0, "Copies bytes from a byte offset of the buffer to the host.")
       .def(
           "fill", [](DeviceBuffer& self, uint8_t value) { ThrowIfError(self.Fill(value)); },
           "value"_a, "Sets every byte.");

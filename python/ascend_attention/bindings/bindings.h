@@ -9,11 +9,20 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
+#include "tiling/status.h"
+
 namespace ascend_attention::python {
 
 // [batch] int32 in host memory.
 using Lengths =
     nanobind::ndarray<const int32_t, nanobind::ndim<1>, nanobind::c_contig, nanobind::device::cpu>;
+
+// InvalidArgument unless there are as many numbers of query tokens as lengths.
+inline Status CheckSameBatch(const Lengths& context_lens, const Lengths& q_lens) {
+  if (q_lens.size() == context_lens.size()) return OkStatus();
+  return InvalidArgument("q_lens has ", q_lens.size(), " numbers; expected ", context_lens.size(),
+                         ", one per length of context_lens");
+}
 
 void BindPlan(nanobind::module_& module);     // shape, platform, planner, plan
 void BindLayout(nanobind::module_& module);   // byte layout of a plan
