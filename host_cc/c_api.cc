@@ -13,6 +13,8 @@ using ascend_attention::DecodeShape;
 using ascend_attention::DecodeTensors;
 using ascend_attention::DType;
 using ascend_attention::InvalidArgument;
+using ascend_attention::KvQuant;
+using ascend_attention::KvRoute;
 using ascend_attention::PreparedPlan;
 using ascend_attention::ResourceExhausted;
 using ascend_attention::Runtime;
@@ -44,6 +46,16 @@ static_assert(ASCEND_ATTENTION_INTERNAL == static_cast<int>(StatusCode::kInterna
 static_assert(ASCEND_ATTENTION_FLOAT16 == static_cast<int>(DType::kFloat16));
 static_assert(ASCEND_ATTENTION_BFLOAT16 == static_cast<int>(DType::kBFloat16));
 
+static_assert(ASCEND_ATTENTION_KV_QUANT_NONE == static_cast<int>(KvQuant::kNone));
+static_assert(ASCEND_ATTENTION_KV_QUANT_INT8_CHANNEL == static_cast<int>(KvQuant::kInt8Channel));
+static_assert(ASCEND_ATTENTION_KV_QUANT_INT8_CHANNEL_ASYM ==
+              static_cast<int>(KvQuant::kInt8ChannelAsym));
+static_assert(ASCEND_ATTENTION_KV_QUANT_INT8_TOKEN == static_cast<int>(KvQuant::kInt8Token));
+static_assert(ASCEND_ATTENTION_KV_ROUTE_AUTO == static_cast<int>(KvRoute::kAuto));
+static_assert(ASCEND_ATTENTION_KV_ROUTE_DIRECT == static_cast<int>(KvRoute::kDirect));
+static_assert(ASCEND_ATTENTION_KV_ROUTE_DEQUANT == static_cast<int>(KvRoute::kDequant));
+static_assert(ASCEND_ATTENTION_KV_ROUTE_LIMBS == static_cast<int>(KvRoute::kLimbs));
+
 thread_local std::string last_error;
 
 int Report(const Status& status) {
@@ -54,6 +66,25 @@ int Report(const Status& status) {
 std::string TextOrEmpty(const char* text) { return text == nullptr ? "" : text; }
 
 Status NullArgument(const char* name) { return InvalidArgument(name, " is NULL"); }
+
+// Zeros are the defaults.
+DecodeShape ToShape(const AscendAttentionDecodeShape& from) {
+  DecodeShape shape;
+  shape.batch = from.batch;
+  shape.num_heads = from.num_heads;
+  shape.num_kv_heads = from.num_kv_heads;
+  shape.head_dim = from.head_dim;
+  shape.kv_block_size = from.kv_block_size;
+  shape.num_kv_blocks = from.num_kv_blocks;
+  shape.max_kv_blocks = from.max_kv_blocks;
+  shape.dtype = static_cast<DType>(from.dtype);
+  if (from.max_q_len != 0) shape.max_q_len = from.max_q_len;
+  shape.kv_quant = static_cast<KvQuant>(from.kv_quant);
+  shape.kv_route = static_cast<KvRoute>(from.kv_route);
+  shape.kv_strides = {from.kv_block_stride, from.kv_token_stride, from.kv_head_stride};
+  shape.fixed_split_tokens = from.fixed_split_tokens;
+  return shape;
+}
 
 // Moves a result into a handle of its own.
 template <typename Handle, typename Value>
@@ -101,16 +132,7 @@ int ascend_attention_decode_create(AscendAttentionRuntime* runtime,
   if (runtime == nullptr) return Report(NullArgument("runtime"));
   if (shape == nullptr) return Report(NullArgument("shape"));
   if (decode == nullptr) return Report(NullArgument("decode"));
-  DecodeShape decode_shape;
-  decode_shape.batch = shape->batch;
-  decode_shape.num_heads = shape->num_heads;
-  decode_shape.num_kv_heads = shape->num_kv_heads;
-  decode_shape.head_dim = shape->head_dim;
-  decode_shape.kv_block_size = shape->kv_block_size;
-  decode_shape.num_kv_blocks = shape->num_kv_blocks;
-  decode_shape.max_kv_blocks = shape->max_kv_blocks;
-  decode_shape.dtype = static_cast<DType>(shape->dtype);
-  return Return(DecodeAttention::Create(runtime->runtime, decode_shape, softmax_scale), decode);
+  return Return(DecodeAttention::Create(runtime->runtime, ToShape(*shape), softmax_scale), decode);
 }
 
 void ascend_attention_decode_destroy(AscendAttentionDecode* decode) { delete decode; }
@@ -122,9 +144,18 @@ size_t ascend_attention_decode_workspace_bytes(const AscendAttentionDecode* deco
 int ascend_attention_decode_plan(const AscendAttentionDecode* decode, const int32_t* context_lens,
                                  size_t batch, void* workspace, size_t workspace_size, void* stream,
                                  AscendAttentionPlan** plan) {
+  return ascend_attention_decode_plan_q_lens(decode, context_lens, nullptr, batch, workspace,
+                                             workspace_size, stream, plan);
+}
+
+int ascend_attention_decode_plan_q_lens(const AscendAttentionDecode* decode,
+                                        const int32_t* context_lens, const int32_t* q_lens,
+                                        size_t batch, void* workspace, size_t workspace_size,
+                                        void* stream, AscendAttentionPlan** plan) {
   if (decode == nullptr) return Report(NullArgument("decode"));
   if (plan == nullptr) return Report(NullArgument("plan"));
-  return Return(decode->decode.Plan(context_lens, batch, workspace, workspace_size, stream), plan);
+  return Return(decode->decode.Plan(context_lens, batch, workspace, workspace_size, stream, q_lens),
+                plan);
 }
 
 void ascend_attention_plan_destroy(AscendAttentionPlan* plan) { delete plan; }
@@ -142,5 +173,9 @@ int ascend_attention_decode_run(const AscendAttentionDecode* decode,
   device.block_table = tensors->block_table;
   device.out = tensors->out;
   device.lse = tensors->lse;
+  device.key_scale = tensors->key_scale;
+  device.key_offset = tensors->key_offset;
+  device.value_scale = tensors->value_scale;
+  device.value_offset = tensors->value_offset;
   return Report(decode->decode.Run(plan->plan, device, stream));
 }

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "host_cc/current_device.h"
-#include "host_cc/decode_kernels.h"
 #include "host_cc/include/ascend_attention/decode.h"
 #include "host_cc/launch.h"
 #include "host_cc/name_regions.h"
@@ -16,6 +15,7 @@
 #include "host_cc/tensor_checks.h"
 #include "host_cc/verbose.h"
 #include "tiling/decode_planner.h"
+#include "tiling/support.h"
 
 namespace ascend_attention {
 namespace {
@@ -149,10 +149,12 @@ class Stopwatch {
 void VerbosePlan(const PreparedPlan::Impl& prepared, double host_us) {
   const DecodePlanHeader& header = prepared.plan.header();
   Verbose("plan",
-          "batch,num_heads,num_kv_heads,head_dim,kv_block_size,dtype,num_cores,used_cores,"
-          "num_items,num_splits,num_partials,workspace_bytes,balance,host_us",
-          header.batch, header.num_heads, header.num_kv_heads, header.head_dim,
-          header.kv_block_size, header.dtype == DType::kBFloat16 ? "bf16" : "f16", header.num_cores,
+          "batch,num_query_rows,num_heads,num_kv_heads,head_dim,kv_block_size,dtype,kv_quant,"
+          "kernel,num_cores,used_cores,num_items,num_splits,num_partials,workspace_bytes,balance,"
+          "host_us",
+          header.batch, header.num_query_rows, header.num_heads, header.num_kv_heads,
+          header.head_dim, header.kv_block_size, DTypeName(header.dtype),
+          KvQuantName(header.kv_quant), prepared.op->decode.name, header.num_cores,
           prepared.decode_blocks, header.num_items, header.num_splits, header.num_partials,
           prepared.op->workspace_bytes, prepared.plan.prediction().balance(), host_us);
 }
@@ -193,11 +195,12 @@ StatusOr<DecodeAttention> DecodeAttention::Create(std::shared_ptr<Runtime> runti
   AA_ASSIGN_OR_RETURN(const ByteCount workspace, DecodeWorkspaceBytes(op->shape, op->platform));
   op->workspace_bytes = workspace.bytes;
   AA_RETURN_IF_ERROR(CheckCores(impl, op->platform));
+  AA_ASSIGN_OR_RETURN(const std::string kernel,
+                      DecodeKernelName(shape.kv_quant, op->shape.kv_route, shape.dtype));
 
   const CurrentDevice current(*impl.acl, impl.device);
   AA_RETURN_IF_ERROR(current.status());
-  AA_ASSIGN_OR_RETURN(op->decode,
-                      impl.kernels->Get(DecodeKernelName(op->shape.kv_route, shape.dtype)));
+  AA_ASSIGN_OR_RETURN(op->decode, impl.kernels->Get(kernel));
   AA_ASSIGN_OR_RETURN(op->combine, impl.kernels->Get(KernelName("combine", shape.dtype)));
   op->runtime = std::move(runtime);
   return DecodeAttention(std::move(op));

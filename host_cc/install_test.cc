@@ -61,7 +61,12 @@ TEST(Installed, FindsItsVirtualNpuAndItsKernels) {
   EXPECT_TRUE(IsMapped(package / "vnpu/lib/libascendcl.so"));
   EXPECT_TRUE(IsMapped(package / "vnpu/lib/libvnpu.so"));
 
-  AscendAttentionDecodeShape shape = {1, 8, 8, 64, 16, 4, 4, ASCEND_ATTENTION_FLOAT16};
+  AscendAttentionDecodeShape shape = {};
+  shape.batch = 1;
+  shape.num_heads = shape.num_kv_heads = 8;
+  shape.head_dim = 64;
+  shape.kv_block_size = 16;
+  shape.num_kv_blocks = shape.max_kv_blocks = 4;
   AscendAttentionDecode* decode = nullptr;
   ASSERT_EQ(decode_create(runtime, &shape, 1.0f, &decode), ASCEND_ATTENTION_OK) << last_error();
   decode_destroy(decode);

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host_cc/name_regions.h"
 
+#include <algorithm>
+
 #include "tiling/abi/decode_plan.h"
 
 namespace ascend_attention {
 namespace {
 
-constexpr uint64_t kElemBytes = 2;  // float16, bfloat16
+constexpr uint64_t kElemBytes = 2;  // of query and out: float16, bfloat16
 
 class Namer {
  public:
@@ -33,6 +35,42 @@ class Namer {
   const uint8_t* const workspace_;
 };
 
+// Bytes from the first element of a cache to behind its last.
+uint64_t CacheBytes(const DecodePlanHeader& header) {
+  if (header.num_kv_blocks == 0) return 0;
+  const uint64_t last = (header.num_kv_blocks - 1) * header.kv_block_stride +
+                        (header.kv_block_size - 1) * uint64_t{header.kv_token_stride} +
+                        (header.num_kv_heads - 1) * uint64_t{header.kv_head_stride};
+  const uint64_t elem_bytes = header.kv_quant == KvQuant::kNone ? kElemBytes : 1;
+  return (last + header.head_dim) * elem_bytes;
+}
+
+void NameCaches(const Namer& namer, const DecodePlanHeader& header, const DecodeTensors& tensors) {
+  const uint64_t bytes = CacheBytes(header);
+  const auto* key = static_cast<const uint8_t*>(tensors.key_cache);
+  const auto* value = static_cast<const uint8_t*>(tensors.value_cache);
+  const uint8_t* first = std::min(key, value);
+  const auto between = static_cast<uint64_t>(std::max(key, value) - first);
+  if (between < bytes && between != 0) {
+    // Interleaved slices of one pool: a name holds one range.
+    namer.Tensor(first, between + bytes, "kv_pool", VNPU_ACL_READ_ONLY);
+    return;
+  }
+  namer.Tensor(key, bytes, "key_cache", VNPU_ACL_READ_ONLY);
+  namer.Tensor(value, bytes, "value_cache", VNPU_ACL_READ_ONLY);
+}
+
+void NameScales(const Namer& namer, const DecodePlanHeader& header, const DecodeTensors& tensors) {
+  const uint64_t per_head = header.kv_quant == KvQuant::kInt8Token
+                                ? uint64_t{header.num_kv_blocks} * header.kv_block_size
+                                : header.head_dim;
+  const uint64_t bytes = header.num_kv_heads * per_head * sizeof(float);
+  namer.Tensor(tensors.key_scale, bytes, "key_scale", VNPU_ACL_READ_ONLY);
+  namer.Tensor(tensors.key_offset, bytes, "key_offset", VNPU_ACL_READ_ONLY);
+  namer.Tensor(tensors.value_scale, bytes, "value_scale", VNPU_ACL_READ_ONLY);
+  namer.Tensor(tensors.value_offset, bytes, "value_offset", VNPU_ACL_READ_ONLY);
+}
+
 }  // namespace
 
 bool ChecksEnabled(const Runtime::Impl& runtime) {
@@ -44,13 +82,11 @@ bool ChecksEnabled(const Runtime::Impl& runtime) {
 void NameRegions(const PreparedPlan::Impl& prepared, const DecodeTensors& tensors) {
   const DecodePlanHeader& header = prepared.plan.header();
   const Namer namer(prepared.runtime(), prepared.workspace);
-  const uint64_t rows = uint64_t{header.batch} * header.num_heads;
+  const uint64_t rows = uint64_t{header.num_query_rows} * header.num_heads;
   const uint64_t row_bytes = header.head_dim * kElemBytes;
-  const uint64_t cache_bytes =
-      uint64_t{header.num_kv_blocks} * header.kv_block_size * header.num_kv_heads * row_bytes;
   namer.Tensor(tensors.query, rows * row_bytes, "query", VNPU_ACL_READ_ONLY);
-  namer.Tensor(tensors.key_cache, cache_bytes, "key_cache", VNPU_ACL_READ_ONLY);
-  namer.Tensor(tensors.value_cache, cache_bytes, "value_cache", VNPU_ACL_READ_ONLY);
+  NameCaches(namer, header, tensors);
+  NameScales(namer, header, tensors);
   namer.Tensor(tensors.block_table, uint64_t{header.batch} * header.max_kv_blocks * sizeof(int32_t),
                "block_table", VNPU_ACL_READ_ONLY);
   namer.Tensor(tensors.out, rows * row_bytes, "out", VNPU_ACL_OUTPUT);
@@ -65,6 +101,9 @@ void NameRegions(const PreparedPlan::Impl& prepared, const DecodeTensors& tensor
   namer.Scratch(header.o_tiles, "workspace/o_tiles");
   namer.Scratch(header.partial_out, "workspace/partial_out");
   namer.Scratch(header.partial_lse, "workspace/partial_lse");
+  namer.Scratch(header.query_operands, "workspace/query_operands");
+  namer.Scratch(header.dequant_keys, "workspace/dequant_keys");
+  namer.Scratch(header.dequant_values, "workspace/dequant_values");
 }
 
 }  // namespace ascend_attention

@@ -332,9 +332,9 @@ TEST(Verbose, WritesOneLinePerCallAfterATemplate) {
   Verbose("plan", "batch,name", 4, "c");
   SetVerboseForTest(false, nullptr);
   Verbose("plan", "batch,name", 5, "d");
-  EXPECT_EQ(Lines(), (std::vector<std::string>{"ascend_attention,v1,template,plan,batch,name",
-                                               "ascend_attention,v1,plan,3,a;b",
-                                               "ascend_attention,v1,plan,4,c"}));
+  EXPECT_EQ(Lines(), (std::vector<std::string>{"ascend_attention,v2,template,plan,batch,name",
+                                               "ascend_attention,v2,plan,3,a;b",
+                                               "ascend_attention,v2,plan,4,c"}));
 }
 
 TEST(Verbose, LinesOfPlanAndRunHaveAsManyColumnsAsTheirTemplates) {
@@ -357,7 +357,9 @@ TEST(Verbose, LinesOfPlanAndRunHaveAsManyColumnsAsTheirTemplates) {
   for (size_t i = 0; i < Lines().size(); i += 2) {
     EXPECT_EQ(columns(Lines()[i]), columns(Lines()[i + 1]) + 1) << Lines()[i + 1];
   }
-  EXPECT_EQ(Lines()[3].rfind("ascend_attention,v1,plan,2,8,8,64,16,f16,24,", 0), 0u) << Lines()[3];
+  EXPECT_EQ(
+      Lines()[3].rfind("ascend_attention,v2,plan,2,2,8,8,64,16,float16,none,decode_f16,24,", 0), 0u)
+      << Lines()[3];
 }
 
 }  // namespace

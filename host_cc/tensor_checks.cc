@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include "host_cc/decode_kernels.h"
 #include "host_cc/pointer_checks.h"
+#include "tiling/support.h"
 
 namespace ascend_attention {
 namespace {

@@ -4,9 +4,16 @@
 static int PlanAndRun(AscendAttentionRuntime* runtime, const AscendAttentionDecode* decode,
                       const CClientProblem* problem) {
   AscendAttentionPlan* plan = NULL;
-  int status = ascend_attention_decode_plan(decode, problem->context_lens, problem->batch,
-                                            problem->workspace, problem->workspace_size,
-                                            problem->stream, &plan);
+  int status;
+  if (problem->q_lens == NULL) {
+    status = ascend_attention_decode_plan(decode, problem->context_lens, problem->batch,
+                                          problem->workspace, problem->workspace_size,
+                                          problem->stream, &plan);
+  } else {
+    status = ascend_attention_decode_plan_q_lens(decode, problem->context_lens, problem->q_lens,
+                                                 problem->batch, problem->workspace,
+                                                 problem->workspace_size, problem->stream, &plan);
+  }
   if (status != ASCEND_ATTENTION_OK) return status;
   status = ascend_attention_decode_run(decode, plan, &problem->tensors, problem->stream);
   if (status == ASCEND_ATTENTION_OK) {

@@ -13,6 +13,7 @@ typedef struct CClientProblem {
   AscendAttentionDecodeShape shape;
   float softmax_scale;
   const int32_t* context_lens;
+  const int32_t* q_lens; /* NULL: the call without them */
   size_t batch;
   void* workspace;
   size_t workspace_size;

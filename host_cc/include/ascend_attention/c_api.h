@@ -36,6 +36,22 @@ typedef enum AscendAttentionDType {
   ASCEND_ATTENTION_BFLOAT16 = 1
 } AscendAttentionDType;
 
+/* What the cache holds; element = (int8 + offset) * scale, in float32. */
+typedef enum AscendAttentionKvQuant {
+  ASCEND_ATTENTION_KV_QUANT_NONE = 0,              /* dtype */
+  ASCEND_ATTENTION_KV_QUANT_INT8_CHANNEL = 1,      /* scale [num_kv_heads, head_dim] */
+  ASCEND_ATTENTION_KV_QUANT_INT8_CHANNEL_ASYM = 2, /* and offset, like scale */
+  ASCEND_ATTENTION_KV_QUANT_INT8_TOKEN = 3 /* scale [num_kv_blocks, num_kv_heads, kv_block_size] */
+} AscendAttentionKvQuant;
+
+/* How an int8 cache is multiplied: by conversion to dtype, or as it is. */
+typedef enum AscendAttentionKvRoute {
+  ASCEND_ATTENTION_KV_ROUTE_AUTO = 0, /* the cheapest */
+  ASCEND_ATTENTION_KV_ROUTE_DIRECT = 1,
+  ASCEND_ATTENTION_KV_ROUTE_DEQUANT = 2,
+  ASCEND_ATTENTION_KV_ROUTE_LIMBS = 3
+} AscendAttentionKvRoute;
+
 typedef struct AscendAttentionRuntime AscendAttentionRuntime;
 typedef struct AscendAttentionDecode AscendAttentionDecode;
 typedef struct AscendAttentionPlan AscendAttentionPlan;
@@ -45,12 +61,13 @@ typedef struct AscendAttentionRuntimeOptions {
   int device;
   const char* acl_library; /* NULL: search; "vnpu": the virtual NPU */
   const char* kernel_dir;  /* NULL: beside the library */
-  int num_cores;           /* 0: what the device reports */
+  int num_cores;           /* at most those of the device; 0: all */
 } AscendAttentionRuntimeOptions;
 
-/* query       [batch, num_heads, head_dim]
- * key/value   [num_kv_blocks, kv_block_size, num_kv_heads, head_dim]
- * block_table [batch, max_kv_blocks] int32 */
+/* query       [query tokens of all sequences, num_heads, head_dim]
+ * key/value   [num_kv_blocks, kv_block_size, num_kv_heads, head_dim], or kv_..._stride
+ * block_table [batch, max_kv_blocks] int32
+ * Zero-initialise, then set what is not the default. */
 typedef struct AscendAttentionDecodeShape {
   int64_t batch; /* the largest that will be planned */
   int64_t num_heads;
@@ -59,7 +76,14 @@ typedef struct AscendAttentionDecodeShape {
   int64_t kv_block_size;
   int64_t num_kv_blocks;
   int64_t max_kv_blocks;
-  AscendAttentionDType dtype;
+  AscendAttentionDType dtype; /* of query and out, and of the cache unless int8 */
+  int64_t max_q_len;          /* most query tokens of a sequence; 0: 1 */
+  AscendAttentionKvQuant kv_quant;
+  AscendAttentionKvRoute kv_route;
+  int64_t kv_block_stride; /* of both caches, in elements; all three 0: dense */
+  int64_t kv_token_stride;
+  int64_t kv_head_stride;
+  int64_t fixed_split_tokens; /* batch-invariant: cut at its multiples only; 0: where balanced */
 } AscendAttentionDecodeShape;
 
 /* Device pointers. */
@@ -69,7 +93,11 @@ typedef struct AscendAttentionDecodeTensors {
   const void* value_cache;
   const int32_t* block_table;
   void* out;
-  float* lse; /* [batch, num_heads]; NULL: not wanted */
+  float* lse;             /* [query tokens, num_heads], natural log; NULL: not wanted */
+  const float* key_scale; /* of an int8 cache, by its kv_quant; NULL where it has none */
+  const float* key_offset;
+  const float* value_scale;
+  const float* value_offset;
 } AscendAttentionDecodeTensors;
 
 /* Text of this thread's latest failure; valid until its next one. Never NULL. */
@@ -94,11 +122,17 @@ ASCEND_ATTENTION_EXPORT void ascend_attention_decode_destroy(AscendAttentionDeco
 ASCEND_ATTENTION_EXPORT size_t
 ascend_attention_decode_workspace_bytes(const AscendAttentionDecode* decode);
 
-/* context_lens: `batch` lengths in host memory, read before the call returns. */
+/* context_lens: `batch` lengths in host memory, read before the call returns. One
+ * query token per sequence. */
 ASCEND_ATTENTION_EXPORT int ascend_attention_decode_plan(const AscendAttentionDecode* decode,
                                                          const int32_t* context_lens, size_t batch,
                                                          void* workspace, size_t workspace_size,
                                                          void* stream, AscendAttentionPlan** plan);
+/* The same with q_lens[i] query tokens of sequence i, 1..max_q_len; context_lens
+ * count them, too. q_lens NULL: one each. */
+ASCEND_ATTENTION_EXPORT int ascend_attention_decode_plan_q_lens(
+    const AscendAttentionDecode* decode, const int32_t* context_lens, const int32_t* q_lens,
+    size_t batch, void* workspace, size_t workspace_size, void* stream, AscendAttentionPlan** plan);
 ASCEND_ATTENTION_EXPORT void ascend_attention_plan_destroy(AscendAttentionPlan* plan);
 
 ASCEND_ATTENTION_EXPORT int ascend_attention_decode_run(const AscendAttentionDecode* decode,
