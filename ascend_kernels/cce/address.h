@@ -70,6 +70,22 @@ constexpr uint32_t kVectorBytes = 256;            // one repeat of the vector un
 constexpr uint32_t kF32Lanes = kVectorBytes / 4;  // fp32 lanes of one repeat
 constexpr uint32_t kF32PerDatablock = kDatablockBytes / 4;
 
+// Of the cube's operands. What the transposing load turns at once is a square of
+// 32 bytes a row: one fractal of 16-bit elements, two of 8-bit ones, one above the
+// other.
+template <typename T>
+constexpr uint32_t kSquareRows = kDatablockBytes / sizeof(T);
+
+// What the cube sums products of T in.
+template <typename T>
+struct MmadSum {
+  using Type = float;
+};
+template <>
+struct MmadSum<int8_t> {
+  using Type = int32_t;
+};
+
 AICORE_INLINE constexpr uint32_t CeilDiv(uint32_t a, uint32_t b) { return (a + b - 1) / b; }
 AICORE_INLINE constexpr uint32_t RoundUp(uint32_t a, uint32_t b) { return CeilDiv(a, b) * b; }
 AICORE_INLINE constexpr uint32_t Min(uint32_t a, uint32_t b) { return a < b ? a : b; }

@@ -59,11 +59,6 @@ AICORE_INLINE void L1ToL0b(L0bPtr<T> dst, L1Ptr<T> src, uint32_t fractals) {
   load_cbuf_to_cb(dst, src, 0, static_cast<uint8_t>(fractals), 1, 0, 0, false, inc);
 }
 
-// What the transposing load turns at once: a square of s x s elements. 16-bit
-// squares are one fractal; 8-bit ones are two, one above the other.
-template <typename T>
-constexpr uint32_t kSquareRows = kDatablockBytes / sizeof(T);
-
 // PIPE_MTE1. One band of kSquareRows rows of an NZ matrix [K rows, N columns],
 // each square transposed: the nZ operand's fractals (k band, n = 0..N / 16 - 1).
 // The strips' pitch is a multiple of kSquareRows.

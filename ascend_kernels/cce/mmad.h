@@ -19,16 +19,6 @@ struct MmadShape {
   uint32_t n = 0;  // 1..4095, exact
 };
 
-// What the cube sums products of T in.
-template <typename T>
-struct MmadSum {
-  using Type = float;
-};
-template <>
-struct MmadSum<int8_t> {
-  using Type = int32_t;
-};
-
 // C[m, n] (+)= A[m, k] * B[k, n], products exact; sums fp32, of int8 operands
 // int32 and exact. A zZ in L0A, B nZ in L0B, C in L0C. Rows m..15 of C are
 // undefined afterwards.

@@ -31,15 +31,22 @@
 
 namespace ascend_attention {
 
-template <typename T>
+// What differs between caches is the Route: the operand's type, where query and
+// tokens come from and whom they wait for (direct_route.h, decode_int8/).
+//
+template <typename Route>
 class CubeDecoder {
+  using T = typename Route::Operand;  // what the cube multiplies
+  using Sum = typename MmadSum<T>::Type;
+
  public:
-  AICORE_INLINE explicit CubeDecoder(const DecodeArgs<T>& args)
+  AICORE_INLINE explicit CubeDecoder(const typename Route::Args& args)
       : args_(args),
-        problem_(ReadProblem(args)),
+        problem_(ReadProblem(args.workspace)),
+        route_(args),
         cursor_(args.workspace, problem_),
         exchange_(args.workspace) {
-    if (!TilesFit(problem_)) {
+    if (!Route::Fits(problem_)) {
       Fail(args.workspace, Finding{ErrorCode::kTilesDoNotFit, problem_.tile_tokens,
                                    problem_.chunk_tokens, problem_.max_rows, problem_.head_dim});
     }
@@ -58,7 +65,7 @@ class CubeDecoder {
     }
     for (uint32_t tile = 0; tile != opened; ++tile) {
       const TileWork& current = work_[tile % kTilesInWork];
-      LoadChunks(current, args_.value_cache);
+      LoadValues(current);
       if (scored != opened) ComputeScores(work_[scored++ % kTilesInWork]);
       LoadProbs(current.tile);
       more = more && OpenTile(work_[opened % kTilesInWork]);
@@ -82,44 +89,59 @@ class CubeDecoder {
     if (!NextWithTokens(cursor_, work.tile)) return false;
     ReadTileBlocks(args_, problem_, work.tile, work.blocks);
     if (work.tile.first_of_item) LoadQuery(work.tile);
-    LoadChunks(work, args_.key_cache);
+    LoadKeys(work);
     return true;
   }
 
   AICORE_INLINE void LoadQuery(const Tile& tile) {
+    route_.AwaitQuery();
     query_l1_.AcquireFree();
-    LoadQueryRows<T>(L1At<T>(kQueryL1), args_.query, problem_, tile);
+    route_.LoadQuery(L1At<T>(kQueryL1), problem_, tile);
     query_l1_.PublishFull();
   }
 
-  AICORE_INLINE void LoadChunks(const TileWork& work, GmPtr<T> cache) {
+  AICORE_INLINE void LoadKeys(const TileWork& work) {
+    route_.AwaitKeys();
     for (uint32_t begin = 0; begin < work.tile.num_tokens; begin += problem_.chunk_tokens) {
       const uint32_t slot = kv_.AcquireFree();
-      LoadKvChunk<T>(KvSlot(slot), cache, problem_, work.tile, work.blocks,
-                     ChunkAt(problem_, work.tile, begin));
+      route_.LoadKeys(KvSlot(slot), problem_, work.tile, work.blocks, KeysAt(work.tile, begin));
       kv_.PublishFull();
     }
+  }
+  AICORE_INLINE void LoadValues(const TileWork& work) {
+    route_.AwaitValues();
+    for (uint32_t begin = 0; begin < work.tile.num_tokens; begin += problem_.chunk_tokens) {
+      const uint32_t slot = kv_.AcquireFree();
+      route_.LoadValues(KvSlot(slot), problem_, work.tile, work.blocks, ValuesAt(work.tile, begin));
+      kv_.PublishFull();
+    }
+  }
+  AICORE_INLINE Chunk KeysAt(const Tile& tile, uint32_t begin) const {
+    return ChunkAt(problem_, tile, begin, kFractalRows);
+  }
+  AICORE_INLINE Chunk ValuesAt(const Tile& tile, uint32_t begin) const {
+    return ChunkAt(problem_, tile, begin, kSquareRows<T>);
   }
 
   AICORE_INLINE void LoadProbs(const Tile& tile) {
     AwaitSignal(kProbsReady);
     probs_l1_.AcquireFree();
-    LoadProbRows<T>(L1At<T>(kProbsL1), exchange_.probs.Next(), problem_, tile,
-                    RoundUp(tile.num_tokens, kFractalRows));
+    LoadOperandRows<T>(L1At<T>(kProbsL1), exchange_.probs.Next(), problem_, tile,
+                       RoundUp(tile.num_tokens, kSquareRows<T>), problem_.tile_tokens);
     probs_l1_.PublishFull();
   }
 
   // S = Q K^T of one tile, to GM.
   AICORE_INLINE void ComputeScores(const TileWork& work) {
     const Tile& tile = work.tile;
-    const L0cPtr<float> scores = L0cAt<float>(kScoresL0c);
+    const L0cPtr<Sum> scores = L0cAt<Sum>(kScoresL0c);
     if (tile.first_of_item)
       MoveToL0a(query_l1_, kQueryL1, query_l0a_, kQueryL0a, tile, problem_.head_dim);
     scores_l0c_.AcquireFree();
     for (uint32_t begin = 0; begin < tile.num_tokens; begin += problem_.chunk_tokens) {
-      const Chunk chunk = ChunkAt(problem_, tile, begin);
+      const Chunk chunk = KeysAt(tile, begin);
       const L1Ptr<T> keys_l1 = KvSlot(kv_.AcquireFull());
-      for (HeadRange heads = FirstHeads(problem_, tile, chunk); heads.num_heads != 0;
+      for (HeadRange heads = FirstHeads<T>(problem_, tile, chunk); heads.num_heads != 0;
            heads = HeadsAfter(heads, tile)) {
         const L0bPtr<T> keys = L0bSlot(operand_l0b_.AcquireFree());
         LoadKeyOperand<T>(keys, keys_l1, problem_, chunk, heads);
@@ -133,7 +155,8 @@ class CubeDecoder {
     if (tile.last_of_item) query_l0a_.ReleaseFree();
     scores_l0c_.PublishFull();
     scores_l0c_.AcquireFull();
-    StoreUnits(exchange_.scores.Next(), scores, tile, tile.num_tokens, problem_.tile_tokens);
+    StoreUnits<Sum>(exchange_.scores.Next(), scores, problem_, tile, tile.num_tokens,
+                    problem_.tile_tokens);
     scores_l0c_.ReleaseFree();
     RaiseSignal<PIPE_FIX>(kScoresReady);
   }
@@ -141,14 +164,14 @@ class CubeDecoder {
   // O_tile = P V of one tile, to GM.
   AICORE_INLINE void ComputeOTile(const TileWork& work) {
     const Tile& tile = work.tile;
-    const L0cPtr<float> o_tile = L0cAt<float>(kOTileL0c);
+    const L0cPtr<Sum> o_tile = L0cAt<Sum>(kOTileL0c);
     MoveToL0a(probs_l1_, kProbsL1, probs_l0a_, kProbsL0a, tile, problem_.tile_tokens);
     o_tile_l0c_.AcquireFree();
     for (uint32_t begin = 0; begin < tile.num_tokens; begin += problem_.chunk_tokens) {
-      const Chunk chunk = ChunkAt(problem_, tile, begin);
+      const Chunk chunk = ValuesAt(tile, begin);
       const L1Ptr<T> values_l1 = KvSlot(kv_.AcquireFull());
       MmadBarrier();  // this chunk adds to what the chunk before wrote
-      for (HeadRange heads = FirstHeads(problem_, tile, chunk); heads.num_heads != 0;
+      for (HeadRange heads = FirstHeads<T>(problem_, tile, chunk); heads.num_heads != 0;
            heads = HeadsAfter(heads, tile)) {
         const L0bPtr<T> values = L0bSlot(operand_l0b_.AcquireFree());
         LoadValueOperand<T>(values, values_l1, problem_, chunk, heads);
@@ -162,7 +185,8 @@ class CubeDecoder {
     probs_l0a_.ReleaseFree();
     o_tile_l0c_.PublishFull();
     o_tile_l0c_.AcquireFull();
-    StoreUnits(exchange_.o_tiles.Next(), o_tile, tile, problem_.head_dim, problem_.head_dim);
+    StoreUnits<Sum>(exchange_.o_tiles.Next(), o_tile, problem_, tile, problem_.head_dim,
+                    problem_.head_dim);
     o_tile_l0c_.ReleaseFree();
     RaiseSignal<PIPE_FIX>(kOTileReady);
   }
@@ -175,7 +199,7 @@ class CubeDecoder {
     const uint32_t units = tile.kv_head_count * tile.row_groups;
     from.AcquireFull();
     to.AcquireFree();
-    L1ToL0a<T>(L0aAt<T>(l0a_offset_bytes), L1At<T>(l1_offset_bytes), units * cols / kUnitRows);
+    L1ToL0a<T>(L0aAt<T>(l0a_offset_bytes), L1At<T>(l1_offset_bytes), units * cols / kSquareRows<T>);
     from.ReleaseFree();
     to.PublishFull();
     to.AcquireFull();
@@ -186,8 +210,9 @@ class CubeDecoder {
   }
   static AICORE_INLINE L0bPtr<T> L0bSlot(uint32_t slot) { return L0bAt<T>(slot * kL0bSlotBytes); }
 
-  DecodeArgs<T> args_;
+  typename Route::Args args_;
   Problem problem_;
+  Route route_;
   TileCursor cursor_;
   TileExchange<T> exchange_;
   TileWork work_[kTilesInWork];

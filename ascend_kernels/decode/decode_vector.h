@@ -29,10 +29,10 @@ class VectorDecoder {
  public:
   AICORE_INLINE explicit VectorDecoder(const DecodeArgs<T>& args)
       : args_(args),
-        problem_(ReadProblem(args)),
+        problem_(ReadProblem(args.workspace)),
         cursor_(args.workspace, problem_),
         exchange_(args.workspace) {
-    if (!TilesFit(problem_)) Trap();
+    if (!TilesFit<T>(problem_)) Trap();
   }
 
   AICORE_INLINE void Run() {

@@ -31,22 +31,25 @@ struct TileBlocks {
 struct Chunk {
   uint32_t begin;
   uint32_t count;
-  uint32_t pitch_rows;  // count rounded up to whole fractals
+  uint32_t pitch_rows;  // of the heads' matrices in L1
 };
 
-AICORE_INLINE Chunk ChunkAt(const Problem& problem, const Tile& tile, uint32_t begin) {
+// row_granule: what the way to L0B takes at once, kFractalRows of K or
+// kSquareRows<T> of V.
+AICORE_INLINE Chunk ChunkAt(const Problem& problem, const Tile& tile, uint32_t begin,
+                            uint32_t row_granule) {
   Chunk chunk;
   chunk.begin = begin;
   chunk.count = Min(problem.chunk_tokens, tile.num_tokens - begin);
-  chunk.pitch_rows = RoundUp(chunk.count, kFractalRows);
+  chunk.pitch_rows = RoundUp(chunk.count, row_granule);
   return chunk;
 }
 
 // Reads the tile's row of block_table once and checks every id: an id outside
 // the cache would read someone else's memory.
-template <typename T>
-AICORE_INLINE void ReadTileBlocks(const DecodeArgs<T>& args, const Problem& problem,
-                                  const Tile& tile, TileBlocks& blocks) {
+template <typename Args>
+AICORE_INLINE void ReadTileBlocks(const Args& args, const Problem& problem, const Tile& tile,
+                                  TileBlocks& blocks) {
   const uint32_t first = tile.token_begin / problem.kv_block_size;
   const uint32_t last = (tile.token_begin + tile.num_tokens - 1) / problem.kv_block_size;
   GmPtr<int32_t> row =
@@ -144,12 +147,33 @@ AICORE_INLINE void LoadQueryRows(L1Ptr<T> dst, GmPtr<T> query, const Problem& pr
   }
 }
 
-// The probs of a tile, [kv head][rows_per_head, kv_tile_tokens] in GM, to units
-// [kv head][row group][16, cols] in L1, kv_tile_tokens columns apart.
+// Rows [first_row, first_row + rows) of the matrix_rows of a kv head: of one limb,
+// in one unit.
+struct MatrixRun {
+  uint32_t first_row;
+  uint32_t rows;
+  uint32_t limb;
+
+  AICORE_INLINE uint32_t unit_row() const { return first_row % kUnitRows; }
+};
+
+// The run that starts at `row`.
+AICORE_INLINE MatrixRun MatrixRunFrom(const Tile& tile, uint32_t row) {
+  const uint32_t limb = row / tile.rows_per_head;
+  const uint32_t in_limb = tile.rows_per_head * (limb + 1) - row;
+  return MatrixRun{row, Min(in_limb, kUnitRows - row % kUnitRows), limb};
+}
+
+// First row of a run in GM, [limb][kv head][rows_per_head]: of the first kv head.
+AICORE_INLINE uint32_t GmRowOf(const Problem& problem, const Tile& tile, const MatrixRun& run) {
+  return run.limb * (problem.max_rows - tile.rows_per_head) + run.first_row;
+}
+
+// Operand rows in GM, the probs of a tile or a prepared query, to units
+// [kv head][row group][16, cols] in L1, pitch_elems columns apart.
 template <typename T>
-AICORE_INLINE void LoadProbRows(L1Ptr<T> dst, GmPtr<T> probs, const Problem& problem,
-                                const Tile& tile, uint32_t cols) {
-  const uint32_t pitch_elems = problem.tile_tokens;
+AICORE_INLINE void LoadOperandRows(L1Ptr<T> dst, GmPtr<T> src, const Problem& problem,
+                                   const Tile& tile, uint32_t cols, uint32_t pitch_elems) {
   NdToNz copy;
   copy.count = tile.kv_head_count;
   copy.cols = cols;
@@ -157,10 +181,12 @@ AICORE_INLINE void LoadProbRows(L1Ptr<T> dst, GmPtr<T> probs, const Problem& pro
   copy.src_row_elems = pitch_elems;
   copy.dst_pitch_rows = kUnitRows;
   copy.dst_matrix_elems = tile.row_groups * kUnitRows * pitch_elems;
-  for (uint32_t group = 0; group < tile.row_groups; ++group) {
-    const uint32_t first_row = group * kUnitRows;
-    copy.rows = Min(tile.rows_per_head - first_row, kUnitRows);
-    GmToL1Nz<T>(dst + first_row * pitch_elems, probs + first_row * pitch_elems, copy);
+  for (uint32_t row = 0; row < tile.matrix_rows; row += copy.rows) {
+    const MatrixRun run = MatrixRunFrom(tile, row);
+    const uint32_t in_unit = run.unit_row();
+    copy.rows = run.rows;
+    GmToL1Nz<T>(dst + (row - in_unit) * pitch_elems + in_unit * (kDatablockBytes / sizeof(T)),
+                src + GmRowOf(problem, tile, run) * pitch_elems, copy);
   }
 }
 

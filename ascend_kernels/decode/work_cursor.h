@@ -31,6 +31,7 @@ struct Problem {
   uint32_t max_kv_heads;       // of an item
   uint32_t max_rows_per_head;  // query rows of an item, for one kv head
   uint32_t max_rows;           // query rows of an item
+  uint32_t operand_limbs;      // matrix rows per query row
   uint32_t kv_token_stride;    // elements
   uint32_t kv_head_stride;     // elements
   uint64_t kv_block_stride;    // elements
@@ -43,7 +44,8 @@ struct Tile {
   uint32_t first_head_row;  // of query, out and lse: query row * num_heads + first query head
   uint32_t q_len;           // query tokens
   uint32_t rows_per_head;   // query rows of one kv head: q_len * q_per_kv
-  uint32_t row_groups;      // 16-row units of one kv head
+  uint32_t matrix_rows;     // of one kv head: rows_per_head * operand_limbs, limb by limb
+  uint32_t row_groups;      // 16-row units of those
   uint32_t kv_head_begin;
   uint32_t kv_head_count;
   uint32_t partial;  // or kNoPartial
@@ -54,9 +56,8 @@ struct Tile {
   bool last_of_item;
 };
 
-template <typename T>
-AICORE_INLINE Problem ReadProblem(const DecodeArgs<T>& args) {
-  GmPtr<DecodePlanHeader> header = PlanHeader(args.workspace);
+AICORE_INLINE Problem ReadProblem(GmPtr<uint8_t> workspace) {
+  GmPtr<DecodePlanHeader> header = PlanHeader(workspace);
   Problem problem;
   problem.num_heads = header->num_heads;
   problem.num_kv_heads = header->num_kv_heads;
@@ -70,6 +71,7 @@ AICORE_INLINE Problem ReadProblem(const DecodeArgs<T>& args) {
   problem.max_kv_heads = header->kv_heads_per_group;
   problem.max_rows_per_head = header->q_tokens_per_item * problem.q_per_kv;
   problem.max_rows = problem.max_kv_heads * problem.max_rows_per_head;
+  problem.operand_limbs = header->operand_limbs;
   problem.kv_token_stride = header->kv_token_stride;
   problem.kv_head_stride = header->kv_head_stride;
   problem.kv_block_stride = header->kv_block_stride;
@@ -78,15 +80,17 @@ AICORE_INLINE Problem ReadProblem(const DecodeArgs<T>& args) {
 }
 
 // Whether the plan's tiles fit this kernel's buffers and queues (buffer_map.h,
-// decode_cube.h); a plan from the planner always does.
+// decode_cube.h); a plan from the planner always does. T: what the cube multiplies.
+template <typename T>
 AICORE_INLINE bool TilesFit(const Problem& problem) {
-  const uint32_t units = problem.max_kv_heads * CeilDiv(problem.max_rows_per_head, kUnitRows);
+  const uint32_t matrix_rows = problem.max_rows_per_head * problem.operand_limbs;
+  const uint32_t units = problem.max_kv_heads * CeilDiv(matrix_rows, kUnitRows);
   const uint32_t tile = problem.tile_tokens;
   const uint32_t chunk = problem.chunk_tokens;
-  const uint32_t head_chunk_bytes = chunk * problem.head_dim * 2;
+  const uint32_t head_chunk_bytes = chunk * problem.head_dim * sizeof(T);
   return units * problem.head_dim <= kMaxUnitLanes && units * tile <= kMaxUnitLanes &&
          problem.max_rows <= 2 * kMaxRows && tile != 0 && tile <= kMaxTileTokens &&
-         tile % kF32Lanes == 0 && chunk % kFractalRows == 0 && chunk <= kMaxChunkTokens &&
+         tile % kF32Lanes == 0 && chunk % kSquareRows<T> == 0 && chunk <= kMaxChunkTokens &&
          tile <= kMaxChunksPerTile * chunk &&
          problem.max_kv_heads * head_chunk_bytes <= kKvSlotBytes &&
          head_chunk_bytes <= kL0bSlotBytes;
@@ -114,15 +118,18 @@ class GmSlots {
   uint32_t next_ = 0;
 };
 
-// Where the cores of one block exchange scores, probs and o_tiles.
+// Where the cores of one block exchange scores, probs and o_tiles. T: what the cube
+// multiplies. Rows of a slot: limb by limb, those of a full item each.
 template <typename T>
 struct TileExchange {
+  using Sum = typename MmadSum<T>::Type;
+
   AICORE_INLINE explicit TileExchange(GmPtr<uint8_t> workspace)
       : TileExchange(workspace, PlanHeader(workspace)) {}
 
-  GmSlots<float> scores;   // [group rows, kv_tile_tokens]
-  GmSlots<T> probs;        // [group rows, kv_tile_tokens]
-  GmSlots<float> o_tiles;  // [group rows, head_dim]
+  GmSlots<Sum> scores;   // [limbs, max_rows, kv_tile_tokens]
+  GmSlots<T> probs;      // [limbs, max_rows, kv_tile_tokens]
+  GmSlots<Sum> o_tiles;  // [limbs, max_rows, head_dim]
 
  private:
   AICORE_INLINE TileExchange(GmPtr<uint8_t> workspace, GmPtr<DecodePlanHeader> header)
@@ -136,6 +143,7 @@ class TileCursor {
   AICORE_INLINE TileCursor(GmPtr<uint8_t> workspace, const Problem& problem)
       : num_heads_(problem.num_heads),
         q_per_kv_(problem.q_per_kv),
+        operand_limbs_(problem.operand_limbs),
         tile_tokens_(problem.tile_tokens) {
     GmPtr<DecodePlanHeader> header = PlanHeader(workspace);
     GmPtr<CoreItems> core_items = GmAt<CoreItems>(workspace, &header->core_items) + BlockIndex();
@@ -156,6 +164,7 @@ class TileCursor {
     tile.first_head_row = first_head_row_;
     tile.q_len = q_len_;
     tile.rows_per_head = rows_per_head_;
+    tile.matrix_rows = matrix_rows_;
     tile.row_groups = row_groups_;
     tile.kv_head_begin = kv_head_begin_;
     tile.kv_head_count = kv_head_count_;
@@ -174,7 +183,8 @@ class TileCursor {
     sequence_ = items_->sequence;
     q_len_ = items_->q_len;
     rows_per_head_ = q_len_ * q_per_kv_;
-    row_groups_ = CeilDiv(rows_per_head_, kUnitRows);
+    matrix_rows_ = rows_per_head_ * operand_limbs_;
+    row_groups_ = CeilDiv(matrix_rows_, kUnitRows);
     visible_tokens_ = items_->visible_tokens;
     kv_head_begin_ = items_->kv_head_begin;
     kv_head_count_ = items_->kv_head_count;
@@ -188,6 +198,7 @@ class TileCursor {
 
   uint32_t num_heads_;
   uint32_t q_per_kv_;
+  uint32_t operand_limbs_;
   uint32_t tile_tokens_;
   GmPtr<WorkItem> items_;
   uint32_t items_left_;
@@ -195,6 +206,7 @@ class TileCursor {
   uint32_t first_head_row_ = 0;
   uint32_t q_len_ = 0;
   uint32_t rows_per_head_ = 0;
+  uint32_t matrix_rows_ = 0;
   uint32_t row_groups_ = 0;
   int32_t visible_tokens_ = 0;
   uint32_t kv_head_begin_ = 0;
