@@ -20,6 +20,11 @@
 namespace ascend_attention {
 
 // FFTS configuration word: bit 0 valid, bits 5:4 mode, bits 11:8 flag id.
+//
+// Mode 0 is a barrier over all vector cores of the launch: every one of them must
+// signal, then the wait of each passes and sees what their pipes had stored. All
+// blocks must be on cores at once, no more blocks than the device has cores, or
+// the launch hangs.
 constexpr uint64_t kFftsModeAllCores = 0;
 constexpr uint64_t kFftsModeInBlock = 2;
 
@@ -42,16 +47,6 @@ AICORE_INLINE void RaiseSignal(uint32_t signal) {
 
 // Stops the scalar unit until the signal is counted, and takes one count.
 AICORE_INLINE void AwaitSignal(uint32_t signal) { wait_flag_dev(signal); }
-
-// Stops the scalar unit until every vector core of the launch is here and what
-// their kStorePipe has stored before is visible. Mode 0: every vector core must
-// come, and all blocks of the launch must be on cores at once (no more blocks
-// than the device has cores), or the launch hangs.
-template <pipe_t kStorePipe>
-AICORE_INLINE void AwaitAllVectorCores(uint32_t signal) {
-  QueueSignal<kStorePipe, kFftsModeAllCores>(signal);
-  AwaitSignal(signal);
-}
 
 }  // namespace ascend_attention
 

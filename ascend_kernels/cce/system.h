@@ -15,6 +15,12 @@ AICORE_INLINE uint32_t NumBlocks() { return static_cast<uint32_t>(get_block_num(
 // Vector cores of a mixed launch: the first of the two of its core.
 AICORE_INLINE bool IsFirstVectorCore() { return get_subblockid() == 0; }
 
+// Vector cores of a mixed launch, numbered through all blocks.
+AICORE_INLINE uint32_t VectorCoreIndex() {
+  return BlockIndex() * 2 + static_cast<uint32_t>(get_subblockid());
+}
+AICORE_INLINE uint32_t NumVectorCores() { return NumBlocks() * 2; }
+
 // `signals` is the device's address for cross-core signals, from the launch.
 AICORE_INLINE void UseSignals(GmPtr<uint8_t> signals) {
   set_ffts_base_addr(reinterpret_cast<uint64_t>(signals));

@@ -13,8 +13,8 @@
 #include "ascend_kernels/decode/decode_cube.h"
 #include "ascend_kernels/decode/direct_route.h"
 #else
-#include "ascend_kernels/combine/combine_vector.h"
 #include "ascend_kernels/decode/decode_vector.h"
+#include "ascend_kernels/decode/merge_splits.h"
 #endif
 
 namespace ascend_attention {
@@ -24,24 +24,14 @@ AICORE_INLINE void RunSchedule(const DecodeArgs<T>& args) {
 #ifdef __DAV_C220_CUBE__
   BeginCubeKernel();
   CubeDecoder<DirectRoute<T>> decoder(args);
+  decoder.Run();
 #else
   BeginVectorKernel();
-  VectorDecoder<T> decoder(args);
-#endif
-  decoder.Run();
-}
-
-// The partial results of split sequences to out and lse. What a core needs of the
-// plan it reads while it waits for the others.
-template <typename T>
-AICORE_INLINE void MergeSplits(const DecodeArgs<T>& args) {
-#ifdef __DAV_C220_VEC__
-  if (PlanHeader(args.workspace)->num_splits == 0) return;
-  QueueSignal<PIPE_MTE3, kFftsModeAllCores>(kPartialsReady);
-  VectorCombiner<T> combiner(CombineArgs<T>{args.out, args.lse, args.workspace, args.flags},
-                             SlabCursor(args.workspace, VectorCoreIndex(), NumVectorCores()));
-  AwaitSignal(kPartialsReady);
-  combiner.Run();
+  {
+    VectorDecoder<T> decoder(args);
+    decoder.Run();
+  }
+  MergeSplits(CombineArgs<T>{args.out, args.lse, args.workspace, args.flags});
 #endif
 }
 
@@ -50,7 +40,6 @@ AICORE_INLINE void DecodeEntry(GmPtr<uint8_t> signals, const DecodeArgs<T>& args
   UseSignals(signals);
   RequirePlan<T>(args.workspace);
   RunSchedule(args);
-  MergeSplits(args);
   EndKernel();
 }
 
