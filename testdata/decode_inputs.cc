@@ -12,7 +12,18 @@
 namespace ascend_attention::testdata {
 namespace {
 
-enum Stream : uint32_t { kQuery, kKey, kValue, kOneHot, kPageOrder, kPageDraw };
+enum Stream : uint32_t {
+  kQuery,
+  kKey,
+  kValue,
+  kOneHot,
+  kPageOrder,
+  kPageDraw,
+  kKeyScale,
+  kValueScale,
+  kKeyOffset,
+  kValueOffset,
+};
 
 constexpr double kQueryScale = 2.0;
 constexpr double kSharpQueryScale = 16.0;
@@ -23,6 +34,14 @@ constexpr double kOutlierKeyScale = 64.0;
 constexpr double kOutlierQueryScale = 1.0 / 16.0;
 constexpr double kBigQuery = 1024.0;
 constexpr double kBigScore = 6.0e4;
+constexpr int kInt8Bend = 128;
+constexpr int kInt8Divisor = 640;
+constexpr int8_t kInt8Poison = -128;
+constexpr float kScaleStep = 1.0f / (1 << 19);
+constexpr int kChannelScaleMin = 2048;
+constexpr int kTokenScaleMin = 1024;
+constexpr float kOffsetStep = 5.0f / 64.0f;
+constexpr int kOffsetLevels = 256;
 
 uint16_t NanBits(bool bfloat16) { return bfloat16 ? 0x7fc0 : 0x7e00; }
 
@@ -38,6 +57,12 @@ uint16_t ExactBits(double value, bool bfloat16) {
   const uint32_t exponent = ((bits >> 23) & 0xff) - kExponentBiasGap;
   const uint32_t mantissa = (bits & 0x7fffff) >> 13;
   return static_cast<uint16_t>(sign << 15 | exponent << 10 | mantissa);
+}
+
+int8_t Int8Of(uint16_t lane) {
+  const int bell = (lane >> 8) - (lane & 255);
+  const int size = std::abs(bell) * (kInt8Bend + std::abs(bell)) / kInt8Divisor;
+  return static_cast<int8_t>(std::clamp(bell < 0 ? -size : size, -128, 127));
 }
 
 // Lanes of one unit, by index; keeps the block it used last.
@@ -84,14 +109,15 @@ class Generator {
                                       : 11),
         big_key_(BigKey(problem.head_dim)) {}
 
+  // [q_lens[sequence], num_heads, head_dim]
   void Queries(int64_t sequence, uint16_t* out) const {
     const DecodeCase& c = problem_;
     Lanes lanes(c.seed, kQuery, sequence);
     const double scale = c.sharp ? kSharpQueryScale : kQueryScale;
-    for (int64_t head = 0; head < c.num_heads; ++head) {
-      const int64_t kv_head = head * c.num_kv_heads / c.num_heads;
+    for (int64_t row = 0; row < c.q_lens[sequence] * c.num_heads; ++row) {
+      const int64_t kv_head = row % c.num_heads * c.num_kv_heads / c.num_heads;
       for (int64_t channel = 0; channel < c.head_dim; ++channel) {
-        const uint16_t lane = lanes.At(head * c.head_dim + channel);
+        const uint16_t lane = lanes.At(row * c.head_dim + channel);
         if (c.bigscores && channel == 0) {
           *out++ = Bits(lane < 1 << 15 ? -kBigQuery : kBigQuery);
         } else {
@@ -102,43 +128,53 @@ class Generator {
     }
   }
 
-  // Tokens [first, first + count) of a unit: [count, num_kv_heads, head_dim].
-  void Keys(int64_t unit, int64_t first, int64_t count, uint16_t* out) const {
-    const DecodeCase& c = problem_;
-    Lanes lanes(c.seed, kKey, unit);
-    int64_t index = first * c.num_kv_heads * c.head_dim;
-    for (int64_t row = 0; row < count * c.num_kv_heads; ++row) {
-      for (int64_t channel = 0; channel < c.head_dim; ++channel) {
-        const uint16_t lane = lanes.At(index++);
-        if (c.bigscores) {
-          const double big = lane < 1 << 14 ? -big_key_ : big_key_;
-          *out++ = Bits(channel == 0 ? big : Grid(lane) * 2.0);
-        } else {
-          const bool outlier = c.outliers && IsOutlier(row % c.num_kv_heads, channel);
-          *out++ = Bits(Grid(lane) * (outlier ? kOutlierKeyScale : 1.0));
-        }
-      }
+  // One token's key or value of one kv head; T is uint16_t or int8_t.
+  template <typename T>
+  void Key(Lanes* lanes, int64_t token, int64_t kv_head, T* out) const {
+    const int64_t first = (token * problem_.num_kv_heads + kv_head) * problem_.head_dim;
+    for (int64_t channel = 0; channel < problem_.head_dim; ++channel) {
+      KeyElement(lanes->At(first + channel), kv_head, channel, out++);
     }
   }
 
-  void Values(int64_t unit, int64_t first, int64_t count, uint16_t* out) const {
-    const DecodeCase& c = problem_;
-    if (!c.onehot) {
-      Lanes lanes(c.seed, kValue, unit);
-      const int64_t row = c.num_kv_heads * c.head_dim;
-      for (int64_t i = 0; i < count * row; ++i) *out++ = Bits(Grid(lanes.At(first * row + i)));
-      return;
-    }
-    Lanes lanes(c.seed, kOneHot, unit);
-    for (int64_t i = 0; i < count * c.num_kv_heads; ++i) {
-      const int64_t hot = lanes.At(first * c.num_kv_heads + i) % c.head_dim;
-      for (int64_t channel = 0; channel < c.head_dim; ++channel) {
-        *out++ = Bits(channel == hot ? 1.0 : 0.0);
+  template <typename T>
+  void Value(Lanes* lanes, int64_t token, int64_t kv_head, T* out) const {
+    const int64_t row = token * problem_.num_kv_heads + kv_head;
+    const int64_t hot = problem_.onehot ? lanes->At(row) % problem_.head_dim : 0;
+    for (int64_t channel = 0; channel < problem_.head_dim; ++channel) {
+      if (problem_.onehot) {
+        OneHotElement(channel == hot, out++);
+      } else {
+        ValueElement(lanes->At(row * problem_.head_dim + channel), out++);
       }
     }
   }
 
  private:
+  void KeyElement(uint16_t lane, int64_t kv_head, int64_t channel, uint16_t* out) const {
+    const DecodeCase& c = problem_;
+    if (c.bigscores) {
+      const double big = lane < 1 << 14 ? -big_key_ : big_key_;
+      *out = Bits(channel == 0 ? big : Grid(lane) * 2.0);
+    } else {
+      const bool outlier = c.outliers && IsOutlier(kv_head, channel);
+      *out = Bits(Grid(lane) * (outlier ? kOutlierKeyScale : 1.0));
+    }
+  }
+
+  void KeyElement(uint16_t lane, int64_t kv_head, int64_t channel, int8_t* out) const {
+    const DecodeCase& c = problem_;
+    const int8_t value = Int8Of(lane);
+    const bool tiny =
+        c.outliers && c.kv_quant == KvQuant::kInt8Token && !IsOutlier(kv_head, channel);
+    *out = tiny ? static_cast<int8_t>((value + 32) >> 6) : value;
+  }
+
+  void OneHotElement(bool hot, uint16_t* out) const { *out = Bits(hot ? 1.0 : 0.0); }
+  void OneHotElement(bool hot, int8_t* out) const { *out = hot ? 127 : 0; }
+  void ValueElement(uint16_t lane, uint16_t* out) const { *out = Bits(Grid(lane)); }
+  void ValueElement(uint16_t lane, int8_t* out) const { *out = Int8Of(lane); }
+
   // Odd multiples of 2^-grid_bits in (-1, 1).
   double Grid(uint16_t lane) const {
     const int size = 1 << grid_bits_;
@@ -197,73 +233,206 @@ std::vector<int32_t> MakeBlockTable(const DecodeCase& problem, DecodeInputs* inp
   return used;
 }
 
-// One kv block's place in the caches.
-struct BlockPlace {
-  const Generator& generator;
-  const DecodeCase& problem;
-  DecodeInputs* inputs;
+KvStrides StridesOf(const DecodeCase& c) {
+  const int64_t head_dim = c.head_dim;
+  const int64_t block = c.kv_block_size * c.num_kv_heads * head_dim * (c.interleaved ? 2 : 1);
+  return c.headmajor ? KvStrides{block, head_dim, c.kv_block_size * head_dim}
+                     : KvStrides{block, c.num_kv_heads * head_dim, head_dim};
+}
 
-  void Fill(int64_t block, int64_t unit, int64_t first, int64_t count) const {
-    const int64_t row = problem.num_kv_heads * problem.head_dim;
-    const int64_t offset = block * problem.kv_block_size * row;
-    generator.Keys(unit, first, count, &inputs->key_cache[offset]);
-    generator.Values(unit, first, count, &inputs->value_cache[offset]);
-  }
+// Key and value cache, with T elements; poisoned.
+template <typename T>
+struct Caches {
+  T* keys;
+  T* values;
 };
 
-void FillSequences(const BlockPlace& place) {
-  const DecodeCase& c = place.problem;
+template <typename T>
+Caches<T> Allocate(const DecodeCase& c, T poison, DecodeInputs* inputs, std::vector<T>* keys,
+                   std::vector<T>* values, std::vector<T>* pool) {
+  const int64_t block = c.kv_block_size * c.num_kv_heads * c.head_dim;
+  const size_t size = static_cast<size_t>(inputs->num_kv_blocks * block);
+  inputs->kv_strides = StridesOf(c);
+  if (c.interleaved) {
+    pool->assign(2 * size, poison);
+    inputs->values_begin = block;
+    return {pool->data(), pool->data() + block};
+  }
+  keys->assign(size, poison);
+  values->assign(size, poison);
+  return {keys->data(), values->data()};
+}
+
+// Fills kv blocks with the tokens of units.
+template <typename T>
+class CacheWriter {
+ public:
+  CacheWriter(const Generator& generator, const DecodeCase& problem, Caches<T> caches,
+              DecodeInputs* inputs)
+      : generator_(generator), problem_(problem), caches_(caches), inputs_(inputs) {}
+
+  // Tokens [first, first + count) of a unit, to slots 0, 1, ... of a kv block.
+  void Fill(int64_t block, int64_t unit, int64_t first, int64_t count) const {
+    const DecodeCase& c = problem_;
+    Lanes key(c.seed, kKey, unit);
+    Lanes value(c.seed, c.onehot ? kOneHot : kValue, unit);
+    for (int64_t slot = 0; slot < count; ++slot) {
+      for (int64_t head = 0; head < c.num_kv_heads; ++head) {
+        const KvStrides& by = inputs_->kv_strides;
+        const int64_t at = block * by.block + slot * by.token + head * by.head;
+        generator_.Key(&key, first + slot, head, caches_.keys + at);
+        generator_.Value(&value, first + slot, head, caches_.values + at);
+      }
+    }
+    if (c.kv_quant == KvQuant::kInt8Token) {
+      const float large = c.outliers ? static_cast<float>(kOutlierKeyScale) : 1.0f;
+      FillScales(block, unit, first, count, kKeyScale, large, &inputs_->key_scale);
+      FillScales(block, unit, first, count, kValueScale, 1.0f, &inputs_->value_scale);
+    }
+  }
+
+ private:
+  void FillScales(int64_t block, int64_t unit, int64_t first, int64_t count, Stream stream,
+                  float large, std::vector<float>* scales) const {
+    const DecodeCase& c = problem_;
+    Lanes lanes(c.seed, stream, unit);
+    for (int64_t slot = 0; slot < count; ++slot) {
+      for (int64_t head = 0; head < c.num_kv_heads; ++head) {
+        const int lane = lanes.At((first + slot) * c.num_kv_heads + head);
+        (*scales)[(block * c.num_kv_heads + head) * c.kv_block_size + slot] =
+            static_cast<float>(kTokenScaleMin + (lane * 7 >> 6)) * (kScaleStep * large);
+      }
+    }
+  }
+
+  const Generator& generator_;
+  const DecodeCase& problem_;
+  Caches<T> caches_;
+  DecodeInputs* inputs_;
+};
+
+template <typename T>
+void FillSequences(const DecodeCase& c, const DecodeInputs& inputs, const CacheWriter<T>& writer) {
   for (int64_t sequence = 0; sequence < c.batch; ++sequence) {
     for (int64_t i = 0; i < BlocksOf(c, sequence); ++i) {
       const int64_t first = i * c.kv_block_size;
       const int64_t count = std::min(c.kv_block_size, c.context_lens[sequence] - first);
-      const int32_t block = place.inputs->block_table[sequence * c.max_kv_blocks() + i];
-      place.Fill(block, sequence, first, count);
+      writer.Fill(inputs.block_table[sequence * c.max_kv_blocks() + i], sequence, first, count);
     }
   }
 }
 
-void FillShared(const BlockPlace& place, const std::vector<int32_t>& used) {
-  const DecodeCase& c = place.problem;
-  std::vector<int64_t> valid(static_cast<size_t>(place.inputs->num_kv_blocks), 0);
+template <typename T>
+void FillShared(const DecodeCase& c, const DecodeInputs& inputs, const std::vector<int32_t>& used,
+                const CacheWriter<T>& writer) {
+  std::vector<int64_t> valid(static_cast<size_t>(inputs.num_kv_blocks), 0);
   for (int64_t sequence = 0; sequence < c.batch; ++sequence) {
     for (int64_t i = 0; i < BlocksOf(c, sequence); ++i) {
       const int64_t count =
           std::min(c.kv_block_size, c.context_lens[sequence] - i * c.kv_block_size);
-      int64_t& slots = valid[place.inputs->block_table[sequence * c.max_kv_blocks() + i]];
+      int64_t& slots = valid[inputs.block_table[sequence * c.max_kv_blocks() + i]];
       slots = std::max(slots, count);
     }
   }
   for (size_t rank = 0; rank < used.size(); ++rank) {
     if (valid[used[rank]] > 0) {
-      place.Fill(used[rank], static_cast<int64_t>(rank), 0, valid[used[rank]]);
+      writer.Fill(used[rank], static_cast<int64_t>(rank), 0, valid[used[rank]]);
     }
   }
 }
 
+template <typename T>
+void FillCaches(const Generator& generator, const DecodeCase& c, Caches<T> caches,
+                const std::vector<int32_t>& used, DecodeInputs* inputs) {
+  const CacheWriter<T> writer(generator, c, caches, inputs);
+  if (c.shared) {
+    FillShared(c, *inputs, used, writer);
+  } else {
+    FillSequences(c, *inputs, writer);
+  }
+}
+
+std::vector<float> ChannelScales(const DecodeCase& c, Stream stream) {
+  Lanes lanes(c.seed, stream, 0);
+  std::vector<float> scales(static_cast<size_t>(c.num_kv_heads * c.head_dim));
+  for (size_t i = 0; i < scales.size(); ++i) {
+    const int lane = lanes.At(static_cast<int64_t>(i));
+    scales[i] = static_cast<float>(kChannelScaleMin + (lane * 3 >> 5)) * kScaleStep;
+  }
+  return scales;
+}
+
+std::vector<float> ChannelOffsets(const DecodeCase& c, Stream stream) {
+  Lanes lanes(c.seed, stream, 0);
+  std::vector<float> offsets(static_cast<size_t>(c.num_kv_heads * c.head_dim));
+  for (size_t i = 0; i < offsets.size(); ++i) {
+    const int level = lanes.At(static_cast<int64_t>(i)) >> 8;
+    offsets[i] = static_cast<float>(2 * level + 1 - kOffsetLevels) * kOffsetStep;
+  }
+  return offsets;
+}
+
+// Per channel whole; per token NaN, to be filled with the tokens.
+void MakeScales(const DecodeCase& c, DecodeInputs* inputs) {
+  if (c.kv_quant == KvQuant::kNone) return;
+  if (c.kv_quant == KvQuant::kInt8Token) {
+    const int64_t size = inputs->num_kv_blocks * c.num_kv_heads * c.kv_block_size;
+    inputs->key_scale.assign(static_cast<size_t>(size), NAN);
+    inputs->value_scale = inputs->key_scale;
+    return;
+  }
+  inputs->key_scale = ChannelScales(c, kKeyScale);
+  inputs->value_scale = ChannelScales(c, kValueScale);
+  for (int64_t i = 0; c.outliers && i < c.num_kv_heads * c.head_dim; ++i) {
+    if (IsOutlier(i / c.head_dim, i % c.head_dim)) inputs->key_scale[i] *= kOutlierKeyScale;
+  }
+  if (c.kv_quant == KvQuant::kInt8ChannelAsym) {
+    inputs->key_offset = ChannelOffsets(c, kKeyOffset);
+    inputs->value_offset = ChannelOffsets(c, kValueOffset);
+  }
+}
+
+template <typename T>
+Bytes BytesOf(const std::vector<T>& values) {
+  return {values.data(), values.size() * sizeof(T)};
+}
+
 }  // namespace
+
+Bytes DecodeInputs::KeyBytes() const {
+  for (const Bytes& bytes : {BytesOf(key_cache), BytesOf(key_cache_int8), BytesOf(pool)}) {
+    if (bytes.size > 0) return bytes;
+  }
+  return BytesOf(pool_int8);
+}
+
+Bytes DecodeInputs::ValueBytes() const {
+  return value_cache.empty() ? BytesOf(value_cache_int8) : BytesOf(value_cache);
+}
 
 DecodeInputs MakeInputs(const DecodeCase& problem) {
   DecodeInputs inputs;
   inputs.softmax_scale = problem.softmax_scale();
   const std::vector<int32_t> used = MakeBlockTable(problem, &inputs);
+  MakeScales(problem, &inputs);
 
   const Generator generator(problem);
   const int64_t query_row = problem.num_heads * problem.head_dim;
-  inputs.query.resize(static_cast<size_t>(problem.batch * query_row));
+  inputs.query.resize(static_cast<size_t>(problem.num_query_rows() * query_row));
+  int64_t first_row = 0;
   for (int64_t sequence = 0; sequence < problem.batch; ++sequence) {
-    generator.Queries(sequence, &inputs.query[sequence * query_row]);
+    generator.Queries(sequence, &inputs.query[first_row * query_row]);
+    first_row += problem.q_lens[sequence];
   }
 
-  const size_t cache_size = static_cast<size_t>(inputs.num_kv_blocks * problem.kv_block_size *
-                                                problem.num_kv_heads * problem.head_dim);
-  inputs.key_cache.assign(cache_size, NanBits(problem.bfloat16));
-  inputs.value_cache.assign(cache_size, NanBits(problem.bfloat16));
-  const BlockPlace place{generator, problem, &inputs};
-  if (problem.shared) {
-    FillShared(place, used);
+  if (problem.kv_quant == KvQuant::kNone) {
+    const Caches<uint16_t> caches = Allocate(problem, NanBits(problem.bfloat16), &inputs,
+                                             &inputs.key_cache, &inputs.value_cache, &inputs.pool);
+    FillCaches(generator, problem, caches, used, &inputs);
   } else {
-    FillSequences(place);
+    const Caches<int8_t> caches = Allocate(problem, kInt8Poison, &inputs, &inputs.key_cache_int8,
+                                           &inputs.value_cache_int8, &inputs.pool_int8);
+    FillCaches(generator, problem, caches, used, &inputs);
   }
   return inputs;
 }

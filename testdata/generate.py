@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the goldens of cases/decode_ci.txt, or checks that they are what it would write.
+"""Writes the goldens of cases/decode_*.txt, or checks that they are what it would write.
 
     ./bazelw run //testdata:generate              write
     ./bazelw run //testdata:generate -- --check   compare bytes; lists what differs, exit code 1
@@ -34,8 +34,9 @@ MANIFEST = "manifest.json"
 INPUT_CRCS = "input_crcs.txt"
 
 _CRC_HEADER = """\
-# case, then the CRC-32 of the bytes of query, key_cache, value_cache, block_table (little endian).
-# Written by //testdata:generate.
+# case, then the CRC-32 of the bytes of query, key_cache, value_cache, block_table (little endian);
+# of int8 caches also key_scale, key_offset, value_scale, value_offset. A pool counts as key_cache;
+# what there is not has no bytes. Written by //testdata:generate.
 """
 
 
@@ -64,8 +65,13 @@ def golden_files(case: DecodeCase, expected: Expected) -> dict[str, bytes]:
 
 def input_crcs(case: DecodeCase, inputs: DecodeInputs) -> str:
     """A line of INPUT_CRCS."""
-    arrays = (inputs.query, inputs.key_cache, inputs.value_cache, inputs.block_table)
-    return f"{case} " + " ".join(f"{zlib.crc32(a.tobytes()):08x}" for a in arrays) + "\n"
+    caches = (inputs.key_cache, inputs.value_cache)
+    arrays = [inputs.query, *(caches if inputs.pool is None else (inputs.pool, None))]
+    arrays.append(inputs.block_table)
+    if inputs.kv_quant != "none":
+        arrays += [inputs.key_scale, inputs.key_offset, inputs.value_scale, inputs.value_offset]
+    crcs = (zlib.crc32(b"" if array is None else array.tobytes()) for array in arrays)
+    return f"{case} " + " ".join(f"{crc:08x}" for crc in crcs) + "\n"
 
 
 def build(cases: list[DecodeCase]) -> dict[str, bytes]:
@@ -115,7 +121,8 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
 
     golden = args.root / "golden"
-    cases = read_cases((args.root / "cases" / "decode_ci.txt").read_text())
+    lists = sorted((args.root / "cases").glob("decode_*.txt"))
+    cases = [case for path in lists for case in read_cases(path.read_text())]
     files = build(cases)
     size = sum(map(len, files.values()))
     print(f"{len(cases)} cases, {len(files)} files, {size / 2**20:.2f} MiB")

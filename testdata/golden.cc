@@ -66,7 +66,7 @@ bool ShapesFit(const Golden& golden) {
 
 GoldenReport Report(const Place& worst, int64_t num_heads) {
   char text[160];
-  std::snprintf(text, sizeof text, "%s of sequence %zu, head %zu: error %.3g, tolerance %.3g",
+  std::snprintf(text, sizeof text, "%s of row %zu, head %zu: error %.3g, tolerance %.3g",
                 worst.rule, worst.row / num_heads, worst.row % num_heads, worst.error, worst.bound);
   return {worst.error <= worst.bound, worst.error, worst.bound, text};
 }

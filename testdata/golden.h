@@ -17,9 +17,10 @@ namespace ascend_attention::testdata {
 
 struct Golden {
   std::string case_line;
-  NpyArray out;     // [batch, num_heads, head_dim]
-  NpyArray lse;     // [batch, num_heads]
-  NpyArray bounds;  // [batch, num_heads, 3]: of |out error|, of out's rms error, of |lse error|
+  NpyArray out;  // [num_query_rows, num_heads, head_dim]
+  NpyArray lse;  // [num_query_rows, num_heads]
+  NpyArray
+      bounds;  // [num_query_rows, num_heads, 3]: of |out error|, of out's rms error, of |lse error|
   std::string error;
 
   bool ok() const { return error.empty(); }

@@ -55,7 +55,7 @@ TEST_F(GoldenTest, OneElementMayErrUpToItsBound) {
   const GoldenReport report = Compare(golden_, out_, lse_);
   EXPECT_FALSE(report.ok);
   EXPECT_GT(report.max_error, report.tolerance);
-  EXPECT_EQ(report.text.find("out of sequence 3, head 0: error "), 0u) << report.text;
+  EXPECT_EQ(report.text.find("out of row 3, head 0: error "), 0u) << report.text;
 }
 
 TEST_F(GoldenTest, ARowMayErrLessThanItsElements) {
@@ -65,7 +65,7 @@ TEST_F(GoldenTest, ARowMayErrLessThanItsElements) {
   EXPECT_LT(1.2f * Bound(1), Bound(0));
   const GoldenReport report = Compare(golden_, out_, lse_);
   EXPECT_FALSE(report.ok);
-  EXPECT_EQ(report.text.find("rms of out of sequence 3, head 0"), 0u) << report.text;
+  EXPECT_EQ(report.text.find("rms of out of row 3, head 0"), 0u) << report.text;
 }
 
 TEST_F(GoldenTest, LseHasItsOwnBound) {
@@ -86,15 +86,23 @@ TEST_F(GoldenTest, AnotherSizeIsWrong) {
   EXPECT_FALSE(Compare(golden_, out_, lse_).ok);
 }
 
-TEST(Golden, EveryListedCaseHasOne) {
-  const std::vector<DecodeCase> cases = ReadCaseFile("testdata/cases/decode_ci.txt");
-  ASSERT_GE(cases.size(), 30u);
+class EveryList : public testing::TestWithParam<const char*> {};
+
+TEST_P(EveryList, HasAGoldenPerCase) {
+  const std::string path = std::string("testdata/cases/decode_") + GetParam() + ".txt";
+  const std::vector<DecodeCase> cases = ReadCaseFile(path);
+  ASSERT_GE(cases.size(), 15u);
   for (const DecodeCase& c : cases) {
     const Golden golden = LoadGolden(kRoot, c.ToString());
     EXPECT_TRUE(golden.ok()) << golden.error;
-    EXPECT_EQ(golden.out.shape, (std::vector<int64_t>{c.batch, c.num_heads, c.head_dim}));
+    EXPECT_EQ(golden.out.shape,
+              (std::vector<int64_t>{c.num_query_rows(), c.num_heads, c.head_dim}));
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Cases, EveryList,
+                         testing::Values("ci", "int8", "layouts", "qlen", "shapes", "split"),
+                         [](const auto& info) { return info.param; });
 
 TEST(Golden, SaysThatItIsMissing) {
   const Golden golden = LoadGolden(kRoot, "decode:none");

@@ -130,23 +130,27 @@ def test_an_error_names_field_value_and_what_is_allowed(line: str):
     assert str(error.value) == message
 
 
-@pytest.mark.parametrize("line", _lines("decode_ci.txt"))
+_LISTS = tuple(sorted(path.name for path in _CASES.glob("decode_*.txt")))
+
+
+@pytest.mark.parametrize("line", [line for name in _LISTS for line in _lines(name)])
 def test_listed_cases_are_canonical(line: str):
     assert str(parse_case(line)) == line
 
 
 def test_listed_cases_are_distinct_and_have_distinct_names():
-    cases = read_cases((_CASES / "decode_ci.txt").read_text())
-    assert len(cases) == len({case.name for case in cases}) >= 30
+    assert len(_LISTS) == 6
+    cases = [case for name in _LISTS for case in read_cases((_CASES / name).read_text())]
+    assert len(cases) == len({case.name for case in cases}) >= 200
 
 
-@pytest.mark.parametrize("line", _lines("refused.txt"))
+@pytest.mark.parametrize("line", _lines("refused.txt") + _lines("refused_options.txt"))
 def test_refused_cases_are_well_formed(line: str):
     text, kind, argument = line.split(" ")
     case = parse_case(text)
     assert str(case) == text
     assert kind in ("INVALID_ARGUMENT", "UNIMPLEMENTED")
-    assert hasattr(case, argument)
+    assert hasattr(case, argument.replace("q_len", "q_lens"))
 
 
 def test_listed_cases_cover_the_boundaries():

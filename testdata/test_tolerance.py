@@ -40,9 +40,12 @@ _LONG = [
 def _one(inputs: DecodeInputs, seq: int) -> DecodeInputs:
     """The problem of one sequence."""
     part = slice(seq, seq + 1)
+    assert inputs.q_lens is not None
+    rows = slice(*inputs.row_begins[[seq, seq + 1]])
     return dataclasses.replace(
         inputs,
-        query=inputs.query[part],
+        query=inputs.query[rows],
+        q_lens=inputs.q_lens[part],
         block_table=inputs.block_table[part],
         context_lens=inputs.context_lens[part],
     )

@@ -25,5 +25,5 @@ def test_a_golden_case_is_clean(case, capsys):
     assert result["launches"] >= 1
 
 
-def test_every_golden_case_is_among_them():
-    assert {case.name for case in CASES} == GOLDENS
+def test_every_case_has_a_golden():
+    assert {case.name for case in CASES} <= GOLDENS

@@ -62,7 +62,7 @@ _BOUND_BITS = 10
 
 @dataclasses.dataclass(frozen=True)
 class Tolerance:
-    """Bounds per row, each [batch, num_heads] float64: see the top of this file."""
+    """Bounds, each [num_query_rows, num_heads] float64: see the top of this file."""
 
     out: Float64
     out_rms: Float64
@@ -74,8 +74,8 @@ class Expected:
     """Reference and bounds of one problem.
 
     Attributes:
-      out: [batch, num_heads, head_dim] float64.
-      lse: [batch, num_heads] float64.
+      out: [num_query_rows, num_heads, head_dim] float64.
+      lse: [num_query_rows, num_heads] float64.
     """
 
     out: Float64
@@ -91,7 +91,7 @@ class Worst:
       rule: "out", "out_rms" or "lse".
       error: of that place; inf where a number is NaN or should have been infinite.
       bound: of that place.
-      index: [batch, head(, channel)].
+      index: [row of query, head(, channel)].
     """
 
     rule: str
@@ -150,7 +150,7 @@ def expect(inputs: DecodeInputs) -> Expected:
     out, lse = empty_result(inputs)
     rows = Tolerance(*(np.zeros(lse.shape) for _ in range(3)))
     for part in attend(inputs):
-        heads = (part.sequence, slice(part.head_begin, part.head_end))
+        heads = (part.row, slice(part.head_begin, part.head_end))
         out[heads] = part.out
         lse[heads] = part.lse
         rows.out[heads], rows.out_rms[heads], rows.lse[heads] = _bounds(inputs, part)
@@ -166,8 +166,8 @@ def check(out: ArrayLike, lse: ArrayLike | None, expected: Expected | DecodeInpu
     """Compares a kernel's result with the reference.
 
     Args:
-      out: [batch, num_heads, head_dim], any float dtype.
-      lse: [batch, num_heads], or None if it was not asked for.
+      out: [num_query_rows, num_heads, head_dim], any float dtype.
+      lse: [num_query_rows, num_heads], or None if it was not asked for.
       expected: of expect(); inputs, to have it computed here.
 
     Raises:
@@ -191,7 +191,7 @@ def check(out: ArrayLike, lse: ArrayLike | None, expected: Expected | DecodeInpu
 def _bounds(inputs: DecodeInputs, part: Attended) -> tuple[Float64, Float64, Float64]:
     """Bounds of out, out_rms and lse, each [heads], for one kv head of one sequence."""
     roundoff, tiny = _ROUNDING[inputs.query.dtype.name]
-    query = to_float64(inputs.query[part.sequence, part.head_begin : part.head_end])
+    query = to_float64(inputs.query[part.row, part.head_begin : part.head_end])
     largest_key = np.sqrt((part.keys**2).sum(axis=1).max())
     largest_score = inputs.softmax_scale * np.linalg.norm(query, axis=1) * largest_key
     total = part.weights.sum(axis=1, keepdims=True)
@@ -199,7 +199,7 @@ def _bounds(inputs: DecodeInputs, part: Attended) -> tuple[Float64, Float64, Flo
 
     rounding = np.maximum(roundoff * probs, tiny / total) ** 2 / 3
     token_var = rounding + (_FLOAT32_ROUNDOFF * largest_score[:, None] * probs) ** 2
-    repeats = _repeats(inputs, part.sequence)
+    repeats = _repeats(inputs, part.sequence)[: len(part.keys)]
     token_var *= repeats
     token_var_sum = token_var.sum(axis=1)
     # sum_t var_t (v - out)^2, multiplied out; a difference of equals may fall just below 0.
@@ -216,7 +216,7 @@ def _bounds(inputs: DecodeInputs, part: Attended) -> tuple[Float64, Float64, Flo
 
 def _repeats(inputs: DecodeInputs, seq: int) -> Float64:
     """[tokens] how often a token's kv block occurs in its sequence."""
-    block_size = inputs.key_cache.shape[1]
+    block_size = inputs.keys.shape[1]
     length = int(inputs.context_lens[seq])
     ids = inputs.block_table[seq, : -(-length // block_size)]
     _, inverse, counts = np.unique(ids, return_inverse=True, return_counts=True)
