@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The decode and combine kernels under the memory checkers, for every golden
+// The decode kernels under the memory checkers, for every golden
 // case: rows of the cache that are past the context and scratch of earlier runs
 // reach no output, and nothing is touched outside its tensor.
 #include <gtest/gtest.h>
@@ -61,16 +61,7 @@ TEST(DecodeChecks, AnUnwrittenLiveRowReachesTheOutput) {
                 "undefined output: bytes of " + row + " that nobody has written reach lse + 0\n");
 }
 
-std::string TestName(const ::testing::TestParamInfo<DecodeCase>& info) {
-  std::string name = std::to_string(info.index) + "_" + info.param.ToString();
-  for (char& c : name) {
-    if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
-  }
-  return name;
-}
-INSTANTIATE_TEST_SUITE_P(
-    Cases, EveryGoldenCase,
-    ::testing::ValuesIn(testdata::ReadCaseFile("testdata/cases/decode_ci.txt")), TestName);
+INSTANTIATE_TEST_SUITE_P(Cases, EveryGoldenCase, ::testing::ValuesIn(GoldenCases()), CaseTestName);
 
 }  // namespace
 }  // namespace ascend_attention

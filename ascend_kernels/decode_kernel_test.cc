@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The decode and combine kernels on the virtual NPU against every golden, with
-// nothing between plan and kernel but a launch: output and workspace start as
-// NaN, every buffer is exactly as long as it must be.
+// The decode kernels on the virtual NPU against every golden, with nothing
+// between plan and kernel but a launch: output and workspace start as NaN, every
+// buffer is exactly as long as it must be.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -33,17 +33,7 @@ TEST_P(EveryGolden, IsMetWithinItsTolerance) {
   EXPECT_TRUE(report.ok) << c.ToString() << "\n" << report.text;
 }
 
-// "b4 h32 kv8 d128 ..." as a test name.
-std::string TestName(const ::testing::TestParamInfo<DecodeCase>& info) {
-  std::string name = std::to_string(info.index) + "_" + info.param.ToString();
-  for (char& c : name) {
-    if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
-  }
-  return name;
-}
-INSTANTIATE_TEST_SUITE_P(
-    Cases, EveryGolden, ::testing::ValuesIn(testdata::ReadCaseFile("testdata/cases/decode_ci.txt")),
-    TestName);
+INSTANTIATE_TEST_SUITE_P(Cases, EveryGolden, ::testing::ValuesIn(GoldenCases()), CaseTestName);
 
 const char kRagged[] = "decode:b6:h8:kv2:d128:bs32:ctx0,1,700,3000,33,2048:f16:cores7:seed5";
 

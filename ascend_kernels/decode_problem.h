@@ -86,14 +86,7 @@ class Problem {
   vnpu::LaunchResult Launch(uint64_t flags = kLaunchWriteLse) {
     std::memset(out_, 0xff, out_elems() * sizeof(uint16_t));
     std::memset(lse_, 0xff, lse_elems() * sizeof(float));
-    const vnpu::LaunchResult result = LaunchDecode(flags);
-    if (result.fault != vnpu::FaultKind::kNone || !plan_.has_splits()) return result;
-    const struct {
-      void *out, *lse, *workspace;
-      uint64_t flags;
-    } combine = {out_, lse_, workspace_, flags};
-    const std::string name = case_.bfloat16 ? "combine_bf16" : "combine_f16";
-    return LaunchKernel("combine/" + name, name, 2 * plan_.header().num_cores, combine);
+    return LaunchDecode(flags);
   }
 
   Result result() const {

@@ -20,11 +20,6 @@
 namespace ascend_attention {
 namespace {
 
-// Rows that one vector core merges at a time (ascend_kernels/combine). More
-// blocks than slabs would start cores without work.
-constexpr uint32_t kCombineSlabRows = 8;
-constexpr uint32_t kVectorCoresPerCore = 2;
-
 // Blocks of the decode kernel wait for each other, so all of them must have a
 // core at the same time.
 Status CheckCores(const Runtime::Impl& runtime, const Platform& platform) {
@@ -45,19 +40,6 @@ StatusOr<KvRoute> ResolveRoute(const DecodeShape& shape, const Platform& platfor
   AA_ASSIGN_OR_RETURN(const DecodePlan plan,
                       PlanDecode(shape, platform, &no_tokens, 1, softmax_scale));
   return plan.header().kv_route;
-}
-
-uint32_t CombineBlocks(const DecodePlan& plan) {
-  const DecodePlanHeader& header = plan.header();
-  const uint32_t q_per_kv = header.num_heads / header.num_kv_heads;
-  uint64_t slabs = 0;
-  for (uint32_t i = 0; i < header.num_splits; ++i) {
-    const SplitRange& split = plan.splits()[i];
-    const uint64_t rows = uint64_t{split.kv_head_count} * q_per_kv * split.q_len;
-    slabs += (rows + kCombineSlabRows - 1) / kCombineSlabRows;
-  }
-  return static_cast<uint32_t>(
-      std::min<uint64_t>(slabs, uint64_t{header.num_cores} * kVectorCoresPerCore));
 }
 
 // Plan bytes and zeroed error records in one copy: the records follow the plan.
@@ -108,30 +90,19 @@ Status LaunchDecode(const PreparedPlan::Impl& prepared, const DecodeTensors& ten
                     void* stream) {
   const AclApi& acl = *prepared.runtime().acl;
   const DecodeAttention::Impl& op = *prepared.op;
+  // The blocks wait for each other only to merge the parts of split sequences.
+  const BlockStart start =
+      prepared.plan.has_splits() ? BlockStart::kAllAtOnce : BlockStart::kAsCoresBecomeFree;
   if (op.shape.kv_quant == KvQuant::kNone) {
     const auto args = CommonArgs<DecodeKernelArgs>(prepared, tensors);
-    return Launch(acl, op.decode, prepared.decode_blocks, args, stream);
+    return Launch(acl, op.decode, prepared.num_blocks, args, stream, start);
   }
   auto args = CommonArgs<DecodeInt8KernelArgs>(prepared, tensors);
   args.key_scale = tensors.key_scale;
   args.key_offset = tensors.key_offset;
   args.value_scale = tensors.value_scale;
   args.value_offset = tensors.value_offset;
-  return Launch(acl, op.decode, prepared.decode_blocks, args, stream);
-}
-
-Status LaunchKernels(const PreparedPlan::Impl& prepared, const DecodeTensors& tensors,
-                     void* stream) {
-  AA_RETURN_IF_ERROR(LaunchDecode(prepared, tensors, stream));
-  if (prepared.combine_blocks == 0) return OkStatus();
-
-  CombineKernelArgs combine;
-  combine.out = tensors.out;
-  combine.lse = tensors.lse;
-  combine.workspace = prepared.workspace;
-  combine.flags = tensors.lse == nullptr ? 0 : kLaunchWriteLse;
-  return Launch(*prepared.runtime().acl, prepared.op->combine, prepared.combine_blocks, combine,
-                stream);
+  return Launch(acl, op.decode, prepared.num_blocks, args, stream, start);
 }
 
 // Microseconds of host time since construction, for verbose lines.
@@ -155,15 +126,14 @@ void VerbosePlan(const PreparedPlan::Impl& prepared, double host_us) {
           header.batch, header.num_query_rows, header.num_heads, header.num_kv_heads,
           header.head_dim, header.kv_block_size, DTypeName(header.dtype),
           KvQuantName(header.kv_quant), prepared.op->decode.name, header.num_cores,
-          prepared.decode_blocks, header.num_items, header.num_splits, header.num_partials,
+          prepared.num_blocks, header.num_items, header.num_splits, header.num_partials,
           prepared.op->workspace_bytes, prepared.plan.prediction().balance(), host_us);
 }
 
 void VerboseRun(const PreparedPlan::Impl& prepared, const DecodeTensors& tensors, void* stream,
                 double host_us) {
-  Verbose("run", "batch,decode_blocks,combine_blocks,lse,stream,host_us",
-          prepared.plan.header().batch, prepared.decode_blocks, prepared.combine_blocks,
-          tensors.lse != nullptr, AddressText(stream), host_us);
+  Verbose("run", "batch,blocks,lse,stream,host_us", prepared.plan.header().batch,
+          prepared.num_blocks, tensors.lse != nullptr, AddressText(stream), host_us);
 }
 
 }  // namespace
@@ -201,7 +171,6 @@ StatusOr<DecodeAttention> DecodeAttention::Create(std::shared_ptr<Runtime> runti
   const CurrentDevice current(*impl.acl, impl.device);
   AA_RETURN_IF_ERROR(current.status());
   AA_ASSIGN_OR_RETURN(op->decode, impl.kernels->Get(kernel));
-  AA_ASSIGN_OR_RETURN(op->combine, impl.kernels->Get(KernelName("combine", shape.dtype)));
   op->runtime = std::move(runtime);
   return DecodeAttention(std::move(op));
 }
@@ -215,8 +184,7 @@ StatusOr<PreparedPlan> DecodeAttention::Plan(const int32_t* context_lens, size_t
   auto prepared = std::make_shared<PreparedPlan::Impl>(impl_, workspace, stream);
   AA_RETURN_IF_ERROR(PlanDecode(impl_->shape, impl_->platform, context_lens, batch,
                                 impl_->softmax_scale, &prepared->plan, q_lens));
-  prepared->decode_blocks = static_cast<uint32_t>(std::max(1, prepared->plan.used_cores()));
-  prepared->combine_blocks = CombineBlocks(prepared->plan);
+  prepared->num_blocks = static_cast<uint32_t>(std::max(1, prepared->plan.used_cores()));
 
   Runtime::Impl& runtime = prepared->runtime();
   const CurrentDevice current(*runtime.acl, runtime.device);
@@ -265,7 +233,7 @@ Status DecodeAttention::Run(const PreparedPlan& plan, const DecodeTensors& tenso
     NameRegions(*prepared, tensors);
   }
   runtime.plans.NoteRun(stream, prepared);
-  AA_RETURN_IF_ERROR(LaunchKernels(*prepared, tensors, stream));
+  AA_RETURN_IF_ERROR(LaunchDecode(*prepared, tensors, stream));
   if (VerboseEnabled()) VerboseRun(*prepared, tensors, stream, stopwatch.us());
   return OkStatus();
 }

@@ -75,15 +75,15 @@ class Decode : public testing::Test {
   DecodeTensors tensors_;
 };
 
-TEST_F(Decode, LoadsTheKernelsOfItsDtypeOnce) {
-  EXPECT_EQ(fake_.loaded_kernels, (std::set<std::string>{"decode_f16_0", "combine_f16_0"}));
+TEST_F(Decode, LoadsTheKernelOfItsDtypeOnce) {
+  EXPECT_EQ(fake_.loaded_kernels, (std::set<std::string>{"decode_f16_0"}));
   Make(Shape());
-  EXPECT_EQ(fake_.Count("aclrtBinaryLoadFromData"), 2);
+  EXPECT_EQ(fake_.Count("aclrtBinaryLoadFromData"), 1);
   DecodeShape bf16 = Shape();
   bf16.dtype = DType::kBFloat16;
   Make(bf16);
   EXPECT_EQ(fake_.loaded_kernels.count("decode_bf16_0"), 1u);
-  EXPECT_EQ(fake_.Count("aclrtBinaryLoadFromData"), 4);
+  EXPECT_EQ(fake_.Count("aclrtBinaryLoadFromData"), 2);
 }
 
 TEST_F(Decode, UploadsThePlanAndClearsTheErrorRecords) {
@@ -106,7 +106,7 @@ TEST_F(Decode, PassesEveryArgumentInItsPlace) {
   ASSERT_TRUE(plan.ok());
   ASSERT_TRUE(plan->plan().has_splits());
   ASSERT_TRUE(op_->Run(*plan, tensors_, stream).ok());
-  ASSERT_EQ(fake_.launches.size(), 2u);
+  ASSERT_EQ(fake_.launches.size(), 1u);  // it merges the parts, too
 
   const FakeAcl::Launch& decode = fake_.launches[0];
   EXPECT_EQ(decode.kernel, "decode_f16_0");
@@ -122,23 +122,23 @@ TEST_F(Decode, PassesEveryArgumentInItsPlace) {
   EXPECT_EQ(args.lse, tensors_.lse);
   EXPECT_EQ(args.workspace, workspace_.data());
   EXPECT_EQ(args.flags, kLaunchWriteLse);
-
-  const FakeAcl::Launch& combine = fake_.launches[1];
-  EXPECT_EQ(combine.kernel, "combine_f16_0");
-  EXPECT_EQ(combine.stream, stream);
-  // 32 rows in slabs of 8, on vector cores.
-  EXPECT_EQ(combine.num_blocks, 4u * plan->plan().header().num_splits);
-  const auto& merge = combine.As<CombineKernelArgs>();
-  EXPECT_EQ(merge.out, tensors_.out);
-  EXPECT_EQ(merge.lse, tensors_.lse);
-  EXPECT_EQ(merge.workspace, workspace_.data());
-  EXPECT_EQ(merge.flags, kLaunchWriteLse);
 }
 
-TEST_F(Decode, CombinesOnlyIfSomethingIsSplit) {
+// Only a launch that merges has a barrier over its blocks.
+TEST_F(Decode, BlocksThatWaitForEachOtherStartTogether) {
+  for (const std::vector<int32_t>& lens : {std::vector<int32_t>{8192}, {5, 5}}) {
+    const auto plan = Plan(lens);
+    ASSERT_TRUE(plan.ok());
+    ASSERT_TRUE(op_->Run(*plan, tensors_, stream).ok());
+    EXPECT_EQ(fake_.launches.back().all_at_once, plan->plan().has_splits());
+  }
+  EXPECT_TRUE(fake_.launches[0].all_at_once);
+  EXPECT_FALSE(fake_.launches[1].all_at_once);
+}
+
+TEST_F(Decode, AsksForNoLseWithoutAPlaceForIt) {
   const auto plan = Plan({5, 5});
   ASSERT_TRUE(plan.ok());
-  ASSERT_FALSE(plan->plan().has_splits());
   ASSERT_TRUE(op_->Run(*plan, tensors_, stream).ok());
   ASSERT_EQ(fake_.launches.size(), 1u);
   EXPECT_EQ(fake_.launches[0].As<DecodeKernelArgs>().flags, 0u);
@@ -164,7 +164,7 @@ TEST_F(Decode, RunNeitherWaitsNorAllocates) {
   ASSERT_TRUE(plan.ok());
   fake_.ClearCalls();
   ASSERT_TRUE(op_->Run(*plan, tensors_, stream).ok());
-  EXPECT_EQ(fake_.Count("aclrtLaunchKernelWithHostArgs"), 2);
+  EXPECT_EQ(fake_.Count("aclrtLaunchKernelWithHostArgs"), 1);
   for (const char* call : {"aclrtSynchronizeStream", "aclrtSynchronizeEvent", "aclrtMalloc",
                            "aclrtMallocHost", "aclrtMemcpy", "aclrtMemcpyAsync"}) {
     EXPECT_EQ(fake_.Count(call), 0) << call;
@@ -259,7 +259,7 @@ TEST_F(Decode, ReportsAFailedLaunch) {
             "INVALID_ARGUMENT: aclrtLaunchKernelWithHostArgs(decode_f16, " +
                 std::to_string(plan->plan().used_cores()) +
                 " blocks) failed: 107003 (stream not in the current context): no such stream");
-  EXPECT_TRUE(fake_.launches.empty());  // and no combine after it
+  EXPECT_TRUE(fake_.launches.empty());
 }
 
 TEST_F(Decode, ReportsALoadFailureByFileAndFunction) {

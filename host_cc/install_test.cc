@@ -26,7 +26,6 @@ fs::path Install() {
   copy("tools/vnpu/acl/libascendcl.so", "vnpu/lib");
   copy("tools/vnpu/core/libvnpu.so", "vnpu/lib");
   copy("ascend_kernels/decode/decode_f16.so", "kernels/vnpu");
-  copy("ascend_kernels/combine/combine_f16.so", "kernels/vnpu");
   return package;
 }
 

@@ -28,7 +28,6 @@ struct Family {
 constexpr Family kFamilies[] = {
     {"decode_int8_", "decode_int8", kMixed},
     {"decode_", "decode", kMixed},
-    {"combine_", "combine", kVector},
     {"merge_states_", "combine", kVector},
     {"reshape_and_cache_", "kv_cache", kVector},
 };

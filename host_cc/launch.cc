@@ -4,10 +4,12 @@
 namespace ascend_attention {
 
 Status LaunchBytes(const AclApi& acl, const Kernel& kernel, uint32_t num_blocks, void* args,
-                   size_t args_size, void* stream) {
-  // No launch attributes: the kernels have no barrier over all cores, so cores
-  // may start one by one as they become free.
-  const int error = acl.aclrtLaunchKernelWithHostArgs(kernel.function, num_blocks, stream, nullptr,
+                   size_t args_size, void* stream, BlockStart start) {
+  aclrtLaunchKernelAttr attribute = {};
+  attribute.id = ACL_RT_LAUNCH_KERNEL_ATTR_SCHEM_MODE;
+  attribute.value.schemMode = static_cast<uint8_t>(start);
+  aclrtLaunchKernelCfg config = {&attribute, 1};
+  const int error = acl.aclrtLaunchKernelWithHostArgs(kernel.function, num_blocks, stream, &config,
                                                       args, args_size, nullptr, 0);
   return acl.Check(error, "aclrtLaunchKernelWithHostArgs(", kernel.name, ", ", num_blocks,
                    " blocks)");

@@ -45,23 +45,25 @@ struct DecodeInt8KernelArgs {
 };
 static_assert(sizeof(DecodeInt8KernelArgs) == 13 * 8, "one 8-byte slot per kernel parameter");
 
-struct CombineKernelArgs {
-  void* out = nullptr;
-  float* lse = nullptr;
-  void* workspace = nullptr;
-  uint64_t flags = 0;
+// When the blocks of a launch start. A barrier over all blocks needs them at
+// once: of two kernels that share the cores block by block, each could wait for
+// blocks of its own that find no core. Source: CANN docs, scheduling mode of
+// aclrtLaunchKernelAttr (0 and 1).
+enum class BlockStart : uint8_t {
+  kAsCoresBecomeFree = 0,
+  kAllAtOnce = 1,
 };
-static_assert(sizeof(CombineKernelArgs) == 4 * 8, "one 8-byte slot per kernel parameter");
 
 // Enqueues the kernel. num_blocks counts AIC cores (each with its two AIVs) for
 // a mixed kernel, AIV cores for a vector kernel. `args` is copied.
 Status LaunchBytes(const AclApi& acl, const Kernel& kernel, uint32_t num_blocks, void* args,
-                   size_t args_size, void* stream);
+                   size_t args_size, void* stream,
+                   BlockStart start = BlockStart::kAsCoresBecomeFree);
 
 template <typename Args>
-Status Launch(const AclApi& acl, const Kernel& kernel, uint32_t num_blocks, Args args,
-              void* stream) {
-  return LaunchBytes(acl, kernel, num_blocks, &args, sizeof(args), stream);
+Status Launch(const AclApi& acl, const Kernel& kernel, uint32_t num_blocks, Args args, void* stream,
+              BlockStart start = BlockStart::kAsCoresBecomeFree) {
+  return LaunchBytes(acl, kernel, num_blocks, &args, sizeof(args), stream, start);
 }
 
 // The device's address for cross-core signals; constant per device.

@@ -46,7 +46,6 @@ class DecodeAttention::Impl {
   float softmax_scale = 0;
   size_t workspace_bytes = 0;
   Kernel decode;
-  Kernel combine;
 };
 
 class PreparedPlan::Impl {
@@ -61,8 +60,7 @@ class PreparedPlan::Impl {
   void* const workspace;
   void* const stream;  // where the upload is enqueued
   DecodePlan plan;
-  uint32_t decode_blocks = 0;
-  uint32_t combine_blocks = 0;  // 0: nothing is split
+  uint32_t num_blocks = 0;  // of a launch
   UploadSlot upload;
 };
 

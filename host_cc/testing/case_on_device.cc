@@ -6,6 +6,8 @@
 #include <iostream>
 #include <utility>
 
+#include "ascend_kernels/case_shape.h"
+
 namespace ascend_attention {
 namespace {
 
@@ -36,16 +38,7 @@ testdata::DecodeCase ParseOrDie(const std::string& line) {
 DecodeAttention MakeOperator(const std::shared_ptr<Runtime>& runtime,
                              const testdata::DecodeCase& problem,
                              const testdata::DecodeInputs& inputs) {
-  DecodeShape shape;
-  shape.batch = problem.batch;
-  shape.num_heads = problem.num_heads;
-  shape.num_kv_heads = problem.num_kv_heads;
-  shape.head_dim = problem.head_dim;
-  shape.kv_block_size = problem.kv_block_size;
-  shape.num_kv_blocks = inputs.num_kv_blocks;
-  shape.max_kv_blocks = problem.max_kv_blocks();
-  shape.dtype = problem.bfloat16 ? DType::kBFloat16 : DType::kFloat16;
-  return OrDie(DecodeAttention::Create(runtime, shape, inputs.softmax_scale,
+  return OrDie(DecodeAttention::Create(runtime, ShapeOf(problem, inputs), inputs.softmax_scale,
                                        static_cast<int>(problem.num_cores)));
 }
 
@@ -55,11 +48,15 @@ DeviceBuffer NanBuffer(const std::shared_ptr<Runtime>& runtime, size_t bytes) {
   return buffer;
 }
 
+DeviceBuffer OnDevice(const std::shared_ptr<Runtime>& runtime, const testdata::Bytes& bytes) {
+  DeviceBuffer buffer = OrDie(DeviceBuffer::Allocate(runtime, bytes.size));
+  if (bytes.size != 0) OrDie(buffer.Upload(bytes.data, bytes.size));
+  return buffer;
+}
+
 template <typename T>
 DeviceBuffer OnDevice(const std::shared_ptr<Runtime>& runtime, const std::vector<T>& values) {
-  DeviceBuffer buffer = OrDie(DeviceBuffer::Allocate(runtime, values.size() * sizeof(T)));
-  OrDie(buffer.Upload(values.data(), buffer.size()));
-  return buffer;
+  return OnDevice(runtime, testdata::Bytes{values.data(), values.size() * sizeof(T)});
 }
 
 bool TailIs(const DeviceBuffer& buffer, size_t begin, uint8_t value) {
@@ -75,8 +72,12 @@ CaseOnDevice::CaseOnDevice(std::shared_ptr<Runtime> runtime, const std::string& 
       inputs(testdata::MakeInputs(problem)),
       op(MakeOperator(runtime, problem, inputs)),
       query(OnDevice(runtime, inputs.query)),
-      key_cache(OnDevice(runtime, inputs.key_cache)),
-      value_cache(OnDevice(runtime, inputs.value_cache)),
+      key_cache(OnDevice(runtime, inputs.KeyBytes())),
+      value_cache(OnDevice(runtime, inputs.ValueBytes())),
+      key_scale(OnDevice(runtime, inputs.key_scale)),
+      key_offset(OnDevice(runtime, inputs.key_offset)),
+      value_scale(OnDevice(runtime, inputs.value_scale)),
+      value_offset(OnDevice(runtime, inputs.value_offset)),
       block_table(OnDevice(runtime, inputs.block_table)),
       out(NanBuffer(runtime, out_bytes() + kGuardBytes)),
       lse(NanBuffer(runtime, lse_bytes() + kGuardBytes)),
@@ -85,7 +86,7 @@ CaseOnDevice::CaseOnDevice(std::shared_ptr<Runtime> runtime, const std::string& 
       runtime_(std::move(runtime)) {}
 
 size_t CaseOnDevice::lse_bytes() const {
-  return static_cast<size_t>(problem.batch * problem.num_heads) * sizeof(float);
+  return static_cast<size_t>(problem.num_query_rows() * problem.num_heads) * sizeof(float);
 }
 
 DecodeTensors CaseOnDevice::tensors() const {
@@ -93,6 +94,16 @@ DecodeTensors CaseOnDevice::tensors() const {
   tensors.query = query.data();
   tensors.key_cache = key_cache.data();
   tensors.value_cache = value_cache.data();
+  if (problem.interleaved) {
+    const size_t elem_bytes = problem.kv_quant == testdata::KvQuant::kNone ? sizeof(uint16_t) : 1;
+    tensors.value_cache = static_cast<const uint8_t*>(key_cache.data()) +
+                          static_cast<size_t>(inputs.values_begin) * elem_bytes;
+  }
+  // Null where a buffer is empty.
+  tensors.key_scale = static_cast<const float*>(key_scale.data());
+  tensors.key_offset = static_cast<const float*>(key_offset.data());
+  tensors.value_scale = static_cast<const float*>(value_scale.data());
+  tensors.value_offset = static_cast<const float*>(value_offset.data());
   tensors.block_table = static_cast<const int32_t*>(block_table.data());
   tensors.out = out.data();
   tensors.lse = static_cast<float*>(lse.data());

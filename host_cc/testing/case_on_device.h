@@ -22,7 +22,7 @@ class CaseOnDevice {
   CaseOnDevice(std::shared_ptr<Runtime> runtime, const std::string& case_line);
 
   StatusOr<PreparedPlan> Plan(void* stream) {
-    return op.Plan(problem.context_lens, workspace.data(), op.workspace_bytes(), stream);
+    return op.Plan(problem.context_lens, workspace.data(), op.workspace_bytes(), stream, q_lens());
   }
   Status Run(const PreparedPlan& plan, void* stream) { return op.Run(plan, tensors(), stream); }
 
@@ -41,9 +41,17 @@ class CaseOnDevice {
   const testdata::DecodeCase problem;
   testdata::DecodeInputs inputs;
   DecodeAttention op;
-  DeviceBuffer query, key_cache, value_cache, block_table, out, lse, workspace;
+  DeviceBuffer query;
+  DeviceBuffer key_cache;                                         // or the pool of both
+  DeviceBuffer value_cache;                                       // empty with a pool
+  DeviceBuffer key_scale, key_offset, value_scale, value_offset;  // empty where there are none
+  DeviceBuffer block_table, out, lse, workspace;
 
  private:
+  // Not said where they say nothing.
+  std::vector<int32_t> q_lens() const {
+    return problem.max_q_len() == 1 ? std::vector<int32_t>() : problem.q_lens;
+  }
   size_t out_bytes() const { return inputs.query.size() * sizeof(uint16_t); }
   size_t lse_bytes() const;
 

@@ -23,8 +23,8 @@ std::string MakeKernelFolder() {
   const std::string folder = testing::TempDir() + "/fake_kernels";
   mkdir(folder.c_str(), 0755);
   mkdir((folder + "/vnpu").c_str(), 0755);
-  for (const char* family : {"decode", "decode_int8_dequant", "decode_int8_limbs", "combine",
-                             "merge_states", "reshape_and_cache"}) {
+  for (const char* family : {"decode", "decode_int8_dequant", "decode_int8_limbs", "merge_states",
+                             "reshape_and_cache"}) {
     for (const char* dtype : {"_f16", "_bf16", "_f32"}) {
       std::ofstream(folder + "/vnpu/" + family + dtype + ".so") << family << dtype;
     }
@@ -165,11 +165,17 @@ struct FakeFunctions {
     return 0;
   }
   static int LaunchKernel(aclrtFuncHandle function, uint32_t num_blocks, aclrtStream stream,
-                          aclrtLaunchKernelCfg*, void* args, size_t args_size,
+                          aclrtLaunchKernelCfg* config, void* args, size_t args_size,
                           aclrtPlaceHolderInfo*, size_t) {
     if (const int error = fake->Enter("aclrtLaunchKernelWithHostArgs")) return error;
+    bool all_at_once = false;
+    for (size_t i = 0; config != nullptr && i < config->numAttrs; ++i) {
+      const aclrtLaunchKernelAttr& attribute = config->attrs[i];
+      if (attribute.id != ACL_RT_LAUNCH_KERNEL_ATTR_SCHEM_MODE) return ACL_ERROR_RT_PARAM_INVALID;
+      all_at_once = attribute.value.schemMode == 1;
+    }
     const auto* bytes = static_cast<const uint8_t*>(args);
-    fake->launches.push_back({*static_cast<std::string*>(function), num_blocks, stream,
+    fake->launches.push_back({*static_cast<std::string*>(function), num_blocks, all_at_once, stream,
                               std::vector<uint8_t>(bytes, bytes + args_size)});
     return 0;
   }

@@ -23,6 +23,7 @@ class FakeAcl {
   struct Launch {
     std::string kernel;  // registered name: "decode_f16_0"
     uint32_t num_blocks;
+    bool all_at_once;  // scheduling mode 1
     void* stream;
     std::vector<uint8_t> args;
 

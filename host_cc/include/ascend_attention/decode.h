@@ -136,11 +136,9 @@ class DecodeAttention {
                               size_t workspace_size, void* stream,
                               const std::vector<int32_t>& q_lens = {}) const;
 
-  // Enqueues the decode (and, if any sequence is split, the combine) kernel; it
-  // never waits. `plan` is one of this object's or its copies'. Another stream
-  // than Plan's is made to wait for the upload.
-  // Data pointers, scales and offsets are multiples of 32 bytes, block_table and
-  // lse of 4.
+  // Enqueues the decode kernel, one launch whatever the plan; it never waits. `plan` is one of this
+  // object's or its copies'. Another stream than Plan's is made to wait for the upload. Data
+  // pointers, scales and offsets are multiples of 32 bytes, block_table and lse of 4.
   Status Run(const PreparedPlan& plan, const DecodeTensors& tensors, void* stream) const;
 
   class Impl;
