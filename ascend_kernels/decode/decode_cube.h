@@ -33,7 +33,6 @@ namespace ascend_attention {
 
 // What differs between caches is the Route: the operand's type, where query and
 // tokens come from and whom they wait for (direct_route.h, decode_int8/).
-//
 template <typename Route>
 class CubeDecoder {
   using T = typename Route::Operand;  // what the cube multiplies
@@ -44,8 +43,7 @@ class CubeDecoder {
       : args_(args),
         problem_(ReadProblem(args.workspace)),
         route_(args),
-        cursor_(args.workspace, problem_),
-        exchange_(args.workspace) {
+        cursor_(args.workspace, problem_) {
     if (!Route::Fits(problem_)) {
       Fail(args.workspace, Finding{ErrorCode::kTilesDoNotFit, problem_.tile_tokens,
                                    problem_.chunk_tokens, problem_.max_rows, problem_.head_dim});
@@ -59,6 +57,7 @@ class CubeDecoder {
     for (; opened <= kTilesAhead && more; ++opened) {
       more = OpenTile(work_[opened]);
       if (!more) break;
+      if (opened == 0) exchange_.Open(args_.workspace);
       if (opened == kTilesAhead) continue;
       ComputeScores(work_[opened]);
       ++scored;

@@ -28,11 +28,9 @@ template <typename T>
 class VectorDecoder {
  public:
   AICORE_INLINE explicit VectorDecoder(const DecodeArgs<T>& args)
-      : args_(args),
-        problem_(ReadProblem(args.workspace)),
-        cursor_(args.workspace, problem_),
-        exchange_(args.workspace) {
+      : args_(args), problem_(ReadProblem(args.workspace)), cursor_(args.workspace, problem_) {
     if (!TilesFit<T>(problem_)) Trap();
+    exchange_.Open(args.workspace);
   }
 
   AICORE_INLINE void Run() {

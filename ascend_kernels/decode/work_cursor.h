@@ -98,23 +98,24 @@ AICORE_INLINE bool TilesFit(const Problem& problem) {
 
 // The slots of one core in a per-core region of the workspace, used in turn.
 // Reuse is ordered by the signals of events.h.
-template <typename T>
+template <typename T, uint32_t kNumSlots = kTileSlots>
 class GmSlots {
  public:
-  AICORE_INLINE GmSlots(GmPtr<uint8_t> workspace, uint64_t region_bytes, uint64_t slot_bytes)
-      : first_(GmAt<T>(workspace, ByteOffset{region_bytes + static_cast<uint64_t>(BlockIndex()) *
-                                                                kTileSlots * slot_bytes})),
-        slot_elems_(slot_bytes / sizeof(T)) {}
+  AICORE_INLINE void Open(GmPtr<uint8_t> workspace, uint64_t region_bytes, uint64_t slot_bytes) {
+    const uint64_t core_bytes = static_cast<uint64_t>(BlockIndex()) * kNumSlots * slot_bytes;
+    first_ = GmAt<T>(workspace, ByteOffset{region_bytes + core_bytes});
+    slot_elems_ = slot_bytes / sizeof(T);
+  }
 
   AICORE_INLINE GmPtr<T> Next() {
     const GmPtr<T> slot = first_ + next_ * slot_elems_;
-    next_ = next_ + 1 == kTileSlots ? 0 : next_ + 1;
+    next_ = next_ + 1 == kNumSlots ? 0 : next_ + 1;
     return slot;
   }
 
  private:
-  GmPtr<T> first_;
-  uint64_t slot_elems_;
+  GmPtr<T> first_ = nullptr;
+  uint64_t slot_elems_ = 0;
   uint32_t next_ = 0;
 };
 
@@ -124,18 +125,17 @@ template <typename T>
 struct TileExchange {
   using Sum = typename MmadSum<T>::Type;
 
-  AICORE_INLINE explicit TileExchange(GmPtr<uint8_t> workspace)
-      : TileExchange(workspace, PlanHeader(workspace)) {}
+  // Three slow loads of the plan, so that a core may queue its first loads before.
+  AICORE_INLINE void Open(GmPtr<uint8_t> workspace) {
+    GmPtr<DecodePlanHeader> header = PlanHeader(workspace);
+    scores.Open(workspace, header->scores.begin.bytes, header->scores_slot_size.bytes);
+    probs.Open(workspace, header->probs.begin.bytes, header->probs_slot_size.bytes);
+    o_tiles.Open(workspace, header->o_tiles.begin.bytes, header->o_tile_slot_size.bytes);
+  }
 
   GmSlots<Sum> scores;   // [limbs, max_rows, kv_tile_tokens]
   GmSlots<T> probs;      // [limbs, max_rows, kv_tile_tokens]
   GmSlots<Sum> o_tiles;  // [limbs, max_rows, head_dim]
-
- private:
-  AICORE_INLINE TileExchange(GmPtr<uint8_t> workspace, GmPtr<DecodePlanHeader> header)
-      : scores(workspace, header->scores.begin.bytes, header->scores_slot_size.bytes),
-        probs(workspace, header->probs.begin.bytes, header->probs_slot_size.bytes),
-        o_tiles(workspace, header->o_tiles.begin.bytes, header->o_tile_slot_size.bytes) {}
 };
 
 class TileCursor {
@@ -177,6 +177,9 @@ class TileCursor {
     tile.last_of_item = token_ == token_end_;
     return true;
   }
+
+  // Leaves out what is left of the item that Next() is in.
+  AICORE_INLINE void SkipItem() { token_ = token_end_; }
 
  private:
   AICORE_INLINE void OpenItem() {

@@ -124,26 +124,23 @@ enum class ErrorCode : uint32_t {
                            // of a group, head_dim: more than the kernel's buffers hold
 };
 
+// In the order in which the kernels need it: what comes before a core's first load
+// lies in two 64-byte lines of the scalar unit's data cache, each a load of some
+// 250 ns; the rest is read while data is on its way.
 struct DecodePlanHeader {
   uint32_t magic;
   uint32_t abi_version;
-  ByteCount header_size;  // sizeof(DecodePlanHeader)
-  ByteCount plan_size;    // header and arrays
-  ByteCount workspace_size;
+  DType dtype;
+  KvQuant kv_quant;
+  KvRoute kv_route;  // never kAuto
 
   // Problem shape (tiling/shape.h).
-  uint32_t batch;
   uint32_t num_heads;
   uint32_t num_kv_heads;
   uint32_t head_dim;
   uint32_t kv_block_size;
   uint32_t max_kv_blocks;  // columns of block_table
   uint32_t num_kv_blocks;  // blocks in the cache
-  DType dtype;
-  float softmax_scale;
-  KvQuant kv_quant;
-  KvRoute kv_route;         // never kAuto
-  uint32_t num_query_rows;  // rows of query and out: query tokens of all sequences
 
   // Tile choice (tiling/tile_size.h).
   uint32_t kv_heads_per_group;
@@ -152,43 +149,50 @@ struct DecodePlanHeader {
   uint32_t kv_tile_tokens;     // tokens of one softmax step; row pitch of scores and probs
   uint32_t kv_chunk_tokens;    // tokens of one K or V load into an L1 slot
 
-  uint32_t num_cores;
-  uint32_t num_items;
-  uint32_t num_splits;
-  uint32_t num_partials;
-  uint32_t fixed_split_tokens;  // cuts lie on its multiples, in every sequence; 0: where cost says
-
   // Element (block, token, head, d) of a cache lies at block * kv_block_stride +
   // token * kv_token_stride + head * kv_head_stride + d elements.
   uint32_t kv_token_stride;
   uint32_t kv_head_stride;
   uint64_t kv_block_stride;
 
-  // Arrays, from the plan's first byte.
+  // Arrays, from the plan's first byte; num_splits and num_partials say whether
+  // there is something to merge.
   ByteOffset core_items;
   ByteOffset items;
+  float softmax_scale;
+  uint32_t num_splits;
+  uint32_t num_partials;
+  uint32_t num_query_rows;  // rows of query and out: query tokens of all sequences
   ByteOffset splits;
+  uint32_t batch;
+  uint32_t num_cores;
+  uint32_t num_items;
+  uint32_t fixed_split_tokens;  // cuts lie on its multiples, in every sequence; 0: where cost says
 
   // Workspace regions. `rows` is a full item's kv_heads_per_group *
   // q_tokens_per_item * q_per_kv; with limbs, scores, probs and o_tiles hold
   // operand_limbs such blocks of rows, limb by limb. Per-core regions hold
   // num_cores x n slots; slot t of core c starts at begin + (c * n + t) * slot size.
-  Region error_records;   // ErrorRecord[num_cores]
+  ByteCount scores_slot_size;
+  ByteCount probs_slot_size;
+  ByteCount o_tile_slot_size;
   Region scores;          // n = kTileSlots: float (int32 with limbs) [limbs, rows, kv_tile_tokens]
   Region probs;           // n = kTileSlots: dtype (int8 with limbs) [limbs, rows, kv_tile_tokens]
   Region o_tiles;         // n = kTileSlots: float (int32 with limbs) [limbs, rows, head_dim]
   Region partial_out;     // float [num_partials, rows, head_dim], normalised
   Region partial_lse;     // float [num_partials, RoundUp(rows, 8)]
+  Region error_records;   // ErrorRecord[num_cores]
   Region query_operands;  // int8 cache only, n = kQuerySlots: dtype (int8 with limbs)
                           // [limbs, rows, head_dim]
   Region dequant_keys;    // kDequant only, n = kDequantSlots: dtype
                           // [kv_tile_tokens, kv_heads_per_group, head_dim]
   Region dequant_values;  // like dequant_keys
-  ByteCount scores_slot_size;
-  ByteCount probs_slot_size;
-  ByteCount o_tile_slot_size;
   ByteCount query_operand_slot_size;
   ByteCount dequant_slot_size;
+
+  ByteCount header_size;  // sizeof(DecodePlanHeader)
+  ByteCount plan_size;    // header and arrays
+  ByteCount workspace_size;
 };
 
 // Launch flag of the decode kernels: `lse` is wanted.

@@ -90,58 +90,57 @@ TEST(DecodePlanAbi, ErrorRecordFieldsArePinned) {
 TEST(DecodePlanAbi, HeaderFieldsArePinned) {
   ExpectDense({FIELD(DecodePlanHeader, magic),
                FIELD(DecodePlanHeader, abi_version),
-               FIELD(DecodePlanHeader, header_size),
-               FIELD(DecodePlanHeader, plan_size),
-               FIELD(DecodePlanHeader, workspace_size),
-               FIELD(DecodePlanHeader, batch),
+               FIELD(DecodePlanHeader, dtype),
+               FIELD(DecodePlanHeader, kv_quant),
+               FIELD(DecodePlanHeader, kv_route),
                FIELD(DecodePlanHeader, num_heads),
                FIELD(DecodePlanHeader, num_kv_heads),
                FIELD(DecodePlanHeader, head_dim),
                FIELD(DecodePlanHeader, kv_block_size),
                FIELD(DecodePlanHeader, max_kv_blocks),
                FIELD(DecodePlanHeader, num_kv_blocks),
-               FIELD(DecodePlanHeader, dtype),
-               FIELD(DecodePlanHeader, softmax_scale),
-               FIELD(DecodePlanHeader, kv_quant),
-               FIELD(DecodePlanHeader, kv_route),
-               FIELD(DecodePlanHeader, num_query_rows),
                FIELD(DecodePlanHeader, kv_heads_per_group),
                FIELD(DecodePlanHeader, q_tokens_per_item),
                FIELD(DecodePlanHeader, operand_limbs),
                FIELD(DecodePlanHeader, kv_tile_tokens),
                FIELD(DecodePlanHeader, kv_chunk_tokens),
-               FIELD(DecodePlanHeader, num_cores),
-               FIELD(DecodePlanHeader, num_items),
-               FIELD(DecodePlanHeader, num_splits),
-               FIELD(DecodePlanHeader, num_partials),
-               FIELD(DecodePlanHeader, fixed_split_tokens),
                FIELD(DecodePlanHeader, kv_token_stride),
                FIELD(DecodePlanHeader, kv_head_stride),
                FIELD(DecodePlanHeader, kv_block_stride),
                FIELD(DecodePlanHeader, core_items),
                FIELD(DecodePlanHeader, items),
+               FIELD(DecodePlanHeader, softmax_scale),
+               FIELD(DecodePlanHeader, num_splits),
+               FIELD(DecodePlanHeader, num_partials),
+               FIELD(DecodePlanHeader, num_query_rows),
                FIELD(DecodePlanHeader, splits),
-               FIELD(DecodePlanHeader, error_records),
+               FIELD(DecodePlanHeader, batch),
+               FIELD(DecodePlanHeader, num_cores),
+               FIELD(DecodePlanHeader, num_items),
+               FIELD(DecodePlanHeader, fixed_split_tokens),
+               FIELD(DecodePlanHeader, scores_slot_size),
+               FIELD(DecodePlanHeader, probs_slot_size),
+               FIELD(DecodePlanHeader, o_tile_slot_size),
                FIELD(DecodePlanHeader, scores),
                FIELD(DecodePlanHeader, probs),
                FIELD(DecodePlanHeader, o_tiles),
                FIELD(DecodePlanHeader, partial_out),
                FIELD(DecodePlanHeader, partial_lse),
+               FIELD(DecodePlanHeader, error_records),
                FIELD(DecodePlanHeader, query_operands),
                FIELD(DecodePlanHeader, dequant_keys),
                FIELD(DecodePlanHeader, dequant_values),
-               FIELD(DecodePlanHeader, scores_slot_size),
-               FIELD(DecodePlanHeader, probs_slot_size),
-               FIELD(DecodePlanHeader, o_tile_slot_size),
                FIELD(DecodePlanHeader, query_operand_slot_size),
-               FIELD(DecodePlanHeader, dequant_slot_size)},
+               FIELD(DecodePlanHeader, dequant_slot_size),
+               FIELD(DecodePlanHeader, header_size),
+               FIELD(DecodePlanHeader, plan_size),
+               FIELD(DecodePlanHeader, workspace_size)},
               sizeof(DecodePlanHeader));
-  EXPECT_EQ(offsetof(DecodePlanHeader, batch), 32u);
-  EXPECT_EQ(offsetof(DecodePlanHeader, softmax_scale), 64u);
-  EXPECT_EQ(offsetof(DecodePlanHeader, num_cores), 100u);
-  EXPECT_EQ(offsetof(DecodePlanHeader, core_items), 136u);
-  EXPECT_EQ(offsetof(DecodePlanHeader, error_records), 160u);
-  EXPECT_EQ(offsetof(DecodePlanHeader, scores_slot_size), 304u);
+  EXPECT_EQ(offsetof(DecodePlanHeader, kv_token_stride), 64u);
+  EXPECT_EQ(offsetof(DecodePlanHeader, num_items), 128u);
+  EXPECT_EQ(offsetof(DecodePlanHeader, o_tiles), 192u);
+  EXPECT_EQ(offsetof(DecodePlanHeader, query_operands), 256u);
+  EXPECT_EQ(offsetof(DecodePlanHeader, header_size), 320u);
 }
 
 // Bytes and element counts must not mix: neither converts to the other.
