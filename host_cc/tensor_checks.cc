@@ -21,10 +21,9 @@ std::string ScaleExtents(const DecodeShape& shape) {
   return text("[num_kv_heads, head_dim] = [", shape.num_kv_heads, ", ", shape.head_dim, "]");
 }
 
-Status CheckAbsent(const char* name, const float* address, KvQuant quant, const char* who_has) {
+Status CheckAbsent(const char* name, const float* address, KvQuant quant, const char* what) {
   if (address == nullptr) return OkStatus();
-  return InvalidArgument(name, " is given, but kv_quant ", KvQuantName(quant), " has none; ",
-                         who_has);
+  return InvalidArgument(name, " is given, but kv_quant ", KvQuantName(quant), " takes no ", what);
 }
 
 Status CheckScale(const char* name, const float* address, const DecodeShape& shape) {
@@ -39,12 +38,12 @@ Status CheckScales(const DecodeTensors& tensors, const DecodeShape& shape, bool 
   const bool has_scales = shape.kv_quant != KvQuant::kNone;
   const bool has_offsets = shape.kv_quant == KvQuant::kInt8ChannelAsym;
   const auto check = [&](const char* name, const float* address, bool has,
-                         const char* who_has) -> Status {
-    if (!has) return CheckAbsent(name, address, shape.kv_quant, who_has);
+                         const char* what) -> Status {
+    if (!has) return CheckAbsent(name, address, shape.kv_quant, what);
     return needed ? CheckScale(name, address, shape) : OkStatus();
   };
-  constexpr char kScales[] = "the int8 schemes have";
-  constexpr char kOffsets[] = "int8_channel_asym has";
+  constexpr char kScales[] = "scales; the int8 schemes do";
+  constexpr char kOffsets[] = "offsets; int8_channel_asym does";
   AA_RETURN_IF_ERROR(check("key_scale", tensors.key_scale, has_scales, kScales));
   AA_RETURN_IF_ERROR(check("key_offset", tensors.key_offset, has_offsets, kOffsets));
   AA_RETURN_IF_ERROR(check("value_scale", tensors.value_scale, has_scales, kScales));
