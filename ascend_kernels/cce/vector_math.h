@@ -79,6 +79,11 @@ AICORE_INLINE void AddScaledDense(UbPtr<float> dst, UbPtr<float> src, float fact
 AICORE_INLINE void RoundDense(UbPtr<float> dst, UbPtr<float> src, uint32_t repeats) {
   vconv_f322f32r(dst, src, static_cast<uint8_t>(repeats), 1, 1, kDenseRepeat, kDenseRepeat);
 }
+// dst = src + offset.
+AICORE_INLINE void OffsetDense(UbPtr<float> dst, UbPtr<float> src, float offset,
+                               uint32_t repeats) {
+  vadds(dst, src, offset, static_cast<uint8_t>(repeats), 1, 1, kDenseRepeat, kDenseRepeat);
+}
 AICORE_INLINE void CopyDense(UbPtr<float> dst, UbPtr<float> src, uint32_t repeats) {
   vadds(dst, src, 0.0f, static_cast<uint8_t>(repeats), 1, 1, kDenseRepeat, kDenseRepeat);
 }
@@ -160,6 +165,28 @@ AICORE_INLINE void DivPerRow(UbPtr<float> dst, UbPtr<float> a, UbPtr<float> spre
                              uint32_t pitch) {
   vdiv(dst, a, spread, static_cast<uint8_t>(rows), 1, 1, 0, InDatablocks(pitch),
        InDatablocks(pitch), 1);
+}
+
+// --- a choice per row --------------------------------------------------------------
+
+// 64 equal bits for each row, one row behind the other: whether its value is above
+// `limit`; false for NaN. spread_pitch: lanes from one row's spread value to the next
+// row's. bits is 32-byte aligned. Ignores the mask.
+AICORE_INLINE void RowsAbove(UbPtr<uint8_t> bits, UbPtr<float> spread, float limit, uint32_t rows,
+                             uint32_t spread_pitch = kF32PerDatablock) {
+  vcmpvs_gt(bits, spread, limit, static_cast<uint8_t>(rows), 1, 0, kDenseRepeat,
+            InDatablocks(spread_pitch));
+}
+// The value that KeepRows puts in the place of others: the first of `value`, which
+// has 16 bytes.
+AICORE_INLINE void UseReplacement(UbPtr<float> value) {
+  set_cmpmask(reinterpret_cast<UbPtr<uint8_t>>(value));
+}
+// dst[r, lane] = a[r, lane] in rows whose bits are set.
+AICORE_INLINE void KeepRows(UbPtr<float> dst, UbPtr<float> a, UbPtr<uint8_t> bits, uint32_t rows,
+                            uint32_t pitch) {
+  vsel(dst, a, reinterpret_cast<UbPtr<float>>(bits), static_cast<uint8_t>(rows), 1, 1, 1,
+       InDatablocks(pitch), InDatablocks(pitch), 0, 1);
 }
 
 // --- reductions over the 64 lanes of a column: values[r] = reduce(a[r, :]) -----

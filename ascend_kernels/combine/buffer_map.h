@@ -38,7 +38,11 @@ constexpr uint32_t kMergeSumUb = kMergeMaxUb + kMergeRowValuesBytes;
 constexpr uint32_t kMergeStepMaxUb = kMergeSumUb + kMergeRowValuesBytes;
 constexpr uint32_t kMergeRescaleUb = kMergeStepMaxUb + kMergeRowValuesBytes;
 constexpr uint32_t kMergeLseUb = kMergeRescaleUb + kMergeRowValuesBytes;
-static_assert(kMergeLseUb + kMergeRowValuesBytes <= 192 * 1024, "merge buffers exceed UB");
+// 64 bits a row of each part; 7 sets of 32, or one of kMaxStepRows.
+constexpr uint32_t kMergeBitsUb = kMergeLseUb + kMergeRowValuesBytes;
+constexpr uint32_t kMergeBitsBytes = RoundUp(kMaxStepRows * kF32Lanes / 8, kDatablockBytes);
+static_assert(kMergeBitsBytes >= 7 * kMaxStepParts * kF32Lanes / 8, "bits of rows exceed theirs");
+static_assert(kMergeBitsUb + kMergeBitsBytes <= 192 * 1024, "merge buffers exceed UB");
 
 using MergePartRing = Ring<PIPE_MTE2, PIPE_V, kMergePartSlots, 0>;
 using MergeResultRing = Ring<PIPE_V, PIPE_MTE3, kMergeResultSlots, 0>;

@@ -1,107 +1,78 @@
 // SPDX-License-Identifier: Apache-2.0
-// The schedule of a vector core that merges the partials of split sequences. The
-// slabs of slab_cursor.h, cut into steps of some partials, form one stream s0, s1,
-// ...:
+// The partials of a decode plan as parts to merge; the last thing that a decode
+// kernel with split sequences does, on its vector cores.
 //
-//   prologue   load s0
-//   steady     load si+1;  merge si; store at slab end
-//   epilogue   the same step without si+1
+//   SlabCursor cursor(workspace, worker, num_workers);   // reads the plan alone
+//   ... wait until all partials are in GM ...
+//   VectorCombiner<T> combiner(args, cursor);
+//   combiner.Run();
 //
-// Next: ascend_kernels/combine/merge_stage.h - the formula.
+// Next: ascend_kernels/combine/merge_vector.h - the schedule.
 #ifndef ASCEND_ATTENTION_ASCEND_KERNELS_COMBINE_COMBINE_VECTOR_H_
 #define ASCEND_ATTENTION_ASCEND_KERNELS_COMBINE_COMBINE_VECTOR_H_
 
-#include "ascend_kernels/combine/buffer_map.h"
 #include "ascend_kernels/combine/exchange_stage.h"
-#include "ascend_kernels/combine/merge_stage.h"
+#include "ascend_kernels/combine/merge_vector.h"
 #include "ascend_kernels/combine/slab_cursor.h"
 
 namespace ascend_attention {
 
 template <typename T>
-class VectorCombiner {
+class PartialSource {
  public:
-  // The partials must be in GM, and UB free.
-  AICORE_INLINE VectorCombiner(const CombineArgs<T>& args, const SlabCursor& cursor)
-      : args_(args), cursor_(cursor), shape_(cursor.shape()) {}
+  using Slab = PartialSlab;
 
-  AICORE_INLINE void Run() {
-    UseAllLanes();
-    Step current;
-    Step next;
-    bool has_current = NextStep(current);
-    if (has_current) LoadStep(current);
-    while (has_current) {
-      const bool has_next = NextStep(next);
-      if (has_next) LoadStep(next);
-      MergeStep(current);
-      current = next;
-      has_current = has_next;
-    }
+  AICORE_INLINE PartialSource(const CombineArgs<T>& args, const SlabCursor& cursor)
+      : args_(args), cursor_(cursor) {}
+
+  AICORE_INLINE const MergeShape& shape() const { return cursor_.shape(); }
+  AICORE_INLINE bool Next(Slab& slab) { return cursor_.Next(slab); }
+
+  AICORE_INLINE void Load(uint32_t slot, const Slab& slab, uint32_t first, uint32_t parts) const {
+    LoadPartials(RowsOf(slot), LseOf(slot), cursor_.partials(), slab, shape(), first, parts);
+  }
+
+  // Rows that saw no token are zero already.
+  AICORE_INLINE MergeParts Open(uint32_t slot, uint32_t parts) const {
+    return MergeParts{RowsOf(slot), LseOf(slot), parts};
+  }
+
+  AICORE_INLINE void Finish(uint32_t slot, const MergeState& state) const {
+    const UbPtr<float> lse = UbAt<float>(kMergeLseUb);
+    FinishMerge(lse, state, ScratchOfMerge(), shape());
+    VectorBarrier();
+    SpreadRows(ResultLseOf(slot), lse, shape().slab_rows);
+    FromF32(ResultRowsOf(slot), state.acc, shape().row_repeats());
+  }
+
+  AICORE_INLINE void Store(uint32_t slot, const Slab& slab) const {
+    StoreSlab<T>(args_, ResultRowsOf(slot), ResultLseOf(slot), slab, shape().head_dim);
   }
 
  private:
-  struct Step {
-    Slab slab;
-    uint32_t first;  // partial of the split
-    uint32_t parts;
-
-    AICORE_INLINE bool first_of_slab() const { return first == 0; }
-    AICORE_INLINE bool last_of_slab() const { return first + parts == slab.num_partials; }
-  };
-
-  AICORE_INLINE bool NextStep(Step& step) {
-    if (next_partial_ == slab_.num_partials) {
-      if (!cursor_.Next(slab_)) return false;
-      next_partial_ = 0;
-    }
-    step.slab = slab_;
-    step.first = next_partial_;
-    step.parts = Min(shape_.step_parts, slab_.num_partials - next_partial_);
-    next_partial_ += step.parts;
-    return true;
+  static AICORE_INLINE UbPtr<float> LseOf(uint32_t slot) {
+    return UbAt<float>(kMergePartUb + slot * kMergePartSlotBytes);
   }
-
-  AICORE_INLINE void LoadStep(const Step& step) {
-    const uint32_t slot = kMergePartUb + parts_.AcquireFree() * kMergePartSlotBytes;
-    LoadPartials(UbAt<float>(slot + kMergePartRows), UbAt<float>(slot), cursor_.partials(),
-                 step.slab, shape_, step.first, step.parts);
-    parts_.PublishFull();
+  static AICORE_INLINE UbPtr<float> RowsOf(uint32_t slot) {
+    return UbAt<float>(kMergePartUb + slot * kMergePartSlotBytes + kMergePartRows);
   }
-
-  AICORE_INLINE void MergeStep(const Step& step) {
-    const MergeState state = StateOfMerge();
-    if (step.first_of_slab()) ResetMerge(state, shape_);
-    const uint32_t slot = kMergePartUb + parts_.AcquireFull() * kMergePartSlotBytes;
-    MergeParts(UbAt<float>(slot + kMergePartRows), UbAt<float>(slot), state, ScratchOfMerge(),
-               shape_, step.parts);
-    parts_.ReleaseFree();
-    if (step.last_of_slab()) StoreResult(step.slab, state);
+  static AICORE_INLINE UbPtr<float> ResultLseOf(uint32_t slot) {
+    return UbAt<float>(kMergeResultUb + slot * kMergeResultSlotBytes);
   }
-
-  AICORE_INLINE void StoreResult(const Slab& slab, const MergeState& state) {
-    const uint32_t slot = kMergeResultUb + results_.AcquireFree() * kMergeResultSlotBytes;
-    const UbPtr<float> lse = UbAt<float>(slot);
-    const UbPtr<T> out = UbAt<T>(slot + kMergeResultRows);
-    VectorBarrier();
-    FinishMerge(UbAt<float>(kMergeLseUb), state, ScratchOfMerge(), shape_);
-    VectorBarrier();
-    SpreadRows(lse, UbAt<float>(kMergeLseUb), shape_.slab_rows);
-    FromF32(out, state.acc, CeilDiv(shape_.slab_rows * shape_.head_dim, kF32Lanes));
-    results_.PublishFull();
-    results_.AcquireFull();
-    StoreSlab<T>(args_, out, lse, slab, shape_.head_dim);
-    results_.ReleaseFree();
+  static AICORE_INLINE UbPtr<T> ResultRowsOf(uint32_t slot) {
+    return UbAt<T>(kMergeResultUb + slot * kMergeResultSlotBytes + kMergeResultRows);
   }
 
   CombineArgs<T> args_;
   SlabCursor cursor_;
-  MergeShape shape_;
-  Slab slab_{};
-  uint32_t next_partial_ = 0;
+};
 
-  MergePartRing parts_;
-  MergeResultRing results_;
+template <typename T>
+class VectorCombiner : public VectorMerger<PartialSource<T>> {
+ public:
+  // The partials must be in GM, and UB free.
+  AICORE_INLINE VectorCombiner(const CombineArgs<T>& args, const SlabCursor& cursor)
+      : VectorMerger<PartialSource<T>>(PartialSource<T>(args, cursor)) {}
 };
 
 template <typename T>

@@ -20,7 +20,7 @@ struct CombineArgs {
 // `parts` partials of the slab, from number `first` on: rows [parts, slab_rows,
 // head_dim] and lse [parts, value_pitch]; rows that the slab lacks keep what UB held.
 AICORE_INLINE void LoadPartials(UbPtr<float> rows, UbPtr<float> lse, const Partials& partials,
-                                const Slab& slab, const MergeShape& shape, uint32_t first,
+                                const PartialSlab& slab, const MergeShape& shape, uint32_t first,
                                 uint32_t parts) {
   const uint64_t partial = slab.first_partial + first;
   const uint32_t row_datablocks = shape.head_dim / kF32PerDatablock;
@@ -40,7 +40,7 @@ AICORE_INLINE void LoadPartials(UbPtr<float> rows, UbPtr<float> lse, const Parti
 // out: [rows, head_dim], lse: one datablock a row; to the caller's tensors, run by run.
 template <typename T>
 AICORE_INLINE void StoreSlab(const CombineArgs<T>& args, UbPtr<T> out, UbPtr<float> lse,
-                             const Slab& slab, uint32_t head_dim) {
+                             const PartialSlab& slab, uint32_t head_dim) {
   const uint32_t end = slab.first_row + slab.rows;
   for (uint32_t row = slab.first_row; row < end;) {
     const RowRun run = RunFrom(slab.map, row, end);

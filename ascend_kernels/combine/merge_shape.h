@@ -32,6 +32,11 @@ struct MergeShape {
   uint32_t slab_rows;    // below 8, or a multiple of 8
   uint32_t value_pitch;  // slab_rows rounded up to datablocks
   uint32_t step_parts;   // most parts of a step
+
+  // Whether the values of all rows of all parts are next to each other.
+  AICORE_INLINE bool values_are_dense() const { return slab_rows == value_pitch; }
+  // Of the rows of one part in UB.
+  AICORE_INLINE uint32_t row_repeats() const { return CeilDiv(slab_rows * head_dim, kF32Lanes); }
 };
 
 // For `total_rows` rows of at most `most_parts` parts each, dealt to `workers` cores.

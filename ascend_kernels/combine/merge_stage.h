@@ -35,6 +35,14 @@ struct MergeState {
   UbPtr<float> sum;  // one fp32 a row
 };
 
+// The parts of one step, all scratch when they are merged. Rows that the slab
+// lacks hold anything.
+struct MergeParts {
+  UbPtr<float> rows;  // o [count, slab_rows, head_dim], finite where lse is
+  UbPtr<float> lse;   // [count, value_pitch]
+  uint32_t count;
+};
+
 struct MergeScratch {
   UbPtr<float> weights;        // [parts, value_pitch]
   UbPtr<float> fold;           // [parts, value_pitch]
@@ -99,17 +107,16 @@ AICORE_INLINE void AddRows(UbPtr<float> rows, UbPtr<float> others, uint32_t num_
 // --- steps of the formula --------------------------------------------------------
 
 AICORE_INLINE void ResetMerge(const MergeState& state, const MergeShape& shape) {
-  FillDense(state.acc, 0.0f, CeilDiv(shape.slab_rows * shape.head_dim, kF32Lanes));
+  FillDense(state.acc, 0.0f, shape.row_repeats());
   FillDense(state.max, kLowestFloat, 1);
   FillDense(state.sum, 0.0f, 1);
 }
 
 // step_max: m'.
-AICORE_INLINE void MaxOverParts(UbPtr<float> lse, const MergeState& state,
-                                const MergeScratch& scratch, const MergeShape& shape,
-                                uint32_t parts) {
-  CopyDense(scratch.fold, lse, CeilDiv(parts * shape.value_pitch, kF32Lanes));
-  for (uint32_t left = parts; left > 1;) {
+AICORE_INLINE void MaxOverParts(const MergeParts& parts, const MergeState& state,
+                                const MergeScratch& scratch, const MergeShape& shape) {
+  CopyDense(scratch.fold, parts.lse, CeilDiv(parts.count * shape.value_pitch, kF32Lanes));
+  for (uint32_t left = parts.count; left > 1;) {
     const uint32_t half = CeilDiv(left, 2);
     VectorBarrier();
     MaxLanes(scratch.fold, scratch.fold, scratch.fold + half * shape.value_pitch,
@@ -121,84 +128,78 @@ AICORE_INLINE void MaxOverParts(UbPtr<float> lse, const MergeState& state,
 }
 
 // lse[p, r] -= value of row r.
-AICORE_INLINE void SubtractFromParts(UbPtr<float> lse, UbPtr<float> values, const MergeShape& shape,
-                                     uint32_t parts) {
+AICORE_INLINE void SubtractFromLse(const MergeParts& parts, UbPtr<float> values,
+                                   const MergeShape& shape) {
   if (shape.value_pitch == kF32PerDatablock) {
-    SubShared(lse, lse, values, CeilDiv(parts * kF32PerDatablock, kF32Lanes));
+    SubShared(parts.lse, parts.lse, values, CeilDiv(parts.count * kF32PerDatablock, kF32Lanes));
     return;
   }
   UseFirstLanes(shape.value_pitch);
-  for (uint32_t part = 0; part < parts; ++part) {
-    UbPtr<float> of_part = lse + part * shape.value_pitch;
-    SubDense(of_part, of_part, values, 1);
+  for (uint32_t part = 0; part < parts.count; ++part) {
+    UbPtr<float> lse = parts.lse + part * shape.value_pitch;
+    SubDense(lse, lse, values, 1);
   }
   UseAllLanes();
 }
 
-// w in `weights` and, to be added up, in `fold`; a; lse is scratch afterwards.
-AICORE_INLINE void WeighParts(UbPtr<float> lse, const MergeState& state,
-                              const MergeScratch& scratch, const MergeShape& shape,
-                              uint32_t parts) {
-  const uint32_t repeats = CeilDiv(parts * shape.value_pitch, kF32Lanes);
-  MaxOverParts(lse, state, scratch, shape, parts);
+// m'; a; w in `weights` and, to be added up, in `fold`.
+AICORE_INLINE void WeighParts(const MergeParts& parts, const MergeState& state,
+                              const MergeScratch& scratch, const MergeShape& shape) {
+  const uint32_t repeats = CeilDiv(parts.count * shape.value_pitch, kF32Lanes);
+  MaxOverParts(parts, state, scratch, shape);
   VectorBarrier();
   SubDense(scratch.rescale, state.max, scratch.step_max, 1);
-  SubtractFromParts(lse, scratch.step_max, shape, parts);
+  SubtractFromLse(parts, scratch.step_max, shape);
   VectorBarrier();
   ExpDense(scratch.rescale, scratch.rescale, 1);
-  ExpDense(scratch.weights, lse, repeats);
-  ExpDense(scratch.fold, lse, repeats);
+  ExpDense(scratch.weights, parts.lse, repeats);
+  ExpDense(scratch.fold, parts.lse, repeats);
   CopyDense(state.max, scratch.step_max, 1);
 }
 
 // rows[p, r, :] *= w[p, r]; acc[r, :] *= a[r].
-AICORE_INLINE void ScaleRows(UbPtr<float> rows, const MergeState& state,
-                             const MergeScratch& scratch, const MergeShape& shape, uint32_t parts) {
-  const uint32_t part_pitch = shape.slab_rows * shape.head_dim;
-  const bool rows_are_dense = shape.slab_rows == shape.value_pitch;
+AICORE_INLINE void ScaleRows(const MergeParts& parts, const MergeState& state,
+                             const MergeScratch& scratch, const MergeShape& shape) {
   for (uint32_t lane = 0; lane < shape.head_dim; lane += kF32Lanes) {
     UseFirstLanes(shape.head_dim - lane);
     MulPerRow(state.acc + lane, state.acc + lane, scratch.row_spread, shape.slab_rows,
               shape.head_dim);
-    if (rows_are_dense) {
-      MulPerRow(rows + lane, rows + lane, scratch.weight_spread, parts * shape.slab_rows,
-                shape.head_dim);
+    if (shape.values_are_dense()) {
+      MulPerRow(parts.rows + lane, parts.rows + lane, scratch.weight_spread,
+                parts.count * shape.slab_rows, shape.head_dim);
       continue;
     }
-    // Of each row all parts: a part has 8 weights, whatever slab_rows is.
+    // Row by row, all parts: a part has 8 weights, however many rows.
     for (uint32_t row = 0; row < shape.slab_rows; ++row) {
-      UbPtr<float> lanes = rows + row * shape.head_dim + lane;
-      MulPerRow(lanes, lanes, scratch.weight_spread + row * kF32PerDatablock, parts, part_pitch,
-                shape.value_pitch * kF32PerDatablock);
+      UbPtr<float> lanes = parts.rows + row * shape.head_dim + lane;
+      MulPerRow(lanes, lanes, scratch.weight_spread + row * kF32PerDatablock, parts.count,
+                shape.slab_rows * shape.head_dim, shape.value_pitch * kF32PerDatablock);
     }
   }
   UseAllLanes();
 }
 
-// rows: o [parts, slab_rows, head_dim]; lse: [parts, value_pitch]; both scratch
-// afterwards. Rows that the slab lacks hold anything.
-AICORE_INLINE void MergeParts(UbPtr<float> rows, UbPtr<float> lse, const MergeState& state,
-                              const MergeScratch& scratch, const MergeShape& shape,
-                              uint32_t parts) {
-  WeighParts(lse, state, scratch, shape, parts);
+AICORE_INLINE void AddParts(const MergeParts& parts, const MergeState& state,
+                            const MergeScratch& scratch, const MergeShape& shape) {
+  WeighParts(parts, state, scratch, shape);
   VectorBarrier();
   MulDense(state.sum, state.sum, scratch.rescale, 1);
-  SpreadRows(scratch.weight_spread, scratch.weights, parts * shape.value_pitch);
+  SpreadRows(scratch.weight_spread, scratch.weights, parts.count * shape.value_pitch);
   SpreadRows(scratch.row_spread, scratch.rescale, shape.slab_rows);
   VectorBarrier();
-  ScaleRows(rows, state, scratch, shape, parts);
-  for (uint32_t left = parts; left > 1;) {
+  ScaleRows(parts, state, scratch, shape);
+  for (uint32_t left = parts.count; left > 1;) {
     const uint32_t half = CeilDiv(left, 2);
     VectorBarrier();
     AddLanes(scratch.fold, scratch.fold, scratch.fold + half * shape.value_pitch,
              (left - half) * shape.value_pitch);
-    AddRows(rows, rows + half * shape.slab_rows * shape.head_dim, (left - half) * shape.slab_rows,
-            shape.head_dim);
+    AddRows(parts.rows, parts.rows + half * shape.slab_rows * shape.head_dim,
+            (left - half) * shape.slab_rows, shape.head_dim);
     left = half;
   }
   VectorBarrier();
   AddDense(state.sum, state.sum, scratch.fold, 1);
-  AddRows(state.acc, rows, shape.slab_rows, shape.head_dim);
+  AddRows(state.acc, parts.rows, shape.slab_rows, shape.head_dim);
 }
 
 // state.acc becomes out; lse: one fp32 a row.

@@ -27,12 +27,14 @@ struct Partials {
 };
 
 // Neighbouring rows of one split.
-struct Slab {
+struct PartialSlab {
   RowMap map;
   uint32_t first_partial;
   uint32_t num_partials;
   uint32_t first_row;  // of the split
   uint32_t rows;       // 1..slab_rows
+
+  AICORE_INLINE uint32_t parts() const { return num_partials; }
 };
 
 class SlabCursor {
@@ -61,7 +63,7 @@ class SlabCursor {
   AICORE_INLINE const MergeShape& shape() const { return shape_; }
 
   // The next slab of this worker, or false at the end.
-  AICORE_INLINE bool Next(Slab& slab) {
+  AICORE_INLINE bool Next(PartialSlab& slab) {
     for (; number_ < end_; number_ += workers_) {
       const uint32_t index = number_ / slabs_per_split_;
       GmPtr<SplitRange> split = splits_ + index;
