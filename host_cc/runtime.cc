@@ -158,14 +158,21 @@ Status Runtime::Synchronize(void* stream) {
   // Build the text first: reading the records makes further ACL calls.
   const Status failure = acl.Failure(error, "aclrtSynchronizeStream()");
   if (!MayHaveErrorRecord(error)) return failure;
+  const auto explains = [](const Status& cause) {
+    // A device that cannot be read any more adds nothing to `failure`.
+    return cause.code() == StatusCode::kOutOfRange ||
+           cause.code() == StatusCode::kFailedPrecondition;
+  };
+  const auto explained = [&](const Status& cause) {
+    return Status(cause.code(), cause.message() + "; found on the device: " + failure.message());
+  };
   for (const auto& plan : impl_->plans.RecentRuns(stream)) {
     const Status cause = ReadErrorRecords(*plan);
-    // A device that cannot be read any more adds nothing to `failure`.
-    if (cause.code() != StatusCode::kOutOfRange &&
-        cause.code() != StatusCode::kFailedPrecondition) {
-      continue;
-    }
-    return Status(cause.code(), cause.message() + "; found on the device: " + failure.message());
+    if (explains(cause)) return explained(cause);
+  }
+  for (const auto& source : impl_->error_sources.Living()) {
+    const Status cause = source->TakeError();
+    if (explains(cause)) return explained(cause);
   }
   return failure;
 }

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "host_cc/acl_api.h"
+#include "host_cc/error_sources.h"
 #include "host_cc/include/ascend_attention/decode.h"
 #include "host_cc/kernel_library.h"
 #include "host_cc/plan_registry.h"
@@ -33,6 +34,7 @@ class Runtime::Impl {
   std::shared_ptr<KernelLibrary> kernels;
   UploadPool uploads;
   PlanRegistry plans;
+  ErrorSources error_sources;
 
  private:
   Status Initialize(const RuntimeOptions& options);
