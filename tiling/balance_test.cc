@@ -2,7 +2,7 @@
 // How well work is spread over the cores: the batches on which other planners
 // leave cores idle, against the ideal and against the best possible cuts.
 //
-// Two ratios, both of costs as the cost model counts them (decode_layout.cc):
+// Two ratios, both of costs as the cost model counts them (decode_costs.cc):
 //   balance: busiest core / ideal. Each core that works counts its fixed cost;
 //     the ideal has every item and, if there are fewer segments than cores, the
 //     cuts that no plan can avoid, spread evenly over the cores.
@@ -19,7 +19,7 @@
 
 #include "gtest/gtest.h"
 #include "tiling/abi/split_walk.h"
-#include "tiling/decode_layout.h"
+#include "tiling/decode_costs.h"
 #include "tiling/decode_planner.h"
 #include "tiling/tile_size.h"
 
@@ -70,6 +70,12 @@ DecodeShape Shape(const Heads& heads, size_t batch) {
   shape.kv_block_size = 128;
   shape.num_kv_blocks = 1 << 20;
   shape.max_kv_blocks = 1024;
+  return shape;
+}
+
+// The shape as the planner resolves it.
+DecodeShape Direct(DecodeShape shape) {
+  shape.kv_route = KvRoute::kDirect;
   return shape;
 }
 
@@ -193,7 +199,7 @@ Row Measure(const Heads& heads, int cores, const Batch& batch) {
   const DecodeShape shape = Shape(heads, batch.lens.size());
   const Platform platform = *PlatformFor("Ascend910B1", cores);
   const DecodePlan plan = *PlanDecode(shape, platform, batch.lens.data(), batch.lens.size(), 0.1f);
-  const SplitParams params = MakeSplitParams(shape, *ChooseTiles(shape), platform);
+  const SplitParams params = MakeSplitParams(Direct(shape), *ChooseTiles(Direct(shape)), platform);
   const BestCuts search(params, batch.lens);
   Row row = {plan.prediction().balance(), std::nullopt};
   if (plan.has_splits() && search.num_positions() < kMaxPositions) {
@@ -255,7 +261,7 @@ TEST(Balance, BusiestCoreIsCloseToTheBestCutsForOtherCoreCounts) {
 TEST(Balance, SearchFindsTheBestCutsOfOneSequence) {
   const DecodeShape shape = Shape({32, 8}, 1);
   const SplitParams params =
-      MakeSplitParams(shape, *ChooseTiles(shape), *PlatformFor("Ascend910B1", 24));
+      MakeSplitParams(Direct(shape), *ChooseTiles(Direct(shape)), *PlatformFor("Ascend910B1", 24));
   const uint64_t plain = params.item_cost + 8 * (11 * params.granule_cost + params.partial_cost);
   EXPECT_EQ(BestCuts(params, {4096}).Busiest(24, 10 * plain), plain);
 }
@@ -274,7 +280,8 @@ TEST(Balance, RandomBatchesAreCloseToTheBestCuts) {
     const DecodePlan plan =
         *PlanDecode(shape, platform, batch.lens.data(), batch.lens.size(), 0.1f);
     if (!plan.has_splits()) continue;
-    const SplitParams params = MakeSplitParams(shape, *ChooseTiles(shape), platform);
+    const SplitParams params =
+        MakeSplitParams(Direct(shape), *ChooseTiles(Direct(shape)), platform);
     ASSERT_LE(VersusBest(plan, BestCuts(params, batch.lens), platform), 1.03) << "round " << round;
     ++searched;
   }

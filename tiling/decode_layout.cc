@@ -7,13 +7,13 @@
 #include <limits>
 
 #include "tiling/checked_math.h"
+#include "tiling/kv_layout.h"
 #include "tiling/workspace_ledger.h"
 
 namespace ascend_attention {
 namespace {
 
 constexpr uint64_t kArrayAlignmentBytes = 64;  // the scalar unit's data-cache line
-constexpr uint64_t kElemBytes = 2;             // float16, bfloat16
 constexpr uint64_t kFloatBytes = 4;
 constexpr uint64_t kLseRowMultiple = 8;  // 32 bytes of floats, the grain of a vector store
 
@@ -22,6 +22,13 @@ Status CheckCount(const char* name, uint64_t count) {
   if (count <= std::numeric_limits<uint32_t>::max()) return OkStatus();
   return ResourceExhausted("plan needs ", count, " ", name, "; at most 4294967295 are possible");
 }
+
+// Of an element of query, probs and converted K and V: float16, bfloat16 or int8.
+uint64_t OperandBytes(const DecodePlanHeader& header) {
+  return header.kv_route == KvRoute::kLimbs ? 1 : 2;
+}
+
+ByteCount SlotSize(uint64_t bytes) { return ByteCount{RoundUp(bytes, kRegionAlignmentBytes)}; }
 
 DecodePlanHeader ShapePart(const DecodeShape& shape, const TileSize& tiles, uint32_t num_cores) {
   DecodePlanHeader header = {};
@@ -36,18 +43,19 @@ DecodePlanHeader ShapePart(const DecodeShape& shape, const TileSize& tiles, uint
   header.max_kv_blocks = static_cast<uint32_t>(shape.max_kv_blocks);
   header.num_kv_blocks = static_cast<uint32_t>(shape.num_kv_blocks);
   header.dtype = shape.dtype;
-  header.kv_quant = KvQuant::kNone;
-  header.kv_route = KvRoute::kDirect;
-  header.num_query_rows = header.batch;
-  header.q_tokens_per_item = 1;
-  header.operand_limbs = 1;
-  header.kv_head_stride = header.head_dim;
-  header.kv_token_stride = header.num_kv_heads * header.head_dim;
-  header.kv_block_stride = uint64_t{header.kv_block_size} * header.kv_token_stride;
+  header.kv_quant = shape.kv_quant;
+  header.kv_route = shape.kv_route;
   header.kv_heads_per_group = tiles.kv_heads_per_group;
+  header.q_tokens_per_item = tiles.q_tokens_per_item;
+  header.operand_limbs = tiles.operand_limbs;
   header.kv_tile_tokens = tiles.kv_tile_tokens;
   header.kv_chunk_tokens = tiles.kv_chunk_tokens;
   header.num_cores = num_cores;
+  header.fixed_split_tokens = static_cast<uint32_t>(shape.fixed_split_tokens);
+  const KvStrides strides = ResolveStrides(shape);
+  header.kv_token_stride = static_cast<uint32_t>(strides.token);
+  header.kv_head_stride = static_cast<uint32_t>(strides.head);
+  header.kv_block_stride = static_cast<uint64_t>(strides.block);
   return header;
 }
 
@@ -74,12 +82,11 @@ Status BookPlan(const SplitParams& params, WorkspaceLedger& ledger, DecodePlanHe
 
 // Slots through which cube and vector cores of one core pass tiles.
 Status BookTiles(const TileSize& tiles, WorkspaceLedger& ledger, DecodePlanHeader& header) {
-  const uint64_t rows = tiles.rows_per_group;
+  const uint64_t rows = uint64_t{tiles.operand_limbs} * tiles.rows_per_group;
   const uint64_t scores = rows * tiles.kv_tile_tokens;
-  header.scores_slot_size = ByteCount{RoundUp(scores * kFloatBytes, kRegionAlignmentBytes)};
-  header.probs_slot_size = ByteCount{RoundUp(scores * kElemBytes, kRegionAlignmentBytes)};
-  header.o_tile_slot_size =
-      ByteCount{RoundUp(rows * header.head_dim * kFloatBytes, kRegionAlignmentBytes)};
+  header.scores_slot_size = SlotSize(scores * kFloatBytes);
+  header.probs_slot_size = SlotSize(scores * OperandBytes(header));
+  header.o_tile_slot_size = SlotSize(rows * header.head_dim * kFloatBytes);
   const uint64_t slots = uint64_t{header.num_cores} * kTileSlots;
   AA_ASSIGN_OR_RETURN(header.scores, ledger.Book("scores", slots, header.scores_slot_size));
   AA_ASSIGN_OR_RETURN(header.probs, ledger.Book("probs", slots, header.probs_slot_size));
@@ -87,7 +94,7 @@ Status BookTiles(const TileSize& tiles, WorkspaceLedger& ledger, DecodePlanHeade
   return OkStatus();
 }
 
-// Results of parts of split segments, read by the combine kernel.
+// Results of parts of split segments, merged at the end of the kernel.
 Status BookPartials(const TileSize& tiles, const SplitParams& params, WorkspaceLedger& ledger,
                     DecodePlanHeader& header) {
   const uint64_t rows = tiles.rows_per_group;
@@ -99,45 +106,42 @@ Status BookPartials(const TileSize& tiles, const SplitParams& params, WorkspaceL
   return OkStatus();
 }
 
-// What the vector cores prepare for the cube if the cache is int8; else empty.
-Status BookOperands(uint64_t num_cores, WorkspaceLedger& ledger, DecodePlanHeader& header) {
-  const uint64_t queries = num_cores * kQuerySlots;
-  const uint64_t tiles = num_cores * kDequantSlots;
-  AA_ASSIGN_OR_RETURN(header.query_operands,
-                      ledger.Book("query_operands", queries, header.query_operand_slot_size));
+// What the vector cores prepare for the cube: queries if the cache is int8, and
+// tiles of K and V if it is converted. Empty otherwise.
+Status BookOperands(const TileSize& tiles, WorkspaceLedger& ledger, DecodePlanHeader& header) {
+  if (header.kv_quant != KvQuant::kNone) {
+    const uint64_t rows = uint64_t{tiles.operand_limbs} * tiles.rows_per_group;
+    header.query_operand_slot_size = SlotSize(rows * header.head_dim * OperandBytes(header));
+  }
+  if (header.kv_route == KvRoute::kDequant) {
+    const uint64_t elems =
+        uint64_t{tiles.kv_tile_tokens} * tiles.kv_heads_per_group * header.head_dim;
+    header.dequant_slot_size = SlotSize(elems * OperandBytes(header));
+  }
+  const uint64_t cores = header.num_cores;
+  AA_ASSIGN_OR_RETURN(header.query_operands, ledger.Book("query_operands", cores * kQuerySlots,
+                                                         header.query_operand_slot_size));
   AA_ASSIGN_OR_RETURN(header.dequant_keys,
-                      ledger.Book("dequant_keys", tiles, header.dequant_slot_size));
-  AA_ASSIGN_OR_RETURN(header.dequant_values,
-                      ledger.Book("dequant_values", tiles, header.dequant_slot_size));
+                      ledger.Book("dequant_keys", cores * kDequantSlots, header.dequant_slot_size));
+  AA_ASSIGN_OR_RETURN(header.dequant_values, ledger.Book("dequant_values", cores * kDequantSlots,
+                                                         header.dequant_slot_size));
   return OkStatus();
-}
-
-// Time as bytes of KV that one core's share of the bandwidth moves meanwhile.
-uint64_t CostOf(uint64_t nanoseconds, uint64_t bytes_per_us) {
-  return nanoseconds * bytes_per_us / 1000;
 }
 
 }  // namespace
 
-SplitParams MakeSplitParams(const DecodeShape& shape, const TileSize& tiles,
-                            const Platform& platform) {
-  const PlanCosts& costs = platform.costs;
-  const auto cores = static_cast<uint64_t>(platform.num_cores);
-  const uint64_t share = std::min(costs.hbm_bytes_per_us / cores, costs.core_bytes_per_us);
-  const auto head_dim = static_cast<uint64_t>(shape.head_dim);
-  const auto q_per_kv = static_cast<uint64_t>(shape.q_per_kv());
-
+SplitParams LayoutExtents(const DecodeShape& shape, const TileSize& tiles, uint32_t num_cores) {
+  constexpr int64_t kMaxLength = std::numeric_limits<int32_t>::max();
+  const auto longest = static_cast<uint64_t>(std::min(shape.max_context(), kMaxLength));
   SplitParams params = {};
   params.batch = static_cast<uint32_t>(shape.batch);
-  params.num_cores = static_cast<uint32_t>(platform.num_cores);
+  params.num_cores = num_cores;
   params.num_kv_heads = static_cast<uint32_t>(shape.num_kv_heads);
   params.kv_heads_per_group = tiles.kv_heads_per_group;
-  params.item_cost = CostOf(costs.item_fixed_ns, share);
-  params.empty_item_cost = CostOf(costs.empty_item_ns, share);
-  params.granule_cost = kTokenGranule * head_dim * 2 * kElemBytes;  // K and V
-  params.partial_cost = q_per_kv * head_dim * 2 * kFloatBytes;      // written once, read once
-  params.core_start_cost = CostOf(costs.core_start_ns, share);
-  params.combine_cost = CostOf(costs.combine_launch_ns, share);
+  params.max_q_len = static_cast<uint32_t>(shape.max_q_len);
+  params.q_tokens_per_item = tiles.q_tokens_per_item;
+  params.max_granules = static_cast<uint32_t>(CeilDiv(longest, kTokenGranule));
+  params.fixed_split_granules = static_cast<uint32_t>(shape.fixed_split_tokens / kTokenGranule);
   return params;
 }
 
@@ -150,7 +154,7 @@ StatusOr<DecodePlanHeader> LayOutDecode(const DecodeShape& shape, const TileSize
                                                         ByteCount{sizeof(ErrorRecord)}));
   AA_RETURN_IF_ERROR(BookTiles(tiles, ledger, header));
   AA_RETURN_IF_ERROR(BookPartials(tiles, params, ledger, header));
-  AA_RETURN_IF_ERROR(BookOperands(params.num_cores, ledger, header));
+  AA_RETURN_IF_ERROR(BookOperands(tiles, ledger, header));
   header.workspace_size = ByteCount{RoundUp(ledger.used().bytes, kRegionAlignmentBytes)};
   return header;
 }

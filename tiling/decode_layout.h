@@ -8,20 +8,18 @@
 
 #include "tiling/abi/decode_plan.h"
 #include "tiling/abi/split_walk.h"
-#include "tiling/platform.h"
 #include "tiling/shape.h"
 #include "tiling/status.h"
 #include "tiling/tile_size.h"
 
 namespace ascend_attention {
 
-// The cost model's prices for a valid shape on this platform.
-SplitParams MakeSplitParams(const DecodeShape& shape, const TileSize& tiles,
-                            const Platform& platform);
+// The part of SplitParams on which the layout depends: all but the prices.
+SplitParams LayoutExtents(const DecodeShape& shape, const TileSize& tiles, uint32_t num_cores);
 
-// A header with everything but softmax_scale and the counts (num_items,
-// num_splits, num_partials), which are 0. Arrays and partial regions are booked
-// for the most items, splits and partials that any lengths can lead to.
+// A header with everything but softmax_scale and the counts (num_query_rows,
+// num_items, num_splits, num_partials), which are 0. shape.kv_route is not kAuto. Arrays and
+// partial regions are booked for the most items, splits and partials that any lengths can lead to.
 StatusOr<DecodePlanHeader> LayOutDecode(const DecodeShape& shape, const TileSize& tiles,
                                         const SplitParams& params);
 

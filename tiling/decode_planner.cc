@@ -7,17 +7,21 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
+#include <optional>
 
 #include "tiling/abi/split_decision.h"
+#include "tiling/checked_math.h"
+#include "tiling/decode_costs.h"
 #include "tiling/decode_layout.h"
 #include "tiling/tile_size.h"
 
 namespace ascend_attention {
 namespace {
 
-// Granules of a whole batch that keep every cost below 2^62: a granule of all
-// kv heads costs less than 65536 elements x 16 tokens x 4 bytes = 2^22.
-constexpr uint64_t kMaxGranules = uint64_t{1} << 40;
+// Costs stay below this, so that sums and products with a few cores or
+// percents do not wrap.
+constexpr uint64_t kMaxCost = uint64_t{1} << 52;
 
 constexpr int kMaxCores = 1024;
 
@@ -30,16 +34,19 @@ Status CheckPlatform(const Platform& platform) {
   const PlanCosts& costs = platform.costs;
   constexpr uint64_t kMaxRate = 1'000'000'000;
   if (costs.hbm_bytes_per_us < static_cast<uint64_t>(platform.num_cores) ||
-      costs.hbm_bytes_per_us > kMaxRate || costs.core_bytes_per_us == 0) {
+      costs.hbm_bytes_per_us > kMaxRate || costs.core_bytes_per_us == 0 ||
+      costs.l2_bytes_per_us < costs.hbm_bytes_per_us || costs.l2_bytes_per_us > kMaxRate ||
+      costs.cube_mhz == 0 || costs.cube_mhz > kMaxRate) {
     return InvalidArgument("platform costs: hbm_bytes_per_us = ", costs.hbm_bytes_per_us,
                            ", core_bytes_per_us = ", costs.core_bytes_per_us,
-                           "; take them from PlatformFor");
+                           ", l2_bytes_per_us = ", costs.l2_bytes_per_us,
+                           ", cube_mhz = ", costs.cube_mhz, "; take them from PlatformFor");
   }
-  constexpr uint64_t kMaxNs = 1'000'000'000;
+  constexpr uint64_t kMaxNs = 1'000'000;
   if (std::max({costs.core_fixed_ns, costs.core_start_ns, costs.item_fixed_ns, costs.empty_item_ns,
-                costs.combine_launch_ns}) > kMaxNs) {
+                costs.merge_fixed_ns}) > kMaxNs) {
     return InvalidArgument(
-        "platform costs: a fixed cost exceeds one second; take them from "
+        "platform costs: a fixed cost exceeds one millisecond; take them from "
         "PlatformFor");
   }
   return OkStatus();
@@ -71,19 +78,66 @@ Status DescribeBadLength(const DecodeShape& shape, const int32_t* context_lens, 
   return Internal("no bad length found");
 }
 
-Status CheckLengths(const DecodeShape& shape, const int32_t* context_lens, size_t batch) {
-  // Minimum and maximum only, so that the common case is one short loop.
-  int32_t least = 0;
-  int32_t most = 0;
-  for (size_t i = 0; i < batch; ++i) {
-    least = std::min(least, context_lens[i]);
-    most = std::max(most, context_lens[i]);
+// Minimum and maximum only, so that the common case is one short loop.
+bool AllWithin(const int32_t* values, size_t count, int64_t least_allowed, int64_t most_allowed) {
+  int32_t least = values[0];
+  int32_t most = values[0];
+  for (size_t i = 1; i < count; ++i) {
+    least = std::min(least, values[i]);
+    most = std::max(most, values[i]);
   }
-  if (least >= 0 && most <= shape.max_context()) return OkStatus();
+  return least >= least_allowed && most <= most_allowed;
+}
+
+Status CheckLengths(const DecodeShape& shape, const int32_t* context_lens, size_t batch) {
+  if (context_lens == nullptr) return InvalidArgument("context_lens is null");
+  if (AllWithin(context_lens, batch, 0, shape.max_context())) return OkStatus();
   return DescribeBadLength(shape, context_lens, batch);
 }
 
+Status CheckQLens(const DecodeShape& shape, const int32_t* q_lens, size_t batch) {
+  if (q_lens == nullptr || AllWithin(q_lens, batch, 1, shape.max_q_len)) return OkStatus();
+  for (size_t i = 0; i < batch; ++i) {
+    if (q_lens[i] >= 1 && q_lens[i] <= shape.max_q_len) continue;
+    return InvalidArgument("q_lens[", i, "] = ", q_lens[i], "; expected 1..", shape.max_q_len);
+  }
+  return Internal("no bad q_len found");
+}
+
+// Before the walk: no cost may wrap, and the rows must be countable.
+Status CheckTotals(const SplitParams& params, const LengthTotals& totals) {
+  const auto granule_cost = CheckedProduct(params.granule_cost, params.num_kv_heads);
+  const auto cost = granule_cost ? CheckedMul(totals.granules, *granule_cost) : std::nullopt;
+  if (!cost || *cost >= kMaxCost) {
+    return OutOfRange(
+        "context_lens: ", totals.granules, " x ", kTokenGranule, " tokens in one batch; at most ",
+        granule_cost ? (kMaxCost - 1) / *granule_cost : 0, " x ", kTokenGranule, " can be planned");
+  }
+  if (totals.num_query_rows <= std::numeric_limits<uint32_t>::max()) return OkStatus();
+  return OutOfRange("q_lens: ", totals.num_query_rows, " query tokens; at most 4294967295");
+}
+
+// A shape with everything that follows from it and the platform.
+struct Prepared {
+  DecodeShape shape;
+  TileSize tiles;
+  SplitParams params;
+};
+
+// `shape` as planned: as many sequences as there are, the route chosen.
+StatusOr<Prepared> Prepare(const DecodeShape& capacity, size_t batch, const Platform& platform) {
+  Prepared prepared;
+  prepared.shape = capacity;
+  prepared.shape.batch = static_cast<int64_t>(batch);
+  AA_ASSIGN_OR_RETURN(prepared.shape.kv_route, ResolveRoute(capacity, platform));
+  AA_ASSIGN_OR_RETURN(prepared.tiles, ChooseTiles(prepared.shape));
+  prepared.params = MakeSplitParams(prepared.shape, prepared.tiles, platform);
+  return prepared;
+}
+
 }  // namespace
+
+using Lengths = BatchLengths<const int32_t*>;
 
 // Fills the bytes of a DecodePlan.
 class DecodePlanBuilder {
@@ -91,24 +145,23 @@ class DecodePlanBuilder {
   DecodePlanBuilder(const SplitParams& params, const Platform& platform, DecodePlan& plan)
       : params_(params), platform_(platform), plan_(plan) {}
 
-  void Build(const DecodePlanHeader& layout, const LengthTotals& totals,
-             const int32_t* context_lens) {
-    const SplitDecision decision = DecideSplit(params_, totals, context_lens);
-    // Zeros, so that array entries beyond the counts are the same in every
-    // plan of the same lengths.
-    plan_.bytes_.assign(layout.plan_size.bytes, 0);
+  void Build(const DecodePlanHeader& layout, const LengthTotals& totals, const Lengths& lengths) {
+    const SplitDecision decision = DecideSplit(params_, totals, lengths);
+    plan_.bytes_.resize(layout.plan_size.bytes);
     PlanArrays<CoreItems*, WorkItem*, SplitRange*> arrays = {At<CoreItems>(layout.core_items),
                                                              At<WorkItem>(layout.items),
                                                              At<SplitRange>(layout.splits)};
-    const WalkResult walk = WalkSegments(params_, decision, context_lens, arrays);
+    const WalkResult walk = WalkSegments(params_, decision, lengths, arrays);
     for (uint32_t core = walk.num_cores_used; core < params_.num_cores; ++core) {
       arrays.AddCore(core, walk.num_items, 0);
     }
     DecodePlanHeader header = layout;
+    header.num_query_rows = static_cast<uint32_t>(totals.num_query_rows);
     header.num_items = walk.num_items;
     header.num_splits = walk.num_splits;
     header.num_partials = walk.num_partials;
     std::memcpy(plan_.bytes_.data(), &header, sizeof(header));
+    ClearUnused(header);
     Predict(totals, decision, walk);
   }
 
@@ -116,6 +169,19 @@ class DecodePlanBuilder {
   template <typename T>
   T* At(ByteOffset offset) {
     return reinterpret_cast<T*>(plan_.bytes_.data() + offset.bytes);
+  }
+
+  // Zeros between and behind the entries in use, so that the memory of another
+  // plan does not shine through: the same lengths, the same bytes.
+  void ClearUnused(const DecodePlanHeader& header) {
+    ClearFrom(header.header_size.bytes, header.core_items.bytes);
+    ClearFrom(header.core_items.bytes + header.num_cores * sizeof(CoreItems), header.items.bytes);
+    ClearFrom(header.items.bytes + header.num_items * sizeof(WorkItem), header.splits.bytes);
+    ClearFrom(header.splits.bytes + header.num_splits * sizeof(SplitRange), header.plan_size.bytes);
+  }
+
+  void ClearFrom(uint64_t begin, uint64_t end) {
+    std::memset(plan_.bytes_.data() + begin, 0, end - begin);
   }
 
   void Predict(const LengthTotals& totals, const SplitDecision& decision, const WalkResult& walk) {
@@ -151,29 +217,22 @@ StatusOr<DecodePlan> DecodePlan::FromBytes(const void* data, size_t size) {
 Status PlanDecode(const DecodeShape& capacity, const Platform& platform,
                   const int32_t* context_lens, size_t batch, float softmax_scale, DecodePlan* plan,
                   const int32_t* q_lens) {
-  if (q_lens != nullptr || capacity.max_q_len != 1 || capacity.kv_quant != KvQuant::kNone ||
-      !capacity.kv_strides.is_dense() || capacity.fixed_split_tokens != 0) {
-    return Unimplemented(
-        "q_lens, int8 caches, strided caches and fixed splits are not planned yet");
-  }
   AA_RETURN_IF_ERROR(Validate(capacity));
   AA_RETURN_IF_ERROR(CheckPlatform(platform));
   AA_RETURN_IF_ERROR(CheckBatch(capacity, batch, softmax_scale));
   AA_RETURN_IF_ERROR(CheckLengths(capacity, context_lens, batch));
+  AA_RETURN_IF_ERROR(CheckQLens(capacity, q_lens, batch));
 
-  DecodeShape shape = capacity;
-  shape.batch = static_cast<int64_t>(batch);
-  AA_ASSIGN_OR_RETURN(const TileSize tiles, ChooseTiles(shape));
-  const SplitParams params = MakeSplitParams(shape, tiles, platform);
-  AA_ASSIGN_OR_RETURN(DecodePlanHeader layout, LayOutDecode(shape, tiles, params));
+  AA_ASSIGN_OR_RETURN(const Prepared prepared, Prepare(capacity, batch, platform));
+  const SplitParams& params = prepared.params;
+  AA_ASSIGN_OR_RETURN(DecodePlanHeader layout,
+                      LayOutDecode(prepared.shape, prepared.tiles, params));
   layout.softmax_scale = softmax_scale;
 
-  const LengthTotals totals = SumLengths(context_lens, params.batch);
-  if (totals.granules > kMaxGranules) {
-    return OutOfRange("context_lens: ", totals.granules * kTokenGranule,
-                      " tokens in one batch; at most ", kMaxGranules * kTokenGranule);
-  }
-  DecodePlanBuilder(params, platform, *plan).Build(layout, totals, context_lens);
+  const Lengths lengths = {context_lens, q_lens};
+  const LengthTotals totals = SumLengths(params, lengths);
+  AA_RETURN_IF_ERROR(CheckTotals(params, totals));
+  DecodePlanBuilder(params, platform, *plan).Build(layout, totals, lengths);
   return OkStatus();
 }
 
@@ -189,9 +248,10 @@ StatusOr<DecodePlan> PlanDecode(const DecodeShape& capacity, const Platform& pla
 StatusOr<ByteCount> DecodeWorkspaceBytes(const DecodeShape& capacity, const Platform& platform) {
   AA_RETURN_IF_ERROR(Validate(capacity));
   AA_RETURN_IF_ERROR(CheckPlatform(platform));
-  AA_ASSIGN_OR_RETURN(const TileSize tiles, ChooseTiles(capacity));
-  const SplitParams params = MakeSplitParams(capacity, tiles, platform);
-  AA_ASSIGN_OR_RETURN(const DecodePlanHeader layout, LayOutDecode(capacity, tiles, params));
+  AA_ASSIGN_OR_RETURN(const Prepared prepared,
+                      Prepare(capacity, static_cast<size_t>(capacity.batch), platform));
+  AA_ASSIGN_OR_RETURN(const DecodePlanHeader layout,
+                      LayOutDecode(prepared.shape, prepared.tiles, prepared.params));
   return layout.workspace_size;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The planner: from the lengths of a batch to what every core will do.
 //
-//   lengths -> segments (sequence x kv-head group) laid end to end
+//   lengths -> segments (sequence x query block x kv-head group) laid end to end
 //           -> cut into num_cores contiguous parts of equal cost   (split_walk.h)
 //           -> work items, splits, workspace regions               (decode_plan.h)
 //
@@ -54,7 +54,7 @@ class DecodePlan {
   const SplitRange* splits() const { return At<SplitRange>(header().splits); }
 
   // Cores with work are 0 .. used_cores()-1; launching more is correct, only
-  // idle. The combine kernel is needed if has_splits().
+  // idle. The kernel merges partial results if has_splits().
   int used_cores() const;
   bool has_splits() const { return header().num_splits != 0; }
 
@@ -86,8 +86,9 @@ Status PlanDecode(const DecodeShape& capacity, const Platform& platform,
                   const int32_t* context_lens, size_t batch, float softmax_scale, DecodePlan* plan,
                   const int32_t* q_lens = nullptr);
 
-// Bytes of workspace that every plan with batch <= capacity.batch and lengths
-// <= capacity.max_context() fits in. Grows with every capacity.
+// Bytes of workspace that every plan with batch <= capacity.batch, lengths <=
+// capacity.max_context() and q_lens <= capacity.max_q_len fits in. Grows with
+// batch, max_kv_blocks, num_kv_blocks and cores.
 StatusOr<ByteCount> DecodeWorkspaceBytes(const DecodeShape& capacity, const Platform& platform);
 
 // Whether a blob is a plan that kernels may follow: magic, version, sizes,

@@ -61,56 +61,132 @@ std::vector<Interval> RegionsOf(const DecodePlanHeader& header) {
   const auto interval = [](const char* name, const Region& region) {
     return Interval{region.begin.bytes, region.begin.bytes + region.size.bytes, name};
   };
-  return {
-      Interval{0, header.plan_size.bytes, "plan"}, interval("error_records", header.error_records),
-      interval("scores", header.scores),           interval("probs", header.probs),
-      interval("o_tiles", header.o_tiles),         interval("partial_out", header.partial_out),
-      interval("partial_lse", header.partial_lse)};
+  return {Interval{0, header.plan_size.bytes, "plan"},
+          interval("error_records", header.error_records),
+          interval("scores", header.scores),
+          interval("probs", header.probs),
+          interval("o_tiles", header.o_tiles),
+          interval("partial_out", header.partial_out),
+          interval("partial_lse", header.partial_lse),
+          interval("query_operands", header.query_operands),
+          interval("dequant_keys", header.dequant_keys),
+          interval("dequant_values", header.dequant_values)};
 }
 
 // Bytes that kernels use of each region, counted from the shape.
 std::vector<std::pair<Region, uint64_t>> UsedBytes(const DecodePlanHeader& header) {
-  const uint64_t rows =
-      uint64_t{header.kv_heads_per_group} * (header.num_heads / header.num_kv_heads);
+  const uint64_t rows = uint64_t{header.kv_heads_per_group} * header.q_tokens_per_item *
+                        (header.num_heads / header.num_kv_heads);
   const uint64_t lse_row = (rows + 7) / 8 * 8;
-  const uint64_t last_slot = uint64_t{header.num_cores} * kTileSlots - 1;
-  const uint64_t tile = rows * header.kv_tile_tokens;
+  const bool is_int8 = header.kv_quant != KvQuant::kNone;
+  const bool has_limbs = header.kv_route == KvRoute::kLimbs;
+  const bool is_converted = header.kv_route == KvRoute::kDequant;
+  const uint64_t operands = 2 * rows;  // bytes: two int8 limbs, or one of 16 bits
+  const uint64_t results = has_limbs ? 2 * rows : rows;
+  const uint64_t tile = header.kv_tile_tokens;
+  const uint64_t converted =
+      is_converted ? tile * header.kv_heads_per_group * header.head_dim * 2 : 0;
+  // `slots` slots per core, of which the last is used to byte `used`.
+  const auto last = [&header](uint64_t slots, ByteCount size, uint64_t used) {
+    return (header.num_cores * slots - 1) * size.bytes + used;
+  };
   return {
       {header.error_records, uint64_t{header.num_cores} * sizeof(ErrorRecord)},
-      {header.scores, last_slot * header.scores_slot_size.bytes + tile * 4},
-      {header.probs, last_slot * header.probs_slot_size.bytes + tile * 2},
-      {header.o_tiles, last_slot * header.o_tile_slot_size.bytes + rows * header.head_dim * 4},
+      {header.scores, last(2, header.scores_slot_size, results * tile * 4)},
+      {header.probs, last(2, header.probs_slot_size, operands * tile)},
+      {header.o_tiles, last(2, header.o_tile_slot_size, results * header.head_dim * 4)},
       {header.partial_out, header.num_partials * rows * header.head_dim * 4},
       {header.partial_lse, header.num_partials * lse_row * 4},
+      {header.query_operands,
+       last(4, header.query_operand_slot_size, is_int8 ? operands * header.head_dim : 0)},
+      {header.dequant_keys, last(2, header.dequant_slot_size, converted)},
+      {header.dequant_values, last(2, header.dequant_slot_size, converted)},
   };
+}
+
+// What the query tokens of one item say of themselves.
+struct QueryRows {
+  uint32_t sequence;
+  uint32_t first_row_of_sequence;
+  int32_t context_len;
+  int32_t q_len;
+};
+
+std::string FindItemError(const DecodePlanHeader& header, const WorkItem& item,
+                          const QueryRows& rows) {
+  const auto first = static_cast<int64_t>(item.query_row) - rows.first_row_of_sequence;
+  if (first < 0 || item.q_len == 0 || item.q_len > header.q_tokens_per_item ||
+      first + item.q_len > rows.q_len) {
+    return "query tokens";
+  }
+  if (item.visible_tokens != rows.context_len - rows.q_len + first + 1) return "visible tokens";
+  if (item.kv_head_count == 0 || item.kv_head_count > header.kv_heads_per_group ||
+      item.kv_head_begin + item.kv_head_count > header.num_kv_heads) {
+    return "kv heads";
+  }
+  return "";
 }
 
 }  // namespace
 
-std::string FindCoverageError(const DecodePlan& plan, const std::vector<int32_t>& context_lens) {
+std::string FindCoverageError(const DecodePlan& plan, const std::vector<int32_t>& context_lens,
+                              const std::vector<int32_t>& q_lens) {
   const DecodePlanHeader& header = plan.header();
   if (header.batch != context_lens.size()) return "batch differs";
-  std::vector<std::vector<Interval>> ranges(context_lens.size() * header.num_kv_heads);
+  std::vector<QueryRows> sequences;
+  uint32_t num_rows = 0;
+  for (uint32_t i = 0; i < header.batch; ++i) {
+    const int32_t q_len = q_lens.empty() ? 1 : q_lens[i];
+    sequences.push_back(QueryRows{i, num_rows, context_lens[i], q_len});
+    num_rows += static_cast<uint32_t>(q_len);
+  }
+  if (header.num_query_rows != num_rows) return "num_query_rows";
+
+  // Ranges of each (query row, kv head), and what they must cover: the tokens
+  // that the last query token of the same item sees.
+  const uint64_t num_heads = header.num_kv_heads;
+  std::vector<std::vector<Interval>> ranges(num_rows * num_heads);
+  std::vector<uint64_t> lengths(num_rows * num_heads);
   for (uint32_t i = 0; i < header.num_items; ++i) {
     const WorkItem& item = plan.items()[i];
     if (item.sequence >= header.batch) return ItemName(i) + ": sequence beyond the batch";
-    if (item.query_row != item.sequence || item.q_len != 1) return ItemName(i) + ": query row";
-    if (item.kv_head_count == 0 || item.kv_head_count > header.kv_heads_per_group ||
-        item.kv_head_begin + item.kv_head_count > header.num_kv_heads) {
-      return ItemName(i) + ": kv heads";
-    }
-    for (uint32_t h = 0; h < item.kv_head_count; ++h) {
-      ranges[uint64_t{item.sequence} * header.num_kv_heads + item.kv_head_begin + h].push_back(
-          Interval{item.token_begin, item.token_end, ItemName(i)});
+    const QueryRows& sequence = sequences[item.sequence];
+    const std::string error = FindItemError(header, item, sequence);
+    if (!error.empty()) return ItemName(i) + ": " + error;
+    const int64_t tokens = int64_t{item.visible_tokens} + item.q_len - 1;
+    for (uint32_t token = 0; token < item.q_len; ++token) {
+      for (uint32_t h = 0; h < item.kv_head_count; ++h) {
+        const uint64_t row = (item.query_row + token) * num_heads + item.kv_head_begin + h;
+        ranges[row].push_back(Interval{item.token_begin, item.token_end, ItemName(i)});
+        lengths[row] = static_cast<uint64_t>(std::max<int64_t>(tokens, 0));
+      }
     }
   }
-  for (size_t i = 0; i < ranges.size(); ++i) {
-    const auto length = static_cast<uint64_t>(context_lens[i / header.num_kv_heads]);
-    const std::string error = FindTokenError(ranges[i], length);
-    if (!error.empty()) {
-      return "sequence " + std::to_string(i / header.num_kv_heads) + ", kv head " +
-             std::to_string(i % header.num_kv_heads) + ": " + error;
+  for (const QueryRows& sequence : sequences) {
+    for (uint64_t i = 0; i < static_cast<uint64_t>(sequence.q_len) * num_heads; ++i) {
+      const uint64_t row = sequence.first_row_of_sequence * num_heads + i;
+      const std::string error = FindTokenError(ranges[row], lengths[row]);
+      if (error.empty()) continue;
+      return "sequence " + std::to_string(sequence.sequence) + ", query token " +
+             std::to_string(i / num_heads) + ", kv head " + std::to_string(i % num_heads) + ": " +
+             error;
     }
+  }
+  return "";
+}
+
+std::string FindFixedSplitError(const DecodePlan& plan) {
+  const uint32_t fixed = plan.header().fixed_split_tokens;
+  if (fixed == 0) return "";
+  for (uint32_t i = 0; i < plan.header().num_items; ++i) {
+    const WorkItem& item = plan.items()[i];
+    const int64_t tokens = int64_t{item.visible_tokens} + item.q_len - 1;
+    const bool is_last = int64_t{item.token_end} >= tokens;
+    if (item.token_begin % fixed != 0) return ItemName(i) + " begins beside the fixed cuts";
+    if (!is_last && item.token_end != item.token_begin + fixed) {
+      return ItemName(i) + " ends beside the fixed cuts";
+    }
+    if (item.token_end - item.token_begin > fixed) return ItemName(i) + " spans a fixed cut";
   }
   return "";
 }
@@ -211,9 +287,11 @@ std::string FindRegionError(const DecodePlan& plan) {
   return FindOverlap(arrays, /*no_gaps=*/false);
 }
 
-std::string FindPlanError(const DecodePlan& plan, const std::vector<int32_t>& context_lens) {
-  std::string error = FindCoverageError(plan, context_lens);
+std::string FindPlanError(const DecodePlan& plan, const std::vector<int32_t>& context_lens,
+                          const std::vector<int32_t>& q_lens) {
+  std::string error = FindCoverageError(plan, context_lens, q_lens);
   if (error.empty()) error = FindPartialError(plan);
+  if (error.empty()) error = FindFixedSplitError(plan);
   if (error.empty()) error = FindRegionError(plan);
   return error;
 }

@@ -13,7 +13,7 @@
 
 #include "gtest/gtest.h"
 #include "tiling/abi/split_decision.h"
-#include "tiling/decode_layout.h"
+#include "tiling/decode_costs.h"
 #include "tiling/decode_planner.h"
 #include "tiling/tile_size.h"
 
@@ -38,6 +38,12 @@ DecodeShape Shape(size_t batch, int64_t num_heads, int64_t num_kv_heads, int64_t
   shape.num_kv_blocks = 4096;
   shape.max_kv_blocks = 256;
   shape.dtype = dtype;
+  return shape;
+}
+
+// The shape as the planner resolves it.
+DecodeShape Direct(DecodeShape shape) {
+  shape.kv_route = KvRoute::kDirect;
   return shape;
 }
 
@@ -102,8 +108,9 @@ std::string WithCommas(uint64_t value) {
 TEST(PlanText, ReadmeCountsAsThePlannerDoes) {
   const DecodeShape shape = Shape(8, 32, 8, 128, DType::kFloat16);
   const SplitParams params =
-      MakeSplitParams(shape, *ChooseTiles(shape), *PlatformFor("Ascend910B1"));
-  const LengthTotals totals = SumLengths(kRaggedLens.data(), 8);
+      MakeSplitParams(Direct(shape), *ChooseTiles(Direct(shape)), *PlatformFor("Ascend910B1"));
+  const LengthTotals totals =
+      SumLengths(params, BatchLengths<const int32_t*>{kRaggedLens.data(), nullptr});
   const uint64_t granule = 8 * params.granule_cost;
   const uint64_t partial = 8 * params.partial_cost;
   ASSERT_EQ(EvenShare(params, totals, 24),

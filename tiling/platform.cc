@@ -25,6 +25,15 @@ constexpr uint64_t kHbmBytesPerUsB4Wide = 900'000;
 // L2 (per-block times of Qwen3 weight streams) [hw].
 constexpr uint64_t kCoreBytesPerUs = 110'000;
 
+// L2 of the 910B1: 3 to 5 times the read rate of HBM [doc]; 4.8 TB/s is where the
+// vendor's generic figure for a core leads with 24 of them [inf]. The 910B4 has
+// half the L2 [doc]; taken as half as fast [inf].
+constexpr uint64_t kL2BytesPerUs = 4'800'000;
+constexpr uint64_t kL2BytesPerUsB4 = 2'400'000;
+
+// Clock of the cube, which takes one 16 x 16 fractal of products a cycle [doc].
+constexpr uint64_t kCubeMhz = 1850;
+
 // First work on a cold core, instruction cache, arguments: 0.3-5.6 us spread
 // [hw]; a middle value.
 constexpr uint64_t kCoreFixedNs = 2000;
@@ -32,7 +41,11 @@ constexpr uint64_t kCoreFixedNs = 2000;
 // Head cost of a launch in CATLASS' tiling cost model: 1 + 7 x (cores used /
 // cores) us [hw fit]: 0.29 us per core of 24, 8 us for a full-card kernel.
 constexpr uint64_t kCoreStartNs = 290;
-constexpr uint64_t kCombineLaunchNs = 8000;
+
+// All vector cores wait for each other (a signal between cores takes about 1700
+// cycles, 0.9 us), then load, weigh and store the partials: two memory latencies
+// and some KiB [inf].
+constexpr uint64_t kMergeFixedNs = 3000;
 
 // Load, score, softmax, product, rescale of a lone tile, two cube-vector
 // handshakes included: 1.85 us in a real paged-attention kernel [hw]. An item
@@ -43,8 +56,17 @@ constexpr uint64_t kItemFixedNs = 1850;
 constexpr uint64_t kEmptyItemNs = 500;
 
 constexpr PlanCosts CostsWith(uint64_t hbm_bytes_per_us) {
-  return PlanCosts{hbm_bytes_per_us, kCoreBytesPerUs, kCoreFixedNs,    kCoreStartNs,
-                   kItemFixedNs,     kEmptyItemNs,    kCombineLaunchNs};
+  PlanCosts costs;
+  costs.hbm_bytes_per_us = hbm_bytes_per_us;
+  costs.core_bytes_per_us = kCoreBytesPerUs;
+  costs.l2_bytes_per_us = hbm_bytes_per_us == kHbmBytesPerUs ? kL2BytesPerUs : kL2BytesPerUsB4;
+  costs.cube_mhz = kCubeMhz;
+  costs.core_fixed_ns = kCoreFixedNs;
+  costs.core_start_ns = kCoreStartNs;
+  costs.item_fixed_ns = kItemFixedNs;
+  costs.empty_item_ns = kEmptyItemNs;
+  costs.merge_fixed_ns = kMergeFixedNs;
+  return costs;
 }
 
 struct SkuRow {

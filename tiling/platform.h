@@ -24,11 +24,13 @@ namespace ascend_attention {
 struct PlanCosts {
   uint64_t hbm_bytes_per_us = 0;   // whole chip, KV stream with runs >= 512 B
   uint64_t core_bytes_per_us = 0;  // one core's limit, whatever the others do
+  uint64_t l2_bytes_per_us = 0;    // whole chip, reads and writes together
+  uint64_t cube_mhz = 0;           // fractals per microsecond of one core
   uint64_t core_fixed_ns = 0;      // once per core with work: cold caches, pipeline fill
   uint64_t core_start_ns = 0;      // dispatch of one more core, one after the other
   uint64_t item_fixed_ns = 0;      // one work item: the handshake chain no load can hide
-  uint64_t empty_item_ns = 0;      // an item of an empty sequence: store zeros
-  uint64_t combine_launch_ns = 0;  // launching the combine kernel, if anything is split
+  uint64_t empty_item_ns = 0;      // an item that sees no token: store zeros
+  uint64_t merge_fixed_ns = 0;     // barrier and merge at the end, if anything is split
 };
 
 struct Platform {

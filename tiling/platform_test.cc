@@ -37,7 +37,7 @@ TEST(Platform, EveryRowHasPrices) {
     EXPECT_GT(costs.hbm_bytes_per_us, 0u) << name;
     EXPECT_GT(costs.core_bytes_per_us, 0u) << name;
     EXPECT_GT(costs.item_fixed_ns, costs.empty_item_ns) << name;
-    EXPECT_GT(costs.combine_launch_ns, 0u) << name;
+    EXPECT_GT(costs.merge_fixed_ns, 0u) << name;
   }
 }
 

@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// What shapes we support, and the words with which we refuse the others.
+// What shapes we support, by support.inc, and the words with which we refuse
+// the others.
 #include "tiling/shape.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <vector>
 
-#include "tiling/checked_math.h"
+#include "tiling/kv_layout.h"
+#include "tiling/support.h"
 
 namespace ascend_attention {
 namespace {
 
-constexpr int64_t kMinKvBlockSize = 16;
-constexpr int64_t kMaxKvBlockSize = 256;
-constexpr int64_t kMaxQPerKv = 128;
-
-// GM->L1 with layout change (nd2nz) has a 16-bit source pitch, in elements.
-constexpr int64_t kMaxRowPitchElems = 65535;
+constexpr int64_t kMinFixedSplit = 64;  // one vector repeat of float32 scores
 
 Status CheckPositive(const char* name, int64_t value) {
   if (value > 0) return OkStatus();
@@ -28,53 +27,117 @@ Status CheckNotNegative(const char* name, int64_t value) {
   return InvalidArgument(name, " = ", value, "; expected 0 or more");
 }
 
-Status CheckHeadDim(int64_t head_dim) {
-  if (head_dim == 64 || head_dim == 128) return OkStatus();
-  const char* nearest = head_dim < 64 ? "64" : head_dim > 128 ? "128" : "64, 128";
-  return Unimplemented("head_dim = ", head_dim, " has no kernel; nearest supported: ", nearest);
+constexpr KvRoute kRoutes[] = {KvRoute::kDirect, KvRoute::kDequant, KvRoute::kLimbs};
+
+// The decode kernel that reads this cache on this route; null if there is none,
+// or another route is forced.
+const SupportRow* RowFor(const DecodeShape& shape, KvRoute route) {
+  if (shape.kv_route != KvRoute::kAuto && shape.kv_route != route) return nullptr;
+  return FindDecodeSupport(shape.kv_quant, route);
 }
 
-Status CheckKvBlockSize(int64_t size) {
-  const bool in_range = size >= kMinKvBlockSize && size <= kMaxKvBlockSize;
-  if (in_range && size % kTokenGranule == 0) return OkStatus();
-  std::string nearest;
-  if (size < kMinKvBlockSize) {
-    nearest = std::to_string(kMinKvBlockSize);
-  } else if (size > kMaxKvBlockSize) {
-    nearest = std::to_string(kMaxKvBlockSize);
-  } else {
-    const int64_t below = size / kTokenGranule * kTokenGranule;
-    nearest = std::to_string(below) + ", " + std::to_string(below + kTokenGranule);
+std::string RouteNames(KvQuant kv_quant) {
+  std::string names;
+  for (const KvRoute route : kRoutes) {
+    if (FindDecodeSupport(kv_quant, route) == nullptr) continue;
+    names.append(KvRouteName(route)).append(", ");
   }
-  return Unimplemented(
-      "kv_block_size = ", size,
-      " has no kernel (multiples of 16 in 16..256 have); nearest supported: ", nearest);
+  return names + KvRouteName(KvRoute::kAuto);
 }
 
+Status CheckTypes(const DecodeShape& shape) {
+  if (shape.dtype != DType::kFloat16 && shape.dtype != DType::kBFloat16) {
+    return Unimplemented("dtype code ", static_cast<uint32_t>(shape.dtype),
+                         " has no kernel; supported: 0 (float16), 1 (bfloat16)");
+  }
+  if (FindDecodeSupport(shape.kv_quant, KvRoute::kAuto) == nullptr) {
+    return Unimplemented("kv_quant code ", static_cast<uint32_t>(shape.kv_quant),
+                         " has no kernel; supported: 0 (none), 1 (int8_channel), 2 "
+                         "(int8_channel_asym), 3 (int8_token)");
+  }
+  if (FindDecodeSupport(shape.kv_quant, shape.kv_route) != nullptr) return OkStatus();
+  return Unimplemented("kv_route = ", KvRouteName(shape.kv_route),
+                       " has no kernel for kv_quant = ", KvQuantName(shape.kv_quant),
+                       "; nearest supported: ", RouteNames(shape.kv_quant));
+}
+
+// The supported values around one that is not, from an ascending list.
+std::string Around(int64_t value, const std::vector<int64_t>& supported) {
+  std::string below;
+  for (const int64_t candidate : supported) {
+    if (candidate > value) {
+      return below.empty() ? std::to_string(candidate) : below + ", " + std::to_string(candidate);
+    }
+    below = std::to_string(candidate);
+  }
+  return below;
+}
+
+Status CheckHeadDim(const DecodeShape& shape) {
+  const SupportRow& row = *FindDecodeSupport(shape.kv_quant, shape.kv_route);
+  if (row.ForHeadDim(shape.head_dim) != nullptr) return OkStatus();
+  std::vector<int64_t> supported;
+  for (const HeadDimSupport& head : row.heads) supported.push_back(head.head_dim);
+  return Unimplemented("head_dim = ", shape.head_dim,
+                       " has no kernel; nearest supported: ", Around(shape.head_dim, supported));
+}
+
+Status CheckKvBlockSize(const DecodeShape& shape) {
+  const BlockSizeSupport& rule = FindDecodeSupport(shape.kv_quant, shape.kv_route)->kv_block_size;
+  const int64_t size = shape.kv_block_size;
+  if (size >= rule.least && size <= rule.most && size % rule.multiple == 0) return OkStatus();
+  std::vector<int64_t> supported;
+  for (int64_t s = rule.least; s <= rule.most; s += rule.multiple) supported.push_back(s);
+  return Unimplemented("kv_block_size = ", size, " has no kernel (multiples of ", rule.multiple,
+                       " in ", rule.least, "..", rule.most,
+                       " have); nearest supported: ", Around(size, supported));
+}
+
+// head_dim must be supported.
 Status CheckHeads(const DecodeShape& shape) {
-  if (shape.num_heads % shape.num_kv_heads != 0) {
-    return InvalidArgument("num_heads = ", shape.num_heads,
-                           " is not a multiple of num_kv_heads = ", shape.num_kv_heads);
+  int64_t most = 0;
+  int64_t most_of_all = 0;
+  for (const KvRoute route : kRoutes) {
+    const SupportRow* row = RowFor(shape, route);
+    if (row == nullptr) continue;
+    for (const HeadDimSupport& head : row->heads) {
+      most_of_all = std::max(most_of_all, head.max_q_per_kv);
+      if (head.head_dim == shape.head_dim) most = std::max(most, head.max_q_per_kv);
+    }
   }
-  if (shape.q_per_kv() > kMaxQPerKv) {
-    return Unimplemented("num_heads / num_kv_heads = ", shape.q_per_kv(),
-                         " has no kernel; nearest supported: ", kMaxQPerKv);
-  }
-  return OkStatus();
+  if (shape.q_per_kv() <= most) return OkStatus();
+  const std::string condition =  // the largest number is no matter of head_dim
+      most == most_of_all ? "" : " with head_dim = " + std::to_string(shape.head_dim);
+  return Unimplemented("num_heads / num_kv_heads = ", shape.q_per_kv(), condition,
+                       " has no kernel; nearest supported: ", most);
 }
 
-Status CheckRowPitch(const DecodeShape& shape) {
-  const int64_t max_kv_heads = kMaxRowPitchElems / shape.head_dim;
-  if (shape.num_kv_heads <= max_kv_heads) return OkStatus();
-  return Unimplemented("num_kv_heads = ", shape.num_kv_heads, " with head_dim = ", shape.head_dim,
-                       " makes a cache row longer than ", kMaxRowPitchElems,
-                       " elements, the largest pitch of the load instruction; nearest supported: "
-                       "num_kv_heads = ",
-                       max_kv_heads);
+Status CheckQLen(const DecodeShape& shape) {
+  AA_RETURN_IF_ERROR(CheckPositive("max_q_len", shape.max_q_len));
+  int64_t most = 0;
+  for (const KvRoute route : kRoutes) {
+    const SupportRow* row = RowFor(shape, route);
+    if (row != nullptr) most = std::max(most, row->max_q_len);
+  }
+  if (shape.max_q_len <= most) return OkStatus();
+  const std::string condition =
+      shape.kv_quant == KvQuant::kNone
+          ? ""
+          : std::string(" with kv_quant = ") + KvQuantName(shape.kv_quant);
+  return Unimplemented("max_q_len = ", shape.max_q_len, condition,
+                       " has no kernel; nearest supported: ", most);
+}
+
+Status CheckFixedSplit(int64_t tokens) {
+  if (tokens == 0) return OkStatus();
+  const bool fits = tokens >= kMinFixedSplit && tokens <= std::numeric_limits<int32_t>::max();
+  if (fits && tokens % kTokenGranule == 0) return OkStatus();
+  return InvalidArgument("fixed_split_tokens = ", tokens, "; expected 0 or a multiple of ",
+                         kTokenGranule, ", at least ", kMinFixedSplit, " and less than 2^31");
 }
 
 // Block ids are int32, table columns and sequences 32 bits wide in the plan,
-// and the cache must be addressable.
+// and so is a context length.
 Status CheckExtents(const DecodeShape& shape) {
   constexpr int64_t kMaxInt32 = std::numeric_limits<int32_t>::max();
   if (shape.num_kv_blocks - 1 > kMaxInt32) {
@@ -88,19 +151,10 @@ Status CheckExtents(const DecodeShape& shape) {
   if (shape.batch > kMaxInt32) {
     return InvalidArgument("batch = ", shape.batch, "; expected at most ", kMaxInt32);
   }
-  const auto cache_bytes = CheckedProduct(shape.num_kv_blocks, shape.kv_block_size,
-                                          shape.num_kv_heads, shape.head_dim, uint64_t{2});
-  if (!cache_bytes || *cache_bytes > uint64_t{std::numeric_limits<int64_t>::max()}) {
-    return InvalidArgument("num_kv_blocks = ", shape.num_kv_blocks,
-                           " makes a cache of more than 2^63 bytes");
+  if (shape.num_heads > kMaxInt32) {
+    return InvalidArgument("num_heads = ", shape.num_heads, "; expected at most ", kMaxInt32);
   }
   return OkStatus();
-}
-
-Status CheckDType(DType dtype) {
-  if (dtype == DType::kFloat16 || dtype == DType::kBFloat16) return OkStatus();
-  return Unimplemented("dtype code ", static_cast<uint32_t>(dtype),
-                       " has no kernel; supported: 0 (float16), 1 (bfloat16)");
 }
 
 }  // namespace
@@ -114,12 +168,18 @@ Status Validate(const DecodeShape& shape) {
   // Both may be 0 as long as every sequence is empty.
   AA_RETURN_IF_ERROR(CheckNotNegative("num_kv_blocks", shape.num_kv_blocks));
   AA_RETURN_IF_ERROR(CheckNotNegative("max_kv_blocks", shape.max_kv_blocks));
+  if (shape.num_heads % shape.num_kv_heads != 0) {
+    return InvalidArgument("num_heads = ", shape.num_heads,
+                           " is not a multiple of num_kv_heads = ", shape.num_kv_heads);
+  }
+  AA_RETURN_IF_ERROR(CheckTypes(shape));
+  AA_RETURN_IF_ERROR(CheckHeadDim(shape));
   AA_RETURN_IF_ERROR(CheckHeads(shape));
-  AA_RETURN_IF_ERROR(CheckHeadDim(shape.head_dim));
-  AA_RETURN_IF_ERROR(CheckKvBlockSize(shape.kv_block_size));
-  AA_RETURN_IF_ERROR(CheckRowPitch(shape));
-  AA_RETURN_IF_ERROR(CheckDType(shape.dtype));
-  return CheckExtents(shape);
+  AA_RETURN_IF_ERROR(CheckKvBlockSize(shape));
+  AA_RETURN_IF_ERROR(CheckQLen(shape));
+  AA_RETURN_IF_ERROR(CheckFixedSplit(shape.fixed_split_tokens));
+  AA_RETURN_IF_ERROR(CheckExtents(shape));
+  return CheckKvLayout(shape);
 }
 
 }  // namespace ascend_attention

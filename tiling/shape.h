@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a decode problem looks like, without its lengths, and what we support.
 //
-// Next: tiling/tile_size.h - the tiles chosen for a shape.
+// Next: tiling/kv_layout.h - strides of a cache.
 #ifndef ASCEND_ATTENTION_TILING_SHAPE_H_
 #define ASCEND_ATTENTION_TILING_SHAPE_H_
 

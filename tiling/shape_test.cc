@@ -31,8 +31,8 @@ std::string ErrorAfter(Change change) {
 }
 
 TEST(Shape, AcceptsTheSupportedRange) {
-  for (const int64_t head_dim : {64, 128}) {
-    for (int64_t block = 16; block <= 256; block += 16) {
+  for (const int64_t head_dim : {64, 96, 128, 192, 256}) {
+    for (int64_t block = 16; block <= 512; block += 16) {
       for (const DType dtype : {DType::kFloat16, DType::kBFloat16}) {
         DecodeShape shape = Good();
         shape.head_dim = head_dim;
@@ -46,21 +46,21 @@ TEST(Shape, AcceptsTheSupportedRange) {
 
 TEST(Shape, NamesTheNearestSupportedHeadDim) {
   EXPECT_EQ(ErrorAfter([](DecodeShape& s) { s.head_dim = 80; }),
-            "UNIMPLEMENTED: head_dim = 80 has no kernel; nearest supported: 64, 128");
-  EXPECT_EQ(ErrorAfter([](DecodeShape& s) { s.head_dim = 256; }),
-            "UNIMPLEMENTED: head_dim = 256 has no kernel; nearest supported: 128");
+            "UNIMPLEMENTED: head_dim = 80 has no kernel; nearest supported: 64, 96");
+  EXPECT_EQ(ErrorAfter([](DecodeShape& s) { s.head_dim = 320; }),
+            "UNIMPLEMENTED: head_dim = 320 has no kernel; nearest supported: 256");
   EXPECT_EQ(ErrorAfter([](DecodeShape& s) { s.head_dim = 32; }),
             "UNIMPLEMENTED: head_dim = 32 has no kernel; nearest supported: 64");
 }
 
 TEST(Shape, NamesTheNearestSupportedKvBlockSize) {
-  const std::string rule = " has no kernel (multiples of 16 in 16..256 have); nearest supported: ";
+  const std::string rule = " has no kernel (multiples of 16 in 16..512 have); nearest supported: ";
   EXPECT_EQ(ErrorAfter([](DecodeShape& s) { s.kv_block_size = 20; }),
             "UNIMPLEMENTED: kv_block_size = 20" + rule + "16, 32");
   EXPECT_EQ(ErrorAfter([](DecodeShape& s) { s.kv_block_size = 1; }),
             "UNIMPLEMENTED: kv_block_size = 1" + rule + "16");
-  EXPECT_EQ(ErrorAfter([](DecodeShape& s) { s.kv_block_size = 512; }),
-            "UNIMPLEMENTED: kv_block_size = 512" + rule + "256");
+  EXPECT_EQ(ErrorAfter([](DecodeShape& s) { s.kv_block_size = 1024; }),
+            "UNIMPLEMENTED: kv_block_size = 1024" + rule + "512");
 }
 
 TEST(Shape, RefusesHeadsThatDoNotDivide) {

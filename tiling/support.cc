@@ -3,6 +3,7 @@
 #include "tiling/support.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -12,6 +13,8 @@ namespace ascend_attention {
 namespace {
 
 constexpr const char* kUnknown = "unknown";
+constexpr uint32_t kNumQuants = 4;
+constexpr uint32_t kNumRoutes = 4;
 
 // "float16" -> "f16"
 std::string Suffix(std::string_view dtype) {
@@ -89,6 +92,16 @@ std::string MarkdownRow(const SupportRow& row) {
          OrDash(JoinNames(row.layouts, ", ")) + " |\n";
 }
 
+const SupportRow* SearchDecodeRow(KvQuant kv_quant, KvRoute kv_route) {
+  for (const SupportRow& row : SupportTable()) {
+    if (row.op != "decode") continue;
+    if (kv_route != KvRoute::kAuto && kv_route != row.kv_route) continue;
+    const auto& quants = row.kv_quants;
+    if (std::find(quants.begin(), quants.end(), kv_quant) != quants.end()) return &row;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 const HeadDimSupport* SupportRow::ForHeadDim(int64_t head_dim) const {
@@ -109,13 +122,20 @@ const std::vector<SupportRow>& SupportTable() {
 }
 
 const SupportRow* FindDecodeSupport(KvQuant kv_quant, KvRoute kv_route) {
-  for (const SupportRow& row : SupportTable()) {
-    if (row.op != "decode") continue;
-    if (kv_route != KvRoute::kAuto && kv_route != row.kv_route) continue;
-    const auto& quants = row.kv_quants;
-    if (std::find(quants.begin(), quants.end(), kv_quant) != quants.end()) return &row;
-  }
-  return nullptr;
+  // Looked up at every plan: once found, kept by code.
+  using ByRoute = std::array<const SupportRow*, kNumRoutes>;
+  static const auto* const kRows = [] {
+    auto* rows = new std::array<ByRoute, kNumQuants>{};
+    for (uint32_t quant = 0; quant < kNumQuants; ++quant) {
+      for (uint32_t route = 0; route < kNumRoutes; ++route) {
+        (*rows)[quant][route] = SearchDecodeRow(KvQuant{quant}, KvRoute{route});
+      }
+    }
+    return rows;
+  }();
+  const auto quant = static_cast<uint32_t>(kv_quant);
+  const auto route = static_cast<uint32_t>(kv_route);
+  return quant < kNumQuants && route < kNumRoutes ? (*kRows)[quant][route] : nullptr;
 }
 
 StatusOr<std::string> DecodeKernelName(KvQuant kv_quant, KvRoute kv_route, DType dtype) {

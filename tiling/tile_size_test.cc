@@ -19,6 +19,7 @@ DecodeShape Shape(int64_t num_kv_heads, int64_t q_per_kv, int64_t head_dim) {
   shape.kv_block_size = 128;
   shape.num_kv_blocks = 1;
   shape.max_kv_blocks = 1;
+  shape.kv_route = KvRoute::kDirect;
   return shape;
 }
 

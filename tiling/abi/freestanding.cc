@@ -5,8 +5,9 @@
 
 namespace ascend_attention {
 
-SplitDecision FreestandingDecide(const SplitParams& params, const int32_t* context_lens) {
-  return DecideSplit(params, SumLengths(context_lens, params.batch), context_lens);
+SplitDecision FreestandingDecide(const SplitParams& params,
+                                 const BatchLengths<const int32_t*>& lengths) {
+  return DecideSplit(params, SumLengths(params, lengths), lengths);
 }
 
 }  // namespace ascend_attention

@@ -3,13 +3,18 @@
 // per core. Integer-only and device-safe (no standard library, no recursion, no
 // memory of its own), so that host and device reach the same cuts.
 //
-// A segment is one (sequence, kv-head group). Segments lie end to end, sequence
-// by sequence; a core takes whole segments until the next one no longer fits
-// its budget, then as many 16-token granules of it as still fit:
+// A segment is one (sequence, query block, kv-head group); a query block is at
+// most q_tokens_per_item neighbouring query tokens. Segments lie end to end in
+// that order; a core takes whole segments until the next one no longer fits its
+// budget, then as many 16-token granules of it as still fit:
 //
 //   cost of an item   = item_cost + granules x granule_cost
 //                       (+ partial_cost if its segment is cut)
 //   cost of a core    = sum of its items <= budget, the same for all cores
+//
+// With fixed_split_granules, segments are cut at its multiples and nowhere else,
+// so that the parts of a sequence do not depend on its batch; cores take whole
+// parts.
 //
 // Cost is counted in bytes of KV at one core's share of the bandwidth.
 //
@@ -27,25 +32,37 @@ struct SplitParams {
   uint32_t num_cores;
   uint32_t num_kv_heads;
   uint32_t kv_heads_per_group;
-  uint64_t item_cost;        // any item with tokens
-  uint64_t empty_item_cost;  // an item of an empty sequence
-  uint64_t granule_cost;     // 16 tokens of one kv head
-  uint64_t partial_cost;     // writing and merging the partial result of one kv head
-  uint64_t core_start_cost;  // one more core
-  uint64_t combine_cost;     // one more kernel, if anything is cut
+  uint32_t max_q_len;             // of any sequence
+  uint32_t q_tokens_per_item;     // most query tokens of a segment
+  uint32_t max_granules;          // of any sequence
+  uint32_t fixed_split_granules;  // 0: cut where the budget ends
+  uint64_t item_cost;             // any item with tokens
+  uint64_t empty_item_cost;       // an item that sees no token
+  uint64_t granule_cost;          // 16 tokens of one kv head
+  uint64_t partial_cost;          // writing and merging the partial result of one kv head
+  uint64_t core_start_cost;       // one more core
+  uint64_t merge_cost;            // waiting for all cores and merging, if anything is cut
+};
+
+// Both hold params.batch numbers; q_lens may be null: one query token each.
+template <typename Int32Ptr>
+struct BatchLengths {
+  Int32Ptr context_lens;
+  Int32Ptr q_lens;
 };
 
 // How a batch is to be walked.
 struct SplitDecision {
   uint64_t budget;     // cost that no core exceeds
   uint32_t num_cores;  // cores that may be used
-  uint32_t may_cut;    // 0: every segment stays whole
+  uint32_t may_cut;    // 0: every segment, or fixed part of one, stays whole
 };
 
 // What came of a walk.
 struct WalkResult {
   uint64_t busiest;   // cost of the most loaded core
   uint64_t leftover;  // cost that found no core; 0: the walk covers the batch
+  uint64_t spare;     // budget left over at the end of the batch, shared over all cores
   uint32_t num_cores_used;
   uint32_t num_items;
   uint32_t num_splits;
@@ -60,11 +77,40 @@ AA_HOST_DEVICE uint64_t CeilDivide(uint64_t a, uint64_t b) { return (a + b - 1) 
 AA_HOST_DEVICE uint64_t Granules(uint64_t tokens) {
   return (tokens + kTokenGranule - 1) / kTokenGranule;
 }
+// 2^63 instead of anything larger.
+AA_HOST_DEVICE uint64_t BoundedProduct(uint64_t a, uint64_t b) {
+  const uint64_t most = uint64_t{1} << 63;
+  return a != 0 && b > most / a ? most : a * b;
+}
+
+// The first of the `tokens` query tokens of a block sees this many tokens; each
+// later one sees one more.
+AA_HOST_DEVICE int32_t VisibleTokens(int32_t context_len, uint32_t q_len, uint32_t first_token) {
+  return context_len - static_cast<int32_t>(q_len) + static_cast<int32_t>(first_token) + 1;
+}
+
+// Tokens that the block has to read: what its last query token sees.
+AA_HOST_DEVICE uint32_t TokensOf(int32_t visible_tokens, uint32_t q_tokens) {
+  const int32_t tokens = visible_tokens + static_cast<int32_t>(q_tokens - 1);
+  return tokens < 0 ? 0 : static_cast<uint32_t>(tokens);
+}
 
 }  // namespace split_walk
 
 AA_HOST_DEVICE uint32_t NumGroups(const SplitParams& params) {
   return (params.num_kv_heads + params.kv_heads_per_group - 1) / params.kv_heads_per_group;
+}
+
+// Segments of a batch in which every sequence has max_q_len query tokens.
+AA_HOST_DEVICE uint64_t MaxSegments(const SplitParams& params) {
+  const uint64_t blocks = split_walk::CeilDivide(params.max_q_len, params.q_tokens_per_item);
+  return uint64_t{params.batch} * NumGroups(params) * blocks;
+}
+
+// Most parts of a segment that is cut at fixed_split_granules.
+AA_HOST_DEVICE uint64_t MaxFixedParts(const SplitParams& params) {
+  const uint64_t parts = split_walk::CeilDivide(params.max_granules, params.fixed_split_granules);
+  return split_walk::Max(parts, 1);
 }
 
 // At most this many segments are cut, into at most this many partial results.
@@ -74,20 +120,28 @@ AA_HOST_DEVICE uint32_t NumGroups(const SplitParams& params) {
 // inside has c + 1 parts. Summed over the cut segments:
 //   parts = boundaries + cut segments <= (num_cores - 1) + cut segments,
 // and cut segments <= min(num_cores - 1, segments). So at most 2 (num_cores - 1).
+//
+// Fixed cuts: any segment may have all its parts, each a partial, unless even the
+// longest is one part.
 AA_HOST_DEVICE uint64_t MaxSplits(const SplitParams& params) {
-  const uint64_t segments = uint64_t{params.batch} * NumGroups(params);
-  return split_walk::Min(params.num_cores - 1, segments);
+  if (params.fixed_split_granules == 0) {
+    return split_walk::Min(params.num_cores - 1, MaxSegments(params));
+  }
+  return MaxFixedParts(params) == 1 ? 0 : MaxSegments(params);
 }
 AA_HOST_DEVICE uint64_t MaxPartials(const SplitParams& params) {
-  return params.num_cores - 1 + MaxSplits(params);
+  if (params.fixed_split_granules == 0) return params.num_cores - 1 + MaxSplits(params);
+  return split_walk::BoundedProduct(MaxSplits(params), MaxFixedParts(params));
 }
-// Every segment is an item, and every boundary inside a segment one more.
+// Every segment is an item, and every cut one more.
 AA_HOST_DEVICE uint64_t MaxItems(const SplitParams& params) {
-  return uint64_t{params.batch} * NumGroups(params) + params.num_cores - 1;
+  if (params.fixed_split_granules == 0) return MaxSegments(params) + params.num_cores - 1;
+  return split_walk::BoundedProduct(MaxSegments(params), MaxFixedParts(params));
 }
 
 // Takes nothing down: for walks that only try a budget.
 struct CountOnly {
+  static constexpr bool kTakesItems = false;
   AA_HOST_DEVICE void AddItem(uint32_t, const WorkItem&) {}
   AA_HOST_DEVICE void AddSplit(uint32_t, const SplitRange&) {}
   AA_HOST_DEVICE void AddCore(uint32_t, uint32_t, uint32_t) {}
@@ -97,6 +151,8 @@ struct CountOnly {
 // struct between memories. The pointers may point to any memory.
 template <typename CoreItemsPtr, typename WorkItemPtr, typename SplitRangePtr>
 struct PlanArrays {
+  static constexpr bool kTakesItems = true;
+
   CoreItemsPtr cores;
   WorkItemPtr items;
   SplitRangePtr splits;
@@ -126,6 +182,14 @@ struct PlanArrays {
   }
 };
 
+// At most q_tokens_per_item neighbouring query tokens of one sequence.
+struct QueryBlock {
+  uint32_t sequence;
+  uint32_t query_row;
+  uint32_t q_len;
+  int32_t visible_tokens;
+};
+
 // Walks the segments of a batch with one budget for every core. `sink` is told
 // items, splits and cores in order, each with its index. Cores after
 // num_cores_used are not told.
@@ -133,26 +197,22 @@ template <typename Lengths, typename Sink>
 class SegmentWalk {
  public:
   AA_HOST_DEVICE SegmentWalk(const SplitParams& params, const SplitDecision& decision,
-                             Lengths context_lens, Sink& sink)
-      : params_(params), decision_(decision), context_lens_(context_lens), sink_(sink) {}
+                             const Lengths& lengths, Sink& sink)
+      : params_(params),
+        decision_(decision),
+        lengths_(lengths),
+        sink_(sink),
+        block_price_(BlockPriceOf(params)) {}
 
   AA_HOST_DEVICE WalkResult Run() {
-    const uint32_t heads = params_.kv_heads_per_group;
-    const uint32_t last_heads = params_.num_kv_heads % heads;  // of a smaller last group, or 0
-    const Price price = PriceOf(heads);
-    const Price last_price = PriceOf(last_heads);
-    for (uint32_t sequence = 0; sequence < params_.batch; ++sequence) {
-      const uint32_t tokens = static_cast<uint32_t>(context_lens_[sequence]);
-      uint32_t head = 0;
-      for (; head + heads <= params_.num_kv_heads; head += heads) {
-        Place(WholeSegment(sequence, head, heads, tokens), price);
-      }
-      if (last_heads != 0) {
-        Place(WholeSegment(sequence, head, last_heads, tokens), last_price);
-      }
+    if (lengths_.q_lens == nullptr) {
+      PlaceSingles();
+    } else {
+      PlaceQueryTokens();
     }
-    if (num_items_ != first_item_) FinishCore();
-    return WalkResult{busiest_, leftover_, core_, num_items_, num_splits_, num_partials_};
+    const uint64_t spare = SpareShare();
+    if (used_ != 0) FinishCore();
+    return WalkResult{busiest_, leftover_, spare, core_, num_items_, num_splits_, num_partials_};
   }
 
  private:
@@ -162,19 +222,122 @@ class SegmentWalk {
     uint64_t part;  // an item of a cut segment, beside its granules
   };
 
+  // Of all kv-head groups of a query block, if it need not be cut.
+  struct BlockPrice {
+    uint64_t items;
+    uint64_t empty_items;
+    uint64_t granule;
+    uint64_t max_granules;  // more are always cut
+  };
+
+  // The core in hand, in registers while whole query blocks fit it.
+  struct Hand {
+    uint64_t used;  // cost
+    uint32_t num_items;
+  };
+
+  static AA_HOST_DEVICE BlockPrice BlockPriceOf(const SplitParams& params) {
+    const uint64_t groups = NumGroups(params);
+    const uint64_t fixed_split = params.fixed_split_granules;
+    return BlockPrice{params.item_cost * groups, params.empty_item_cost * groups,
+                      params.granule_cost * params.num_kv_heads,
+                      fixed_split == 0 ? ~uint64_t{0} : fixed_split};
+  }
+
   AA_HOST_DEVICE Price PriceOf(uint32_t heads) const {
     return Price{params_.granule_cost * heads, params_.item_cost + params_.partial_cost * heads};
   }
 
-  static AA_HOST_DEVICE WorkItem WholeSegment(uint32_t sequence, uint32_t head, uint32_t heads,
-                                              uint32_t tokens) {
-    return WorkItem{sequence,  sequence, 1, head, heads, 0, tokens, static_cast<int32_t>(tokens),
-                    kNoPartial};
+  AA_HOST_DEVICE void PlaceSingles() {
+    Hand hand = {0, 0};
+    for (uint32_t sequence = 0; sequence < params_.batch; ++sequence) {
+      PlaceBlock(QueryBlock{sequence, sequence, 1, lengths_.context_lens[sequence]}, hand);
+    }
+    used_ = hand.used;
+    num_items_ = hand.num_items;
+  }
+
+  AA_HOST_DEVICE void PlaceQueryTokens() {
+    Hand hand = {0, 0};
+    uint32_t query_row = 0;
+    for (uint32_t sequence = 0; sequence < params_.batch; ++sequence) {
+      const auto q_len = static_cast<uint32_t>(lengths_.q_lens[sequence]);
+      const int32_t context_len = lengths_.context_lens[sequence];
+      for (uint32_t token = 0; token < q_len; token += params_.q_tokens_per_item) {
+        const auto q_tokens =
+            static_cast<uint32_t>(split_walk::Min(q_len - token, params_.q_tokens_per_item));
+        const int32_t visible = split_walk::VisibleTokens(context_len, q_len, token);
+        PlaceBlock(QueryBlock{sequence, query_row + token, q_tokens, visible}, hand);
+      }
+      query_row += q_len;
+    }
+    used_ = hand.used;
+    num_items_ = hand.num_items;
+  }
+
+  // All kv-head groups of a query block. The usual case, all of them on the core
+  // in hand, is what a walk spends its time with.
+  __attribute__((always_inline)) AA_HOST_DEVICE void PlaceBlock(const QueryBlock& block,
+                                                                Hand& hand) {
+    const uint64_t granules =
+        split_walk::Granules(split_walk::TokensOf(block.visible_tokens, block.q_len));
+    const uint64_t used = hand.used + granules * block_price_.granule +
+                          (granules == 0 ? block_price_.empty_items : block_price_.items);
+    if (used <= core_budget_ && granules <= block_price_.max_granules) {
+      hand.used = used;
+      if constexpr (Sink::kTakesItems) AddWholeBlock(block, hand.num_items);
+      hand.num_items += num_groups_;
+      return;
+    }
+    used_ = hand.used;
+    num_items_ = hand.num_items;
+    PlaceGroups(block, granules);
+    hand.used = used_;
+    hand.num_items = num_items_;
+  }
+
+  // The item of a whole segment of the block, without its kv heads.
+  static AA_HOST_DEVICE WorkItem ItemOf(const QueryBlock& block) {
+    WorkItem item = {};
+    item.sequence = block.sequence;
+    item.query_row = block.query_row;
+    item.q_len = block.q_len;
+    item.token_end = split_walk::TokensOf(block.visible_tokens, block.q_len);
+    item.visible_tokens = block.visible_tokens;
+    item.partial = kNoPartial;
+    return item;
+  }
+
+  AA_HOST_DEVICE void AddWholeBlock(const QueryBlock& block, uint32_t index) {
+    WorkItem item = ItemOf(block);
+    const uint32_t heads = params_.kv_heads_per_group;
+    for (uint32_t head = 0; head < params_.num_kv_heads; head += heads) {
+      item.kv_head_begin = head;
+      item.kv_head_count =
+          static_cast<uint32_t>(split_walk::Min(heads, params_.num_kv_heads - head));
+      sink_.AddItem(index++, item);
+    }
+  }
+
+  // Group by group, over as many cores as it takes.
+  AA_HOST_DEVICE void PlaceGroups(const QueryBlock& block, uint64_t granules) {
+    WorkItem item = ItemOf(block);
+    const uint32_t heads = params_.kv_heads_per_group;
+    for (uint32_t head = 0; head < params_.num_kv_heads; head += heads) {
+      item.kv_head_begin = head;
+      item.kv_head_count =
+          static_cast<uint32_t>(split_walk::Min(heads, params_.num_kv_heads - head));
+      if (granules > block_price_.max_granules) {
+        PlaceFixedParts(item, granules);
+      } else {
+        Place(item, granules);
+      }
+    }
   }
 
   // `segment`: the item of a whole segment.
-  AA_HOST_DEVICE void Place(const WorkItem& segment, const Price& price) {
-    const uint64_t granules = split_walk::Granules(segment.token_end);
+  AA_HOST_DEVICE void Place(const WorkItem& segment, uint64_t granules) {
+    const Price price = PriceOf(segment.kv_head_count);
     const uint64_t fixed = granules == 0 ? params_.empty_item_cost : params_.item_cost;
     const uint64_t cost = fixed + granules * price.granule;
     if (Fits(cost)) {
@@ -214,9 +377,30 @@ class SegmentWalk {
     if (is_cut) AddSplit(rest, first_partial);
   }
 
-  AA_HOST_DEVICE bool Fits(uint64_t cost) const {
-    return core_ != decision_.num_cores && used_ + cost <= decision_.budget;
+  // A segment longer than fixed_split_granules, part by part.
+  AA_HOST_DEVICE void PlaceFixedParts(WorkItem part, uint64_t granules) {
+    const Price price = PriceOf(part.kv_head_count);
+    const uint32_t tokens = part.token_end;
+    const uint32_t first_partial = num_partials_;
+    while (granules != 0) {
+      const uint64_t part_granules = split_walk::Min(granules, params_.fixed_split_granules);
+      const uint64_t cost = price.part + part_granules * price.granule;
+      granules -= part_granules;
+      while (core_ != decision_.num_cores && !Fits(cost)) FinishCore();
+      if (core_ == decision_.num_cores) {
+        leftover_ += cost;
+        continue;
+      }
+      part.token_end =
+          granules == 0 ? tokens : part.token_begin + params_.fixed_split_granules * kTokenGranule;
+      part.partial = num_partials_++;
+      AddItem(part, cost);
+      part.token_begin = part.token_end;
+    }
+    AddSplit(part, first_partial);
   }
+
+  AA_HOST_DEVICE bool Fits(uint64_t cost) const { return used_ + cost <= core_budget_; }
 
   // How much of a segment that does not fit as a whole this core should take.
   AA_HOST_DEVICE uint64_t GranulesThatFit(const Price& price) const {
@@ -244,16 +428,28 @@ class SegmentWalk {
     busiest_ = split_walk::Max(busiest_, used_);
     first_item_ = num_items_;
     used_ = 0;
+    if (core_ == decision_.num_cores) core_budget_ = 0;  // every cost is larger
+  }
+
+  // What the last core and those after it do not use, per core.
+  AA_HOST_DEVICE uint64_t SpareShare() const {
+    if (core_ == decision_.num_cores) return 0;
+    const uint64_t idle_cores = decision_.num_cores - core_ - 1;
+    return (decision_.budget - used_) / decision_.num_cores +
+           decision_.budget / decision_.num_cores * idle_cores;
   }
 
   const SplitParams& params_;
   const SplitDecision& decision_;
-  Lengths context_lens_;
+  const Lengths& lengths_;
   Sink& sink_;
+  const BlockPrice block_price_;
+  const uint32_t num_groups_ = NumGroups(params_);
 
   uint64_t busiest_ = 0;
   uint64_t leftover_ = 0;
-  uint64_t used_ = 0;  // cost of the core in hand
+  uint64_t used_ = 0;                        // cost of the core in hand
+  uint64_t core_budget_ = decision_.budget;  // 0 when there is no core left
   uint32_t core_ = 0;
   uint32_t first_item_ = 0;  // of the core in hand
   uint32_t num_items_ = 0;
@@ -263,8 +459,8 @@ class SegmentWalk {
 
 template <typename Lengths, typename Sink>
 AA_HOST_DEVICE WalkResult WalkSegments(const SplitParams& params, const SplitDecision& decision,
-                                       Lengths context_lens, Sink& sink) {
-  return SegmentWalk<Lengths, Sink>(params, decision, context_lens, sink).Run();
+                                       const Lengths& lengths, Sink& sink) {
+  return SegmentWalk<Lengths, Sink>(params, decision, lengths, sink).Run();
 }
 
 }  // namespace ascend_attention

@@ -19,6 +19,9 @@ SplitParams RoundParams(uint32_t batch, uint32_t num_cores, uint32_t num_kv_head
   params.num_cores = num_cores;
   params.num_kv_heads = num_kv_heads;
   params.kv_heads_per_group = kv_heads_per_group;
+  params.max_q_len = 1;
+  params.q_tokens_per_item = 1;
+  params.max_granules = 1 << 27;
   params.item_cost = 20;
   params.empty_item_cost = 5;
   params.granule_cost = 10;
@@ -26,7 +29,13 @@ SplitParams RoundParams(uint32_t batch, uint32_t num_cores, uint32_t num_kv_head
   return params;
 }
 
+using Lengths = BatchLengths<const int32_t*>;
+
+Lengths Of(const std::vector<int32_t>& lens) { return Lengths{lens.data(), nullptr}; }
+
 struct Recorded {
+  static constexpr bool kTakesItems = true;
+
   std::vector<WorkItem> items;
   std::vector<SplitRange> splits;
   std::vector<CoreItems> cores;
@@ -50,7 +59,7 @@ TEST(SplitWalk, CutsASegmentWhereTheBudgetEnds) {
   const std::vector<int32_t> lens = {160};    // 10 granules
   const SplitDecision decision = {62, 3, 1};  // room for 4 granules beside 22
   Recorded sink;
-  const WalkResult result = WalkSegments(params, decision, lens.data(), sink);
+  const WalkResult result = WalkSegments(params, decision, Of(lens), sink);
   EXPECT_EQ(result.leftover, 0u);
   EXPECT_EQ(result.busiest, 62u);
   ASSERT_EQ(sink.items.size(), 3u);
@@ -68,7 +77,7 @@ TEST(SplitWalk, ReportsWhatFoundNoCore) {
   const std::vector<int32_t> lens = {16, 48};
   const SplitDecision decision = {30, 1, 0};
   CountOnly sink;
-  EXPECT_EQ(WalkSegments(params, decision, lens.data(), sink).leftover, 20u + 30u);
+  EXPECT_EQ(WalkSegments(params, decision, Of(lens), sink).leftover, 20u + 30u);
 }
 
 TEST(SplitWalk, DoesNotStartASliver) {
@@ -78,13 +87,13 @@ TEST(SplitWalk, DoesNotStartASliver) {
   // which is less than half the overhead.
   const SplitDecision decision = {92, 2, 1};
   Recorded sink;
-  WalkSegments(params, decision, lens.data(), sink);
+  WalkSegments(params, decision, Of(lens), sink);
   ASSERT_GE(sink.cores.size(), 1u);
   EXPECT_EQ(sink.cores[0].item_count, 1u);
   // With room for two granules it does start.
   const SplitDecision wider = {102, 2, 1};
   Recorded wider_sink;
-  WalkSegments(params, wider, lens.data(), wider_sink);
+  WalkSegments(params, wider, Of(lens), wider_sink);
   ASSERT_GE(wider_sink.cores.size(), 1u);
   EXPECT_EQ(wider_sink.cores[0].item_count, 2u);
 }
@@ -92,10 +101,9 @@ TEST(SplitWalk, DoesNotStartASliver) {
 TEST(SplitWalk, GivesEveryGroupOfAnEmptySequenceOneItem) {
   const SplitParams params = RoundParams(2, 4, 5, 2);
   const std::vector<int32_t> lens = {0, 32};
-  const SplitDecision decision =
-      DecideSplit(params, SumLengths(lens.data(), params.batch), lens.data());
+  const SplitDecision decision = DecideSplit(params, SumLengths(params, Of(lens)), Of(lens));
   Recorded sink;
-  const WalkResult result = WalkSegments(params, decision, lens.data(), sink);
+  const WalkResult result = WalkSegments(params, decision, Of(lens), sink);
   EXPECT_EQ(result.leftover, 0u);
   ASSERT_GE(sink.items.size(), 3u);
   for (int group = 0; group < 3; ++group) {
@@ -110,7 +118,7 @@ TEST(SplitWalk, GivesEveryGroupOfAnEmptySequenceOneItem) {
 // Lengths at the end of the int32 range must not wrap.
 TEST(SplitWalk, CountsGranulesOfTheLongestInt32Length) {
   const std::vector<int32_t> lens = {2147483647, 0, 1};
-  const LengthTotals totals = SumLengths(lens.data(), 3);
+  const LengthTotals totals = SumLengths(RoundParams(3, 1, 1, 1), Of(lens));
   EXPECT_EQ(totals.granules, 134217728u + 1u);
   EXPECT_EQ(totals.max_granules, 134217728u);
   EXPECT_EQ(totals.num_empty, 1u);
@@ -132,14 +140,15 @@ TEST(SplitWalk, WritesTheSameBytesThroughDevicePointers) {
   };
   Arrays host = {};
   PlanArrays<CoreItems*, WorkItem*, SplitRange*> host_sink = {host.cores, host.items, host.splits};
-  const WalkResult expected = WalkSegments(params, decision, lens.data(), host_sink);
+  const WalkResult expected = WalkSegments(params, decision, Of(lens), host_sink);
   ASSERT_EQ(expected.leftover, 0u);
 
   Arrays device = {};
   PlanArrays<TEST_GM CoreItems*, TEST_GM WorkItem*, TEST_GM SplitRange*> device_sink = {
       (TEST_GM CoreItems*)device.cores, (TEST_GM WorkItem*)device.items,
       (TEST_GM SplitRange*)device.splits};
-  const auto* device_lens = (const TEST_GM int32_t*)lens.data();
+  const BatchLengths<const TEST_GM int32_t*> device_lens = {(const TEST_GM int32_t*)lens.data(),
+                                                            nullptr};
   const WalkResult result = WalkSegments(params, decision, device_lens, device_sink);
   EXPECT_EQ(result.num_items, expected.num_items);
   EXPECT_GT(result.num_splits, 0u);

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// Prices from a shape, its tiles and the platform table.
+//
+// Bytes through the L2 for one token of one kv head, rows = query rows of that
+// head, each written once and read once unless said otherwise:
+//
+//             cache read      converted K, V      S, P of the token        O of its tile
+//   direct    4 head_dim      -                   rows x (4 + 2) x 2       rows x head_dim x 4 x 2
+//   dequant   2 head_dim      4 head_dim x 2      rows x (4 + 2) x 2         / kv_tile_tokens
+//   limbs     2 head_dim      -                   twice the rows, S int32 and P int8: x (4 + 1) x 2
+//
+// With limbs the cube multiplies two int8 rows for a query row; int8 fractals are
+// 32 deep, so that this costs more only where two limbs need more units.
+#include "tiling/decode_costs.h"
+
+#include <algorithm>
+#include <cstdint>
+
+#include "tiling/abi/decode_plan.h"
+#include "tiling/checked_math.h"
+#include "tiling/decode_layout.h"
+#include "tiling/kv_layout.h"
+
+namespace ascend_attention {
+namespace {
+
+constexpr uint64_t kFloatBytes = 4;      // scores, o_tiles, partials; int32 as well
+constexpr uint64_t kConvertedBytes = 2;  // float16, bfloat16
+constexpr uint64_t kWrittenAndRead = 2;
+constexpr uint64_t kFractal = 16;  // rows, columns; depth for 16 bits, twice for 8
+
+// Time as bytes of KV that one core's share of the bandwidth moves meanwhile.
+uint64_t CostOf(uint64_t nanoseconds, uint64_t bytes_per_us) {
+  return nanoseconds * bytes_per_us / 1000;
+}
+
+uint64_t ShareOf(const Platform& platform) {
+  const PlanCosts& costs = platform.costs;
+  return std::min(costs.hbm_bytes_per_us / static_cast<uint64_t>(platform.num_cores),
+                  costs.core_bytes_per_us);
+}
+
+}  // namespace
+
+TokenWork WorkOfToken(const DecodeShape& shape, const TileSize& tiles) {
+  const auto head_dim = static_cast<uint64_t>(shape.head_dim);
+  const uint64_t limbs = tiles.operand_limbs;
+  const uint64_t rows = tiles.rows_per_group / tiles.kv_heads_per_group;
+  const uint64_t units = tiles.units_per_group / tiles.kv_heads_per_group;
+  const uint64_t operand_bytes = shape.kv_route == KvRoute::kLimbs ? 1 : 2;
+
+  TokenWork work;
+  work.hbm_bytes = 2 * head_dim * static_cast<uint64_t>(KvElemBytes(shape.kv_quant));
+  const uint64_t converted = shape.kv_route == KvRoute::kDequant ? 2 * head_dim : 0;
+  const uint64_t scores = limbs * rows * (kFloatBytes + operand_bytes);
+  const uint64_t o_tile = CeilDiv(limbs * rows * head_dim * kFloatBytes, tiles.kv_tile_tokens);
+  work.l2_bytes =
+      work.hbm_bytes + kWrittenAndRead * (converted * kConvertedBytes + scores + o_tile);
+  // A fractal is 16 tokens wide, one cycle; 1/256 cycles so that a token has some.
+  const uint64_t depth = kFractal * 2 / operand_bytes;
+  work.matrix_cycles = 2 * units * CeilDiv(head_dim, depth) * (256 / kFractal);
+  return work;
+}
+
+uint64_t TokenTime(const TokenWork& work, const Platform& platform) {
+  const PlanCosts& costs = platform.costs;
+  // bytes / (bytes per us) is us: 2^30 of them are about 1/1024 ps.
+  constexpr uint64_t kUnitsPerUs = uint64_t{1} << 30;
+  const uint64_t hbm = work.hbm_bytes * kUnitsPerUs / costs.hbm_bytes_per_us;
+  const uint64_t l2 = work.l2_bytes * kUnitsPerUs / costs.l2_bytes_per_us;
+  const uint64_t cycles_per_us = costs.cube_mhz * static_cast<uint64_t>(platform.num_cores);
+  const uint64_t cube = work.matrix_cycles * (kUnitsPerUs / 256) / cycles_per_us;
+  return std::max({hbm, l2, cube});
+}
+
+StatusOr<KvRoute> ResolveRoute(const DecodeShape& shape, const Platform& platform) {
+  if (shape.kv_route != KvRoute::kAuto) return shape.kv_route;
+  if (shape.kv_quant == KvQuant::kNone) return KvRoute::kDirect;
+  DecodeShape candidate = shape;
+  KvRoute best = KvRoute::kAuto;
+  uint64_t best_time = 0;
+  Status refused = OkStatus();
+  for (const KvRoute route : {KvRoute::kLimbs, KvRoute::kDequant}) {
+    candidate.kv_route = route;
+    Status valid = Validate(candidate);
+    if (!valid.ok()) {
+      refused = valid;
+      continue;
+    }
+    AA_ASSIGN_OR_RETURN(const TileSize tiles, ChooseTiles(candidate));
+    const uint64_t time = TokenTime(WorkOfToken(candidate, tiles), platform);
+    if (best == KvRoute::kAuto || time < best_time) {
+      best = route;
+      best_time = time;
+    }
+  }
+  if (best == KvRoute::kAuto) return refused;
+  return best;
+}
+
+SplitParams MakeSplitParams(const DecodeShape& shape, const TileSize& tiles,
+                            const Platform& platform) {
+  const PlanCosts& costs = platform.costs;
+  const uint64_t share = ShareOf(platform);
+  const auto head_dim = static_cast<uint64_t>(shape.head_dim);
+  const uint64_t rows_per_head = tiles.rows_per_group / tiles.kv_heads_per_group;
+  const TokenWork work = WorkOfToken(shape, tiles);
+  // Bytes of KV that HBM would move in the time of a token: what it has, unless
+  // L2 or cube are slower.
+  const uint64_t hbm_time = TokenTime(TokenWork{work.hbm_bytes, 0, 0}, platform);
+  const uint64_t token_cost = CeilDiv(work.hbm_bytes * TokenTime(work, platform), hbm_time);
+
+  SplitParams params = LayoutExtents(shape, tiles, static_cast<uint32_t>(platform.num_cores));
+  params.item_cost = CostOf(costs.item_fixed_ns, share);
+  params.empty_item_cost = CostOf(costs.empty_item_ns, share);
+  params.granule_cost = kTokenGranule * token_cost;
+  params.partial_cost = rows_per_head * head_dim * kWrittenAndRead * kFloatBytes;
+  params.core_start_cost = CostOf(costs.core_start_ns, share);
+  params.merge_cost = CostOf(costs.merge_fixed_ns, share);
+  return params;
+}
+
+}  // namespace ascend_attention

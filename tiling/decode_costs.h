@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// The cost model: what a token of KV costs on each route, the choice of the
+// route, and the prices for the walk.
+//
+// Next: tiling/abi/split_decision.h - what is done with the prices.
+#ifndef ASCEND_ATTENTION_TILING_DECODE_COSTS_H_
+#define ASCEND_ATTENTION_TILING_DECODE_COSTS_H_
+
+#include <cstdint>
+
+#include "tiling/abi/split_walk.h"
+#include "tiling/platform.h"
+#include "tiling/shape.h"
+#include "tiling/status.h"
+#include "tiling/tile_size.h"
+
+namespace ascend_attention {
+
+// What all cores together do for one token of one kv head.
+struct TokenWork {
+  uint64_t hbm_bytes = 0;      // K and V as they lie in the cache
+  uint64_t l2_bytes = 0;       // the same, and all that passes between cube and vector cores
+  uint64_t matrix_cycles = 0;  // fractals of both products, in 1/256 cycles
+};
+
+TokenWork WorkOfToken(const DecodeShape& shape, const TileSize& tiles);
+
+// Time for that in 1/1024 picoseconds, all cores at it: the slowest of HBM, L2
+// and cube, which work at the same time.
+uint64_t TokenTime(const TokenWork& work, const Platform& platform);
+
+// shape.kv_route, or for kAuto the cheapest route that can take the shape.
+StatusOr<KvRoute> ResolveRoute(const DecodeShape& shape, const Platform& platform);
+
+// Prices for a valid shape on this platform. shape.kv_route is not kAuto.
+SplitParams MakeSplitParams(const DecodeShape& shape, const TileSize& tiles,
+                            const Platform& platform);
+
+}  // namespace ascend_attention
+
+#endif  // ASCEND_ATTENTION_TILING_DECODE_COSTS_H_
