@@ -190,6 +190,9 @@ TEST_P(DenseOps, Ln) {
 TEST_P(DenseOps, AtLeast) {
   Check(kOpAtLeastDense, [](auto& r, auto, auto, auto i) { return std::max(r.a[i], -1.625f); });
 }
+TEST_P(DenseOps, Offset) {
+  Check(kOpOffsetDense, [](auto& r, auto, auto, auto i) { return r.a[i] - 1.625f; });
+}
 TEST_P(DenseOps, Div) {
   Check(kOpDivDense, [](auto& r, auto, auto, auto i) { return r.a[i] / r.b[i]; });
 }

@@ -21,6 +21,7 @@ enum VectorOp : uint32_t {
   kOpDivDense,
   kOpAddScaledDense,
   kOpRoundDense,
+  kOpOffsetDense,
   kOpSubShared,
   kOpDivShared,
   kOpFillColumn,  // from here on `pitch` counts

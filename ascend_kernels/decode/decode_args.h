@@ -9,11 +9,12 @@
 
 namespace ascend_attention {
 
-template <typename T>
+// T: query and out; Cache: key and value.
+template <typename T, typename Cache = T>
 struct DecodeArgs {
   GmPtr<T> query;              // [batch, num_heads, head_dim]
-  GmPtr<T> key_cache;          // [num_kv_blocks, kv_block_size, num_kv_heads, head_dim]
-  GmPtr<T> value_cache;        // like key_cache
+  GmPtr<Cache> key_cache;      // [num_kv_blocks, kv_block_size, num_kv_heads, head_dim]
+  GmPtr<Cache> value_cache;    // like key_cache
   GmPtr<int32_t> block_table;  // [batch, max_kv_blocks]
   GmPtr<T> out;                // like query
   GmPtr<float> lse;            // [batch, num_heads], only with kLaunchWriteLse

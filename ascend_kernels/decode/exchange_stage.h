@@ -78,8 +78,8 @@ struct LseRows {
 };
 
 // An item's result of this core: out rows and lse values, run by run.
-template <typename T>
-AICORE_INLINE void StoreOutput(const DecodeArgs<T>& args, const RowMap& map, UbPtr<T> out,
+template <typename T, typename Args>
+AICORE_INLINE void StoreOutput(const Args& args, const RowMap& map, UbPtr<T> out,
                                const LseRows& lse, uint32_t first_row, const OutputShape& shape) {
   const uint32_t end = first_row + shape.rows;
   for (uint32_t row = first_row; row < end;) {

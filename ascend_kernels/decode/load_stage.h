@@ -17,16 +17,6 @@
 
 namespace ascend_attention {
 
-// kv_block_size >= 16 and token_begin is a multiple of 16: a tile of 512 tokens
-// touches at most 32 kv blocks when they are 16 tokens long, fewer otherwise.
-constexpr uint32_t kMaxTileBlocks = kMaxTileTokens / kTokenGranule;
-
-// Physical kv blocks under one tile, in token order.
-struct TileBlocks {
-  uint32_t first_offset_tokens;  // of the tile in its first block
-  uint32_t kv_block[kMaxTileBlocks];
-};
-
 // Tokens [begin, begin + count) of a tile.
 struct Chunk {
   uint32_t begin;
