@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "host_cc/include/ascend_attention/decode.h"
+#include "host_cc/include/ascend_attention/merge_states.h"
 
 using ascend_attention::DecodeAttention;
 using ascend_attention::DecodeShape;
@@ -15,10 +16,12 @@ using ascend_attention::DType;
 using ascend_attention::InvalidArgument;
 using ascend_attention::KvQuant;
 using ascend_attention::KvRoute;
+using ascend_attention::MergeStatesArgs;
 using ascend_attention::PreparedPlan;
 using ascend_attention::ResourceExhausted;
 using ascend_attention::Runtime;
 using ascend_attention::RuntimeOptions;
+using ascend_attention::StateDType;
 using ascend_attention::Status;
 using ascend_attention::StatusCode;
 
@@ -55,6 +58,10 @@ static_assert(ASCEND_ATTENTION_KV_ROUTE_AUTO == static_cast<int>(KvRoute::kAuto)
 static_assert(ASCEND_ATTENTION_KV_ROUTE_DIRECT == static_cast<int>(KvRoute::kDirect));
 static_assert(ASCEND_ATTENTION_KV_ROUTE_DEQUANT == static_cast<int>(KvRoute::kDequant));
 static_assert(ASCEND_ATTENTION_KV_ROUTE_LIMBS == static_cast<int>(KvRoute::kLimbs));
+
+static_assert(ASCEND_ATTENTION_STATE_FLOAT16 == static_cast<int>(StateDType::kFloat16));
+static_assert(ASCEND_ATTENTION_STATE_BFLOAT16 == static_cast<int>(StateDType::kBFloat16));
+static_assert(ASCEND_ATTENTION_STATE_FLOAT32 == static_cast<int>(StateDType::kFloat32));
 
 thread_local std::string last_error;
 
@@ -178,4 +185,22 @@ int ascend_attention_decode_run(const AscendAttentionDecode* decode,
   device.value_scale = tensors->value_scale;
   device.value_offset = tensors->value_offset;
   return Report(decode->decode.Run(plan->plan, device, stream));
+}
+
+// ---- merge_states.h -----------------------------------------------------------
+
+int ascend_attention_merge_states(AscendAttentionRuntime* runtime,
+                                  const AscendAttentionMergeStates* states, void* stream) {
+  if (runtime == nullptr) return Report(NullArgument("runtime"));
+  if (states == nullptr) return Report(NullArgument("states"));
+  MergeStatesArgs args;
+  args.parts_out = states->parts_out;
+  args.parts_lse = states->parts_lse;
+  args.out = states->out;
+  args.lse = states->lse;
+  args.num_parts = states->num_parts;
+  args.rows = states->rows;
+  args.head_dim = states->head_dim;
+  args.dtype = static_cast<StateDType>(states->dtype);
+  return Report(ascend_attention::MergeStates(*runtime->runtime, args, stream));
 }

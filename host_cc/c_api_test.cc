@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -116,6 +118,46 @@ TEST_F(CApi, NamesNullArguments) {
   ascend_attention_runtime_close(runtime);
   ascend_attention_decode_destroy(decode);
   ascend_attention_plan_destroy(nullptr);
+}
+
+TEST_F(CApi, MergesStatesFromC) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  constexpr int64_t kHeadDim = 64;
+  // Two rows of two parts: equal weights, and an empty part beside another.
+  std::vector<float> values(4 * kHeadDim);
+  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i);
+  const DeviceBuffer parts = OnDevice(values);
+  const DeviceBuffer lses = OnDevice(std::vector<float>{3.0f, -kInfinity, 3.0f, 5.0f});
+  const DeviceBuffer out = *DeviceBuffer::Allocate(runtime_, 2 * kHeadDim * sizeof(float));
+  const DeviceBuffer lse = *DeviceBuffer::Allocate(runtime_, 2 * sizeof(float));
+  AscendAttentionMergeStates states = {};
+  states.parts_out = parts.data();
+  states.parts_lse = static_cast<const float*>(lses.data());
+  states.out = out.data();
+  states.lse = static_cast<float*>(lse.data());
+  states.num_parts = 2;
+  states.rows = 2;
+  states.head_dim = kHeadDim;
+  states.dtype = ASCEND_ATTENTION_STATE_FLOAT32;
+  ASSERT_EQ(MergeStatesFromC(&states, stream_->handle()), ASCEND_ATTENTION_OK)
+      << ascend_attention_last_error();
+  std::vector<float> merged(2 * kHeadDim), merged_lse(2);
+  ASSERT_TRUE(out.Download(merged.data(), out.size()).ok());
+  ASSERT_TRUE(lse.Download(merged_lse.data(), lse.size()).ok());
+  for (int64_t d = 0; d < kHeadDim; ++d) {
+    EXPECT_FLOAT_EQ(merged[d], static_cast<float>(d + kHeadDim));
+    EXPECT_EQ(merged[kHeadDim + d], static_cast<float>(3 * kHeadDim + d));
+  }
+  EXPECT_FLOAT_EQ(merged_lse[0], 3.0f + std::log(2.0f));
+  EXPECT_EQ(merged_lse[1], 5.0f);
+
+  states.head_dim = 72;
+  EXPECT_EQ(MergeStatesFromC(&states, stream_->handle()), ASCEND_ATTENTION_UNIMPLEMENTED);
+  EXPECT_EQ(std::string(ascend_attention_last_error()),
+            "head_dim = 72 has no kernel (multiples of 16 in 16..512 have); nearest supported: 64, "
+            "80");
+  EXPECT_EQ(MergeStatesFromC(nullptr, stream_->handle()), ASCEND_ATTENTION_INVALID_ARGUMENT);
+  EXPECT_EQ(std::string(ascend_attention_last_error()), "states is NULL");
 }
 
 }  // namespace

@@ -35,3 +35,15 @@ int DecodeFromC(const CClientProblem* problem) {
   ascend_attention_runtime_close(runtime);
   return status;
 }
+
+int MergeStatesFromC(const AscendAttentionMergeStates* states, void* stream) {
+  AscendAttentionRuntime* runtime = NULL;
+  int status = ascend_attention_runtime_open(NULL, &runtime);
+  if (status != ASCEND_ATTENTION_OK) return status;
+  status = ascend_attention_merge_states(runtime, states, stream);
+  if (status == ASCEND_ATTENTION_OK) {
+    status = ascend_attention_runtime_synchronize(runtime, stream);
+  }
+  ascend_attention_runtime_close(runtime);
+  return status;
+}

@@ -25,6 +25,9 @@ typedef struct CClientProblem {
  * text is in ascend_attention_last_error(). */
 int DecodeFromC(const CClientProblem* problem);
 
+/* Opens, merges, waits and closes, with the same results. */
+int MergeStatesFromC(const AscendAttentionMergeStates* states, void* stream);
+
 #ifdef __cplusplus
 }
 #endif

@@ -140,6 +140,31 @@ ASCEND_ATTENTION_EXPORT int ascend_attention_decode_run(const AscendAttentionDec
                                                         const AscendAttentionDecodeTensors* tensors,
                                                         void* stream);
 
+/* ---- merge_states.h --------------------------------------------------------- */
+
+typedef enum AscendAttentionStateDType {
+  ASCEND_ATTENTION_STATE_FLOAT16 = 0,
+  ASCEND_ATTENTION_STATE_BFLOAT16 = 1,
+  ASCEND_ATTENTION_STATE_FLOAT32 = 2
+} AscendAttentionStateDType;
+
+/* Partial results of attention over the same rows. Device pointers, dense.
+ * Zero-initialise, then set what is not the default. */
+typedef struct AscendAttentionMergeStates {
+  const void* parts_out;  /* [num_parts, rows, head_dim] */
+  const float* parts_lse; /* [num_parts, rows], natural log; -inf: the part is empty */
+  void* out;              /* [rows, head_dim] */
+  float* lse;             /* [rows]; NULL: not wanted */
+  int64_t num_parts;
+  int64_t rows; /* query tokens * heads */
+  int64_t head_dim;
+  AscendAttentionStateDType dtype; /* of parts_out and out */
+} AscendAttentionMergeStates;
+
+ASCEND_ATTENTION_EXPORT int ascend_attention_merge_states(AscendAttentionRuntime* runtime,
+                                                          const AscendAttentionMergeStates* states,
+                                                          void* stream);
+
 #ifdef __cplusplus
 }
 #endif
