@@ -44,6 +44,11 @@ constexpr uint32_t kHalfL0bBytes = 32 * 1024;
 constexpr uint32_t kHalfL0cBytes = 64 * 1024;
 constexpr uint32_t kL1SlotBytes = 64 * 1024;
 
+// UB of a vector core for an int8 cache: fp32 matrices of the core's rows, which
+// are half of an item's, in whole vector repeats, and one row of scales a kv head.
+constexpr uint32_t kInt8MatrixElems = 4096;
+constexpr uint32_t kInt8ScaleElems = 1024;
+
 uint32_t RoundDown(uint32_t value, uint32_t multiple) { return value / multiple * multiple; }
 
 class TileChooser {
@@ -52,6 +57,8 @@ class TileChooser {
       : kv_heads_(static_cast<uint32_t>(shape.num_kv_heads)),
         q_per_kv_(static_cast<uint32_t>(shape.q_per_kv())),
         head_dim_(static_cast<uint32_t>(shape.head_dim)),
+        row_lanes_(static_cast<uint32_t>(CeilDiv(shape.head_dim, kVectorLanes)) * kVectorLanes),
+        is_int8_(shape.kv_quant != KvQuant::kNone),
         max_q_len_(static_cast<uint32_t>(shape.max_q_len)),
         kv_block_size_(static_cast<uint32_t>(shape.kv_block_size)),
         cache_elem_bytes_(static_cast<uint32_t>(KvElemBytes(shape.kv_quant))),
@@ -76,7 +83,7 @@ class TileChooser {
     tiles.rows_per_group = heads * tiles.q_tokens_per_item * q_per_kv_;
     tiles.units_per_group = heads * UnitsPerHead(tiles.q_tokens_per_item);
     tiles.kv_chunk_tokens = MaxChunkTokens(heads);
-    tiles.kv_tile_tokens = MaxTileTokens(tiles.units_per_group, tiles.kv_chunk_tokens);
+    tiles.kv_tile_tokens = MaxTileTokens(tiles);
     tiles.kv_chunk_tokens = std::min(tiles.kv_chunk_tokens, tiles.kv_tile_tokens);
     return tiles;
   }
@@ -98,17 +105,24 @@ class TileChooser {
     return std::min({by_q, by_o, by_scores, by_probs});
   }
 
-  uint32_t MaxQPerKv() const { return std::min(MaxUnits() * kUnitRows / limbs_, kMaxRowsPerGroup); }
+  // Most query rows of an item that the two vector cores hold.
+  uint32_t MaxRows() const {
+    if (!is_int8_) return kMaxRowsPerGroup;
+    return std::min(kMaxRowsPerGroup, 2 * (kInt8MatrixElems / row_lanes_));
+  }
+
+  uint32_t MaxQPerKv() const { return std::min(MaxUnits() * kUnitRows / limbs_, MaxRows()); }
 
   // Most kv heads of an item with so many query tokens: their units, their
   // query rows, the smallest chunk of all of them in an L1 slot, and the
   // instructions of a chunk.
   uint32_t MaxKvHeads(uint32_t q_tokens) const {
     const uint32_t by_units = MaxUnits() / UnitsPerHead(q_tokens);
-    const uint32_t by_rows = kMaxRowsPerGroup / (q_tokens * q_per_kv_);
+    const uint32_t by_rows = MaxRows() / (q_tokens * q_per_kv_);
     const uint32_t by_slot = kL1SlotBytes / (chunk_multiple_ * head_dim_ * operand_bytes_);
     const uint32_t by_queue = separate_heads_ ? kMaxSeparateHeads : kv_heads_;
-    return std::min({by_units, by_rows, by_slot, by_queue});
+    const uint32_t by_scales = is_int8_ ? kInt8ScaleElems / row_lanes_ : kv_heads_;
+    return std::min({by_units, by_rows, by_slot, by_queue, by_scales});
   }
 
   // Kv heads that make a run as long as the chip reads at its full rate.
@@ -158,17 +172,26 @@ class TileChooser {
   }
 
   // Most tokens of a tile: scores in half of L0C and P in half of L0A for all
-  // units, and all V chunks of the tile in the L1 ring before P arrives.
-  uint32_t MaxTileTokens(uint32_t units, uint32_t chunk_tokens) const {
+  // units, all V chunks of the tile in the L1 ring before P arrives, and an int8
+  // cache's matrices in UB.
+  uint32_t MaxTileTokens(const TileSize& tiles) const {
+    const uint32_t units = tiles.units_per_group;
     const uint32_t by_scores = kHalfL0cBytes / (kUnitRows * kScoreBytes * units);
     const uint32_t by_probs = kHalfL0aBytes / (kUnitRows * operand_bytes_ * units);
-    const uint32_t by_ring = kChunksPerTile * chunk_tokens;
-    return RoundDown(std::min({by_scores, by_probs, by_ring, kMaxTileTokens}), kVectorLanes);
+    const uint32_t by_ring = kChunksPerTile * tiles.kv_chunk_tokens;
+    uint32_t most = std::min({by_scores, by_probs, by_ring, kMaxTileTokens});
+    if (is_int8_) {
+      const auto rows = static_cast<uint32_t>(CeilDiv(tiles.rows_per_group, 2));
+      most = std::min({most, kInt8MatrixElems / rows, kInt8ScaleElems / tiles.kv_heads_per_group});
+    }
+    return RoundDown(most, kVectorLanes);
   }
 
   const uint32_t kv_heads_;
   const uint32_t q_per_kv_;
   const uint32_t head_dim_;
+  const uint32_t row_lanes_;
+  const bool is_int8_;
   const uint32_t max_q_len_;
   const uint32_t kv_block_size_;
   const uint32_t cache_elem_bytes_;
