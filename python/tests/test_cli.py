@@ -105,6 +105,8 @@ def test_plan_json_has_the_documented_fields():
         "ok",
         "case",
         "soc",
+        "num_query_rows",
+        "kv_route",
         "num_cores",
         "items_per_core",
         "num_splits",
@@ -151,8 +153,22 @@ def test_wrong_usage_exits_2_and_says_what(args, text):
 def test_help_exits_0_and_names_the_commands():
     done = cli("--help")
     assert done.returncode == 0
-    for command in ("doctor", "run", "plan", "check", "time", "trace", "vnpu"):
+    for command in ("doctor", "support", "run", "plan", "check", "time", "trace", "vnpu"):
         assert command in done.stdout
+
+
+def test_support_prints_one_table_in_three_forms():
+    text = cli("support", ASCEND_ATTENTION_ACL_LIBRARY="/nonexistent")
+    assert text.returncode == 0, text.stderr
+    rows = last_json(cli("support", "--json"))["rows"]
+    kernels = [row["kernel"] for row in rows]
+    assert kernels[0] == "decode" and len(set(kernels)) == len(kernels)
+    assert [line for line in text.stdout.splitlines() if line[0] != " "] == kernels
+    markdown = cli("support", "--markdown").stdout.splitlines()
+    assert [line.split("`")[1] for line in markdown[2:]] == kernels
+    decode = rows[0]
+    assert {head["head_dim"] for head in decode["heads"]} >= {64, 128}
+    assert "16 to 512, multiples of 16" in text.stdout
 
 
 def test_doctor_says_what_is_there():

@@ -7,7 +7,7 @@ import ascend_attention_reference as reference
 import numpy as np
 import pytest
 from ascend_attention import DecodeAttention, DeviceArray
-from ascend_attention.cli.case_problem import repro_line, shape_arguments
+from ascend_attention.cli.case_problem import repro_line, run_arguments, shape_arguments
 
 TESTDATA = pathlib.Path("testdata")
 CASES = reference.read_cases((TESTDATA / "cases" / "decode_ci.txt").read_text())
@@ -36,16 +36,9 @@ def test_golden(case):
     for buffer in (op._workspace, op._lse):
         buffer.fill(NAN_BYTE)
     out = DeviceArray(np.full_like(inputs.query, np.nan))
-    plan = op.plan(inputs.context_lens)
+    plan = op.plan(inputs.context_lens, inputs.q_lens)
     assert case.num_cores in (None, plan.num_cores)
-    _, lse = op.run(
-        inputs.query,
-        inputs.key_cache,
-        inputs.value_cache,
-        inputs.block_table,
-        out=out,
-        return_lse=True,
-    )
+    _, lse = op.run(**run_arguments(inputs), out=out, return_lse=True)
     report = reference.check(out.numpy(), lse, golden(case))
     assert report.ok, f"{report}\nreproduce: {repro_line('run', case)}"
 

@@ -13,7 +13,7 @@ from typing import TypedDict
 import numpy as np
 from ascend_attention_reference import DecodeCase, DecodeInputs
 
-from ascend_attention import DecodeAttention, DecodePlan, DeviceArray, vnpu
+from ascend_attention import DecodeAttention, DecodePlan, DeviceArray, _core, vnpu
 
 # What the library raises for a problem it refuses, a device or a compiler that fails.
 LIBRARY_ERRORS = (
@@ -57,7 +57,7 @@ class Decoded:
 
 
 class ShapeArguments(TypedDict):
-    """Arguments that DecodeAttention and _core.DecodeShape share."""
+    """Arguments of DecodeAttention that a case names."""
 
     batch: int
     num_heads: int
@@ -67,6 +67,12 @@ class ShapeArguments(TypedDict):
     num_kv_blocks: int
     max_kv_blocks: int
     dtype: str
+    max_q_len: int
+    kv_quant: str
+    kv_route: str
+    kv_layout: str
+    kv_strides: tuple[int, int, int] | None
+    fixed_split_tokens: int | None
 
 
 def shape_arguments(case: DecodeCase, num_kv_blocks: int) -> ShapeArguments:
@@ -80,6 +86,59 @@ def shape_arguments(case: DecodeCase, num_kv_blocks: int) -> ShapeArguments:
         "num_kv_blocks": num_kv_blocks,
         "max_kv_blocks": case.max_kv_blocks,
         "dtype": _DTYPES[case.dtype],
+        "max_q_len": case.max_q_len,
+        "kv_quant": case.kv_quant,
+        "kv_route": case.route,
+        "kv_layout": case.kv_layout,
+        "kv_strides": _strides(case) if case.interleaved else None,
+        "fixed_split_tokens": case.fixed_split_tokens,
+    }
+
+
+def core_shape(case: DecodeCase, num_kv_blocks: int) -> _core.DecodeShape:
+    """Returns the shape of `case` as the planner takes it."""
+    arguments: dict[str, object] = dict(shape_arguments(case, num_kv_blocks))
+    del arguments["kv_layout"]
+    is_plain = case.kv_layout == "token_major" and not case.interleaved
+    arguments["kv_strides"] = (0, 0, 0) if is_plain else _strides(case)
+    arguments["fixed_split_tokens"] = case.fixed_split_tokens or 0
+    return _core.DecodeShape(**arguments)
+
+
+def _strides(case: DecodeCase) -> tuple[int, int, int]:
+    """Elements from one block, token and head to the next."""
+    heads, tokens, head_dim = case.num_kv_heads, case.kv_block_size, case.head_dim
+    block = (2 if case.interleaved else 1) * tokens * heads * head_dim
+    if case.headmajor:
+        return block, head_dim, tokens * head_dim
+    return block, heads * head_dim, head_dim
+
+
+def run_arguments(inputs: DecodeInputs) -> dict[str, np.ndarray | None]:
+    """Returns the arguments of DecodeAttention.run as host arrays."""
+    return {
+        "query": inputs.query,
+        "key_cache": inputs.key_cache,
+        "value_cache": inputs.value_cache,
+        "block_table": inputs.block_table,
+        "key_scale": inputs.key_scale,
+        "key_offset": inputs.key_offset,
+        "value_scale": inputs.value_scale,
+        "value_offset": inputs.value_offset,
+    }
+
+
+def on_device(inputs: DecodeInputs, device: int) -> dict[str, DeviceArray | None]:
+    """Returns the arguments of DecodeAttention.run as device arrays; a pool is copied once."""
+    arrays = run_arguments(inputs)
+    caches = {}
+    if inputs.pool is not None:
+        pool = DeviceArray(inputs.pool, device=device)
+        caches = {"key_cache": pool[:, 0], "value_cache": pool[:, 1]}
+    return caches | {
+        name: None if array is None else DeviceArray(array, device=device)
+        for name, array in arrays.items()
+        if name not in caches
     }
 
 
@@ -91,21 +150,13 @@ def decode(case: DecodeCase, inputs: DecodeInputs, *, device: int, repeat: int) 
         num_cores=case.num_cores,
         device=device,
     )
-    query, keys, values, table, out = (
-        DeviceArray(array, device=device)
-        for array in (
-            inputs.query,
-            inputs.key_cache,
-            inputs.value_cache,
-            inputs.block_table,
-            np.full_like(inputs.query, np.nan),
-        )
-    )
+    tensors = on_device(inputs, device)
+    out = DeviceArray(np.full_like(inputs.query, np.nan), device=device)
     seconds, results = [], []
     for _ in range(repeat):
         begin = time.perf_counter()
-        plan = op.plan(inputs.context_lens)
-        _, lse = op.run(query, keys, values, table, out=out, return_lse=True)
+        plan = op.plan(inputs.context_lens, inputs.q_lens)
+        _, lse = op.run(**tensors, out=out, return_lse=True)
         seconds.append(time.perf_counter() - begin)
         results.append((out.numpy(), np.asarray(lse)))
     first_out, first_lse = results[0]

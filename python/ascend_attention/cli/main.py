@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The console script `ascend-attention`: doctor, run, plan; check, time, trace, mutate, vnpu.
+"""The console script `ascend-attention`: its commands and their options.
 
 Exit codes: 0 all well, 1 a check failed or the device faulted, 2 wrong usage: nothing ran.
 People read text; with --json the last line of stdout is one JSON object.
@@ -17,7 +17,17 @@ import ascend_attention_reference as reference
 from absl import app, logging
 from absl.flags import argparse_flags
 
-from ascend_attention.cli import check, doctor, kernel, mutate, plan, run, timing, trace
+from ascend_attention.cli import (
+    check,
+    doctor,
+    kernel,
+    mutate,
+    plan,
+    run,
+    support,
+    timing,
+    trace,
+)
 from ascend_attention.cli.case_problem import LIBRARY_ERRORS, UsageError
 
 Commands = argparse._SubParsersAction
@@ -66,6 +76,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_doctor(commands)
+    _add_support(commands)
     _add_run(commands)
     _add_plan(commands)
     _add_check(commands)
@@ -92,6 +103,15 @@ def _add_doctor(commands: Commands) -> None:
         commands, "doctor", doctor.run, "Say which device, libraries and kernels are there."
     )
     parser.add_argument("--device", type=int, default=0, help="index of the device")
+
+
+def _add_support(commands: Commands) -> None:
+    parser = _add_command(
+        commands, "support", support.run, "Say what every kernel can do; needs no device."
+    )
+    parser.add_argument(
+        "--markdown", action="store_true", help="print the table of README.md instead of text"
+    )
 
 
 def _add_run(commands: Commands) -> None:

@@ -10,7 +10,7 @@ import ascend_attention_reference as reference
 import numpy as np
 
 from ascend_attention import DecodePlan, _core, planning
-from ascend_attention.cli.case_problem import shape_arguments
+from ascend_attention.cli.case_problem import core_shape
 
 DEFAULT_SOC = "Ascend910B1"
 
@@ -31,8 +31,10 @@ def plan_case(case: reference.DecodeCase, soc: str) -> DecodePlan:
     num_kv_blocks = max(1, sum(-(-length // case.kv_block_size) for length in case.context_lens))
     lens = np.array(case.context_lens, np.int32)
     platform = _core.platform_for(soc, case.num_cores or 0)
-    shape = _core.DecodeShape(**shape_arguments(case, num_kv_blocks))
-    return planning.view(_core.plan_decode(shape, platform, lens, case.softmax_scale), lens)
+    shape = core_shape(case, num_kv_blocks)
+    q_lens = None if case.max_q_len == 1 else np.array(case.q_lens, np.int32)
+    plan = _core.plan_decode(shape, platform, lens, case.softmax_scale, q_lens)
+    return planning.view(plan, lens, q_lens)
 
 
 def _fields(case: reference.DecodeCase, soc: str, plan: DecodePlan) -> dict[str, object]:
@@ -40,6 +42,8 @@ def _fields(case: reference.DecodeCase, soc: str, plan: DecodePlan) -> dict[str,
         "ok": True,
         "case": str(case),
         "soc": soc,
+        "num_query_rows": plan.num_query_rows,
+        "kv_route": plan.kv_route,
         "num_cores": plan.num_cores,
         "items_per_core": plan.items_per_core,
         "num_splits": plan.num_splits,
