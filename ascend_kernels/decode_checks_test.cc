@@ -7,6 +7,7 @@
 #include <string>
 
 #include "ascend_kernels/decode_problem.h"
+#include "ascend_kernels/golden_cases.h"
 #include "tools/vnpu/report/session.h"
 
 namespace ascend_attention {

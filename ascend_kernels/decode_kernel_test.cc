@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ascend_kernels/decode_problem.h"
+#include "ascend_kernels/golden_cases.h"
 #include "testdata/golden.h"
 
 namespace ascend_attention {

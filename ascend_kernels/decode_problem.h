@@ -8,7 +8,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -37,27 +36,6 @@ inline vnpu::DeviceConfig ConfigFor(const DecodeCase& c, uint32_t host_threads) 
   config.host_threads = host_threads;
   config.num_cores = std::max(config.num_cores, static_cast<uint32_t>(c.num_cores));
   return config;
-}
-
-// "0_decode_b4_h32_kv8_d128_..." as a test's name.
-inline std::string CaseTestName(const ::testing::TestParamInfo<DecodeCase>& info) {
-  std::string name = std::to_string(info.index) + "_" + info.param.ToString();
-  for (char& c : name) {
-    if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
-  }
-  return name;
-}
-
-// Every case with a golden, all lists.
-inline std::vector<DecodeCase> GoldenCases() {
-  std::vector<DecodeCase> cases;
-  for (const char* list : {"decode_ci"}) {
-    auto more = testdata::ReadCaseFile(std::string("testdata/cases/") + list + ".txt");
-    // Not there: a case with an error, which fails.
-    if (more.empty()) more.push_back(testdata::ParseCase(list));
-    cases.insert(cases.end(), more.begin(), more.end());
-  }
-  return cases;
 }
 
 // One device with the problem of one case on it.

@@ -80,7 +80,7 @@ TEST_F(CApi, GivesStatusAndTextOfErrors) {
   client_.shape.head_dim = 80;
   EXPECT_EQ(DecodeFromC(&client_), ASCEND_ATTENTION_UNIMPLEMENTED);
   EXPECT_STREQ(ascend_attention_last_error(),
-               "head_dim = 80 has no kernel; nearest supported: 64, 128");
+               "head_dim = 80 has no kernel; nearest supported: 64, 96");
   client_.shape.head_dim = tiny_problem::kHeadDim;
   client_.workspace_size = 512;
   EXPECT_EQ(DecodeFromC(&client_), ASCEND_ATTENTION_RESOURCE_EXHAUSTED);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <set>
@@ -15,6 +16,7 @@
 #include "host_cc/launch.h"
 #include "host_cc/runtime_impl.h"
 #include "host_cc/testing/fake_acl.h"
+#include "tiling/support.h"
 
 namespace ascend_attention {
 namespace {
@@ -134,6 +136,111 @@ TEST_F(Decode, BlocksThatWaitForEachOtherStartTogether) {
   }
   EXPECT_TRUE(fake_.launches[0].all_at_once);
   EXPECT_FALSE(fake_.launches[1].all_at_once);
+}
+
+TEST_F(Decode, PlansQueryTokens) {
+  DecodeShape shape = Shape();
+  shape.max_q_len = 4;
+  Make(shape);
+  const std::vector<int32_t> lens = {100, 0, 8192};
+  for (const std::vector<int32_t>& q_lens : {std::vector<int32_t>{1, 4, 3}, {}}) {
+    const auto plan = op_->Plan(lens, workspace_.data(), op_->workspace_bytes(), stream, q_lens);
+    ASSERT_TRUE(plan.ok()) << plan.status().ToString();
+    EXPECT_EQ(plan->plan().header().num_query_rows, q_lens.empty() ? 3u : 8u);
+    // The bytes of the planner, which is called in the same way.
+    const DecodePlan expected =
+        *PlanDecode(op_->shape(), runtime_->platform(), lens.data(), lens.size(), 0.125f,
+                    q_lens.empty() ? nullptr : q_lens.data());
+    EXPECT_EQ(plan->plan().bytes(), expected.bytes());
+    EXPECT_EQ(WorkspaceBytes(0, expected.bytes().size()), expected.bytes());
+    ASSERT_TRUE(op_->Run(*plan, tensors_, stream).ok());
+  }
+}
+
+DecodeTensors WithScales(DecodeTensors tensors) {
+  tensors.key_scale = reinterpret_cast<const float*>(0x8000);
+  tensors.value_scale = reinterpret_cast<const float*>(0x9000);
+  return tensors;
+}
+
+TEST_F(Decode, PassesEveryArgumentOfAnInt8Cache) {
+  for (const KvRoute route : {KvRoute::kDequant, KvRoute::kLimbs}) {
+    DecodeShape shape = Shape();
+    shape.kv_quant = KvQuant::kInt8ChannelAsym;
+    shape.kv_route = route;
+    Make(shape);
+    EXPECT_EQ(op_->shape().kv_route, route);
+    DecodeTensors tensors = WithScales(tensors_);
+    tensors.key_offset = reinterpret_cast<const float*>(0xa000);
+    tensors.value_offset = reinterpret_cast<const float*>(0xb000);
+    tensors.lse = reinterpret_cast<float*>(0x7000);
+    const auto plan = Plan({8192});
+    ASSERT_TRUE(plan.ok()) << plan.status().ToString();
+    EXPECT_EQ(plan->plan().header().kv_route, route);
+    ASSERT_TRUE(op_->Run(*plan, tensors, stream).ok());
+    const FakeAcl::Launch& launch = fake_.launches.back();
+    EXPECT_EQ(launch.kernel,
+              route == KvRoute::kDequant ? "decode_int8_dequant_f16_0" : "decode_int8_limbs_f16_0");
+    EXPECT_EQ(launch.num_blocks, static_cast<uint32_t>(plan->plan().used_cores()));
+    ASSERT_EQ(launch.args.size(), sizeof(DecodeInt8KernelArgs));
+    const auto& args = launch.As<DecodeInt8KernelArgs>();
+    EXPECT_EQ(args.sync_address, 0xff7500u);
+    EXPECT_EQ(args.query, tensors.query);
+    EXPECT_EQ(args.key_cache, tensors.key_cache);
+    EXPECT_EQ(args.value_cache, tensors.value_cache);
+    EXPECT_EQ(args.key_scale, tensors.key_scale);
+    EXPECT_EQ(args.key_offset, tensors.key_offset);
+    EXPECT_EQ(args.value_scale, tensors.value_scale);
+    EXPECT_EQ(args.value_offset, tensors.value_offset);
+    EXPECT_EQ(args.block_table, tensors.block_table);
+    EXPECT_EQ(args.out, tensors.out);
+    EXPECT_EQ(args.lse, tensors.lse);
+    EXPECT_EQ(args.workspace, workspace_.data());
+    EXPECT_EQ(args.flags, kLaunchWriteLse);
+  }
+}
+
+// The order of the parameters of the kernel entries.
+TEST(LaunchArgs, LieInTheOrderOfTheEntry) {
+  DecodeInt8KernelArgs args;
+  const void* const* slots = reinterpret_cast<const void* const*>(&args);
+  const void* const fields[] = {
+      &args.sync_address, &args.query,       &args.key_cache,    &args.value_cache, &args.key_scale,
+      &args.key_offset,   &args.value_scale, &args.value_offset, &args.block_table, &args.out,
+      &args.lse,          &args.workspace,   &args.flags};
+  for (size_t i = 0; i < std::size(fields); ++i) EXPECT_EQ(fields[i], slots + i) << i;
+}
+
+TEST_F(Decode, TakesTheRouteThatThePlannerChooses) {
+  for (const int64_t num_heads : {8, 512}) {
+    DecodeShape shape = Shape();
+    shape.num_heads = num_heads;
+    shape.kv_quant = KvQuant::kInt8Channel;
+    Make(shape);
+    const KvRoute route = op_->shape().kv_route;
+    const int32_t context_len = 4096;
+    const DecodePlan expected = *PlanDecode(shape, runtime_->platform(), &context_len, 1, 0.125f);
+    EXPECT_EQ(route, expected.header().kv_route);
+    const auto plan = Plan({4096, 17});
+    ASSERT_TRUE(plan.ok()) << plan.status().ToString();
+    EXPECT_EQ(plan->plan().header().kv_route, route);
+    ASSERT_TRUE(op_->Run(*plan, WithScales(tensors_), stream).ok());
+    EXPECT_EQ(fake_.launches.back().kernel,
+              *DecodeKernelName(KvQuant::kInt8Channel, route, DType::kFloat16) + "_0");
+  }
+}
+
+TEST_F(Decode, PlansStridedCaches) {
+  DecodeShape shape = Shape();
+  // Slices [:, 1] of a pool [num_kv_blocks, 3, num_kv_heads, kv_block_size, head_dim].
+  shape.kv_strides = {3 * 8 * 128 * 128, 128, 128 * 128};
+  Make(shape);
+  const auto plan = Plan({100, 8192});
+  ASSERT_TRUE(plan.ok()) << plan.status().ToString();
+  const DecodePlanHeader& header = plan->plan().header();
+  EXPECT_EQ(header.kv_block_stride, 3u * 8 * 128 * 128);
+  EXPECT_EQ(header.kv_token_stride, 128u);
+  EXPECT_EQ(header.kv_head_stride, 128u * 128);
 }
 
 TEST_F(Decode, AsksForNoLseWithoutAPlaceForIt) {

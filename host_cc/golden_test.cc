@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every golden of testdata/cases/decode_ci.txt through the C++ API on the
+// Every golden of testdata/cases through the C++ API on the
 // virtual NPU: within tolerance, twice the same bytes, nothing written beside.
 #include "testdata/golden.h"
 
 #include <gtest/gtest.h>
 
-#include <cctype>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "ascend_kernels/golden_cases.h"
 #include "host_cc/include/ascend_attention/decode.h"
 #include "host_cc/include/ascend_attention/stream.h"
 #include "host_cc/testing/case_on_device.h"
@@ -47,17 +47,7 @@ TEST_P(GoldenCase, DecodesWithinTolerance) {
   EXPECT_EQ(decode.Lse(), lse);
 }
 
-std::string TestName(const testing::TestParamInfo<testdata::DecodeCase>& info) {
-  std::string name = info.param.ToString().substr(0, 60) + "_" + std::to_string(info.index);
-  for (char& c : name) {
-    if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
-  }
-  return name;
-}
-
-INSTANTIATE_TEST_SUITE_P(Ci, GoldenCase,
-                         testing::ValuesIn(testdata::ReadCaseFile("testdata/cases/decode_ci.txt")),
-                         TestName);
+INSTANTIATE_TEST_SUITE_P(Cases, GoldenCase, testing::ValuesIn(GoldenCases()), CaseTestName);
 
 }  // namespace
 }  // namespace ascend_attention

@@ -60,10 +60,21 @@ INSTANTIATE_TEST_SUITE_P(
         ShapeCase{"Heads", [](DecodeShape& s) { s.num_heads = 33; },
                   "INVALID_ARGUMENT: num_heads = 33 is not a multiple of num_kv_heads = 8"},
         ShapeCase{"HeadDim", [](DecodeShape& s) { s.head_dim = 80; },
-                  "UNIMPLEMENTED: head_dim = 80 has no kernel; nearest supported: 64, 128"},
+                  "UNIMPLEMENTED: head_dim = 80 has no kernel; nearest supported: 64, 96"},
         ShapeCase{"BlockSize", [](DecodeShape& s) { s.kv_block_size = 20; },
-                  "UNIMPLEMENTED: kv_block_size = 20 has no kernel (multiples of 16 in 16..256 "
+                  "UNIMPLEMENTED: kv_block_size = 20 has no kernel (multiples of 16 in 16..512 "
                   "have); nearest supported: 16, 32"},
+        ShapeCase{"QLen", [](DecodeShape& s) { s.max_q_len = 17; },
+                  "UNIMPLEMENTED: max_q_len = 17 has no kernel; nearest supported: 16"},
+        ShapeCase{"Route", [](DecodeShape& s) { s.kv_route = KvRoute::kLimbs; },
+                  "UNIMPLEMENTED: kv_route = limbs has no kernel for kv_quant = none; nearest "
+                  "supported: direct, auto"},
+        ShapeCase{"Strides", [](DecodeShape& s) { s.kv_strides = {131072, 1024, 64}; },
+                  "INVALID_ARGUMENT: kv_strides.head = 64 elements makes entries of the cache "
+                  "overlap; expected at least 128"},
+        ShapeCase{"FixedSplit", [](DecodeShape& s) { s.fixed_split_tokens = 100; },
+                  "INVALID_ARGUMENT: fixed_split_tokens = 100; expected 0 or a multiple of 16, at "
+                  "least 64 and less than 2^31"},
         ShapeCase{"DType", [](DecodeShape& s) { s.dtype = static_cast<DType>(7); },
                   "UNIMPLEMENTED: dtype code 7 has no kernel; supported: 0 (float16), "
                   "1 (bfloat16)"}),
@@ -179,6 +190,40 @@ TEST_F(DecodeInput, NoLengths) {
   EXPECT_EQ(op_->Plan(nullptr, 2, workspace_.data(), workspace_.size(), stream).status().ToString(),
             "INVALID_ARGUMENT: context_lens is null");
   ExpectNothingHappened();
+}
+
+TEST_F(DecodeInput, QueryTokens) {
+  DecodeShape shape = GoodShape();
+  shape.max_q_len = 4;
+  const auto op = DecodeAttention::Create(runtime_, shape, 0.1f);
+  ASSERT_TRUE(op.ok()) << op.status().ToString();
+  const auto status = [&](const std::vector<int32_t>& q_lens) {
+    return op->Plan({10, 20, 30}, workspace_.data(), size_t{1} << 40, stream, q_lens)
+        .status()
+        .ToString();
+  };
+  EXPECT_EQ(status({1, 0, 1}), "INVALID_ARGUMENT: q_lens[1] = 0; expected 1..4");
+  EXPECT_EQ(status({1, 2, -1}), "INVALID_ARGUMENT: q_lens[2] = -1; expected 1..4");
+  EXPECT_EQ(status({5, 2, 1}), "INVALID_ARGUMENT: q_lens[0] = 5; expected 1..4");
+  EXPECT_EQ(status({1, 2}), "INVALID_ARGUMENT: q_lens has 2 entries; expected one per sequence, 3");
+  EXPECT_EQ(op_->Plan({10}, workspace_.data(), workspace_.size(), stream, {2}).status().ToString(),
+            "INVALID_ARGUMENT: q_lens[0] = 2; expected 1..1");
+  ExpectNothingHappened();
+}
+
+TEST_F(DecodeInput, ScalesOfAnInt8Cache) {
+  DecodeShape shape = GoodShape();
+  shape.kv_quant = KvQuant::kInt8Token;
+  const auto op = DecodeAttention::Create(runtime_, shape, 0.1f);
+  ASSERT_TRUE(op.ok()) << op.status().ToString();
+  const DeviceBuffer workspace = *DeviceBuffer::Allocate(runtime_, op->workspace_bytes());
+  const auto plan = op->Plan({5}, workspace.data(), workspace.size(), stream);
+  ASSERT_TRUE(plan.ok()) << plan.status().ToString();
+  EXPECT_EQ(op->Run(*plan, tensors_, stream).ToString(),
+            "INVALID_ARGUMENT: key_scale is null; kv_quant int8_token needs float32 "
+            "[num_kv_blocks, num_kv_heads, kv_block_size] = [512, 8, 128]");
+  EXPECT_EQ(fake_.launches.size(), 0u);
+  ExpectUntouched(out_);
 }
 
 TEST_F(DecodeInput, WorkspaceOneByteTooSmall) {
