@@ -6,6 +6,7 @@ Next: python/ascend_attention/decode.py - START HERE.
 
 from ascend_attention.decode import DecodeAttention, paged_attention
 from ascend_attention.device_array import DeviceArray
+from ascend_attention.merge import merge_states
 from ascend_attention.planning import DecodePlan, WorkItem
 
 __version__ = "0.1.0"
@@ -15,5 +16,6 @@ __all__ = [
     "DecodePlan",
     "DeviceArray",
     "WorkItem",
+    "merge_states",
     "paged_attention",
 ]

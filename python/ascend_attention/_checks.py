@@ -119,11 +119,13 @@ def check_device(name: str, array: object, device: int) -> None:
         raise ValueError(f"{name} is on device {array.device}; expected device {device}")
 
 
-def check_out(out: Array, dtype: np.dtype, axes: Sequence[str], shape: Sequence[int]) -> None:
+def check_out(
+    out: Array, dtype: np.dtype, axes: Sequence[str], shape: Sequence[int], name: str = "out"
+) -> None:
     """Checks the array that a result is written to."""
-    check_array("out", out, dtype, axes, shape)
+    check_array(name, out, dtype, axes, shape)
     if isinstance(out, np.ndarray) and not out.flags.writeable:
-        raise ValueError("out is read-only; expected an array that can be written")
+        raise ValueError(f"{name} is read-only; expected an array that can be written")
 
 
 def context_lens_array(context_lens: object) -> np.ndarray:

@@ -28,6 +28,7 @@ void BindPlan(nanobind::module_& module);     // shape, platform, planner, plan
 void BindLayout(nanobind::module_& module);   // byte layout of a plan
 void BindRuntime(nanobind::module_& module);  // device, stream, device memory
 void BindDecode(nanobind::module_& module);   // the operator
+void BindMerge(nanobind::module_& module);    // the merge of partial results
 
 }  // namespace ascend_attention::python
 
