@@ -84,6 +84,57 @@ TEST(Shape, RefusesValuesThatAreNotCounts) {
   EXPECT_EQ(Validate(DecodeShape{}).code(), StatusCode::kInvalidArgument);
 }
 
+TEST(Shape, QueryHeadsEndWithHeadDimAndRoute) {
+  EXPECT_EQ(ErrorAfter([](DecodeShape& s) {
+              s.head_dim = 256;
+              s.num_heads = 8 * 65;
+            }),
+            "UNIMPLEMENTED: num_heads / num_kv_heads = 65 with head_dim = 256 has no kernel; "
+            "nearest supported: 64");
+  const auto int8_heads = [](KvRoute route) {
+    return ErrorAfter([route](DecodeShape& s) {
+      s.num_heads = 8 * 42;
+      s.head_dim = 192;
+      s.kv_quant = KvQuant::kInt8Token;
+      s.kv_route = route;
+    });
+  };
+  EXPECT_EQ(int8_heads(KvRoute::kAuto), "OK");  // converted
+  EXPECT_EQ(int8_heads(KvRoute::kDequant), "OK");
+  EXPECT_EQ(int8_heads(KvRoute::kLimbs),
+            "UNIMPLEMENTED: num_heads / num_kv_heads = 42 with head_dim = 192 has no kernel; "
+            "nearest supported: 40");
+}
+
+TEST(Shape, RefusesMoreQueryTokensThanThereAreKernelsFor) {
+  EXPECT_EQ(ErrorAfter([](DecodeShape& s) { s.max_q_len = 16; }), "OK");
+  EXPECT_EQ(ErrorAfter([](DecodeShape& s) { s.max_q_len = 17; }),
+            "UNIMPLEMENTED: max_q_len = 17 has no kernel; nearest supported: 16");
+  EXPECT_EQ(ErrorAfter([](DecodeShape& s) { s.max_q_len = 0; }),
+            "INVALID_ARGUMENT: max_q_len = 0; expected at least 1");
+  EXPECT_EQ(ErrorAfter([](DecodeShape& s) {
+              s.max_q_len = 2;
+              s.kv_quant = KvQuant::kInt8Channel;
+            }),
+            "UNIMPLEMENTED: max_q_len = 2 with kv_quant = int8_channel has no kernel; nearest "
+            "supported: 1");
+}
+
+TEST(Shape, RefusesRoutesThatTheCacheCannotTake) {
+  EXPECT_EQ(ErrorAfter([](DecodeShape& s) { s.kv_route = KvRoute::kLimbs; }),
+            "UNIMPLEMENTED: kv_route = limbs has no kernel for kv_quant = none; nearest "
+            "supported: direct, auto");
+  EXPECT_EQ(ErrorAfter([](DecodeShape& s) {
+              s.kv_quant = KvQuant::kInt8ChannelAsym;
+              s.kv_route = KvRoute::kDirect;
+            }),
+            "UNIMPLEMENTED: kv_route = direct has no kernel for kv_quant = int8_channel_asym; "
+            "nearest supported: dequant, limbs, auto");
+  EXPECT_EQ(ErrorAfter([](DecodeShape& s) { s.kv_quant = static_cast<KvQuant>(8); }),
+            "UNIMPLEMENTED: kv_quant code 8 has no kernel; supported: 0 (none), 1 (int8_channel), "
+            "2 (int8_channel_asym), 3 (int8_token)");
+}
+
 // The load instruction's source pitch is 16 bits of elements.
 TEST(Shape, RefusesCacheRowsLongerThanThePitchField) {
   EXPECT_EQ(ErrorAfter([](DecodeShape& s) { s.num_heads = s.num_kv_heads = 511; }), "OK");
@@ -91,6 +142,75 @@ TEST(Shape, RefusesCacheRowsLongerThanThePitchField) {
               s.num_heads = s.num_kv_heads = 512;
             }).find("nearest supported: num_kv_heads = 511"),
             std::string::npos);
+}
+
+std::string ErrorWithStrides(const KvStrides& strides, KvQuant kv_quant = KvQuant::kNone) {
+  return ErrorAfter([&](DecodeShape& s) {
+    s.kv_strides = strides;
+    s.kv_quant = kv_quant;
+  });
+}
+
+// Blocks of 128 tokens, 8 kv heads of 128.
+TEST(Strides, AcceptTheLayoutsOfEngines) {
+  EXPECT_EQ(ErrorWithStrides({131072, 1024, 128}), "OK");    // token-major
+  EXPECT_EQ(ErrorWithStrides({131072, 128, 16384}), "OK");   // head-major
+  EXPECT_EQ(ErrorWithStrides({262144, 1024, 128}), "OK");    // half of an interleaved pool
+  EXPECT_EQ(ErrorWithStrides({262144, 128, 16384}), "OK");   // the same, head-major
+  EXPECT_EQ(ErrorWithStrides({262144, 2048, 128}), "OK");    // K and V of a token side by side
+  EXPECT_EQ(ErrorWithStrides({262144, 2048, 256}), "OK");    // of a kv head side by side
+  EXPECT_EQ(ErrorWithStrides({16384, 128, 1638400}), "OK");  // [heads, blocks, tokens, head_dim]
+  EXPECT_EQ(ErrorWithStrides({int64_t{1} << 40, 1024, 128}), "OK");
+}
+
+TEST(Strides, RefuseOverlap) {
+  EXPECT_EQ(ErrorWithStrides({131072, 1024, 64}),
+            "INVALID_ARGUMENT: kv_strides.head = 64 elements makes entries of the cache overlap; "
+            "expected at least 128");
+  EXPECT_EQ(ErrorWithStrides({131072, 512, 128}),
+            "INVALID_ARGUMENT: kv_strides.token = 512 elements makes entries of the cache "
+            "overlap; expected at least 1024");
+  EXPECT_EQ(ErrorWithStrides({65536, 1024, 128}),
+            "INVALID_ARGUMENT: kv_strides.block = 65536 elements makes entries of the cache "
+            "overlap; expected at least 131072");
+  EXPECT_EQ(ErrorWithStrides({0, 1024, 128}),
+            "INVALID_ARGUMENT: kv_strides.block = 0 elements makes entries of the cache overlap; "
+            "expected at least 128");
+  EXPECT_EQ(ErrorWithStrides({131072, -1024, 128}),
+            "INVALID_ARGUMENT: kv_strides.token = -1024; expected 0 or more");
+}
+
+TEST(Strides, RefuseWhatLoadsCannotReach) {
+  EXPECT_EQ(ErrorWithStrides({131080, 1024, 128}),
+            "UNIMPLEMENTED: kv_strides.block = 131080 elements is not a multiple of 16 (32 "
+            "bytes); nearest supported: 131072, 131088");
+  EXPECT_EQ(ErrorWithStrides({131072 + 16, 1024, 128}), "OK");
+  EXPECT_EQ(ErrorWithStrides({131072 + 16, 1024, 128}, KvQuant::kInt8Channel),
+            "UNIMPLEMENTED: kv_strides.block = 131088 elements is not a multiple of 32 (32 "
+            "bytes); nearest supported: 131072, 131104");
+  EXPECT_EQ(ErrorWithStrides({int64_t{1} << 30, 65536, 128}),
+            "UNIMPLEMENTED: kv_strides.token = 65536 elements is longer than the largest pitch "
+            "of the load instruction; nearest supported: 65520");
+  EXPECT_EQ(ErrorWithStrides({131072, 128, int64_t{1} << 32}),
+            "UNIMPLEMENTED: kv_strides.head = 4294967296 elements does not fit the plan; nearest "
+            "supported: 4294967280");
+  EXPECT_EQ(ErrorWithStrides({int64_t{1} << 60, 1024, 128}),
+            "INVALID_ARGUMENT: num_kv_blocks = 100 makes a cache of more than 2^63 bytes");
+}
+
+// What is never used does not matter: the head stride of one head, the block
+// stride of one block.
+TEST(Strides, IgnoreStridesOfOneEntry) {
+  EXPECT_EQ(ErrorAfter([](DecodeShape& s) {
+              s.num_kv_heads = 1;
+              s.kv_strides = {16384, 128, 7};
+            }),
+            "OK");
+  EXPECT_EQ(ErrorAfter([](DecodeShape& s) {
+              s.num_kv_blocks = 1;
+              s.kv_strides = {0, 1024, 128};
+            }),
+            "OK");
 }
 
 TEST(Shape, RefusesWhatInt32BlockIdsCannotName) {
