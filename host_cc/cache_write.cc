@@ -133,6 +133,11 @@ Status CheckCaches(const CacheWriteTensors& tensors, const CacheWriteShape& shap
     return InvalidArgument("value_cache = ", AddressText(tensors.value_cache),
                            " is key_cache; expected memory of its own");
   }
+  if (shape.kv_quant == KvQuant::kInt8Token && tensors.key_scale == tensors.value_scale &&
+      tensors.key_scale != nullptr) {
+    return InvalidArgument("value_scale = ", AddressText(tensors.value_scale),
+                           " is key_scale; expected memory of its own");
+  }
   AA_RETURN_IF_ERROR(CheckParam("key_scale", tensors.key_scale, scales, shape.kv_quant));
   AA_RETURN_IF_ERROR(CheckParam("key_offset", tensors.key_offset, offsets, shape.kv_quant));
   AA_RETURN_IF_ERROR(CheckParam("value_scale", tensors.value_scale, scales, shape.kv_quant));

@@ -290,6 +290,8 @@ INSTANTIATE_TEST_SUITE_P(
         TensorCase{"NoOffset", KvQuant::kInt8ChannelAsym, [](auto& t) { t.value_offset = nullptr; },
                    "INVALID_ARGUMENT: value_offset is null; kv_quant int8_channel_asym needs "
                    "float32 [num_kv_heads, head_dim]"},
+        TensorCase{"OneScale", KvQuant::kInt8Token, [](auto& t) { t.value_scale = t.key_scale; },
+                   "INVALID_ARGUMENT: value_scale = 0x"},
         TensorCase{"OddScale", KvQuant::kInt8Token, [](auto& t) { Misalign(t.value_scale); },
                    "INVALID_ARGUMENT: value_scale = 0x"}),
     [](const auto& info) { return std::string(info.param.name); });

@@ -4,6 +4,7 @@
 Next: python/ascend_attention/decode.py - START HERE.
 """
 
+from ascend_attention.cache import reshape_and_cache
 from ascend_attention.decode import DecodeAttention, paged_attention
 from ascend_attention.device_array import DeviceArray
 from ascend_attention.merge import merge_states
@@ -18,4 +19,5 @@ __all__ = [
     "WorkItem",
     "merge_states",
     "paged_attention",
+    "reshape_and_cache",
 ]

@@ -122,6 +122,8 @@ def test_wheel_has_the_parts_and_only_those():
         "ascend_attention/kernels/vnpu/decode_int8_dequant_f16.so",
         "ascend_attention/kernels/vnpu/decode_int8_limbs_bf16.so",
         "ascend_attention/kernels/vnpu/merge_states_f32.so",
+        "ascend_attention/kernels/vnpu/reshape_and_cache_f16.so",
+        "ascend_attention/kernels/vnpu/reshape_and_cache_bf16.so",
         "ascend_attention/vnpu/lib/libascendcl.so",
         "ascend_attention/vnpu/lib/libvnpu.so",
         "ascend_attention/vnpu/report/assets/main.js",

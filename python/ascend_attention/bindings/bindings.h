@@ -29,6 +29,7 @@ void BindLayout(nanobind::module_& module);   // byte layout of a plan
 void BindRuntime(nanobind::module_& module);  // device, stream, device memory
 void BindDecode(nanobind::module_& module);   // the operator
 void BindMerge(nanobind::module_& module);    // the merge of partial results
+void BindCache(nanobind::module_& module);    // the cache writer
 
 }  // namespace ascend_attention::python
 

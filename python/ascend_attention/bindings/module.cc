@@ -11,4 +11,5 @@ NB_MODULE(_core, module) {
   ascend_attention::python::BindRuntime(module);
   ascend_attention::python::BindDecode(module);
   ascend_attention::python::BindMerge(module);
+  ascend_attention::python::BindCache(module);
 }
