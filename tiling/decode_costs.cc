@@ -64,7 +64,6 @@ TokenWork WorkOfToken(const DecodeShape& shape, const TileSize& tiles) {
 
 uint64_t TokenTime(const TokenWork& work, const Platform& platform) {
   const PlanCosts& costs = platform.costs;
-  // bytes / (bytes per us) is us: 2^30 of them are about 1/1024 ps.
   constexpr uint64_t kUnitsPerUs = uint64_t{1} << 30;
   const uint64_t hbm = work.hbm_bytes * kUnitsPerUs / costs.hbm_bytes_per_us;
   const uint64_t l2 = work.l2_bytes * kUnitsPerUs / costs.l2_bytes_per_us;

@@ -25,7 +25,7 @@ struct TokenWork {
 
 TokenWork WorkOfToken(const DecodeShape& shape, const TileSize& tiles);
 
-// Time for that in 1/1024 picoseconds, all cores at it: the slowest of HBM, L2
+// Time for that in 2^-30 microseconds, all cores at it: the slowest of HBM, L2
 // and cube, which work at the same time.
 uint64_t TokenTime(const TokenWork& work, const Platform& platform);
 

@@ -9,8 +9,15 @@
 #include <cstdio>
 #include <string>
 
+#include "tiling/support.h"
+
 namespace ascend_attention {
 namespace {
+
+// Whether an item's query tokens are worth saying.
+bool HasQueryTokens(const DecodePlanHeader& header) {
+  return header.num_query_rows != header.batch || header.q_tokens_per_item != 1;
+}
 
 // printf onto the end of a string.
 __attribute__((format(printf, 2, 3))) void AppendF(std::string& text, const char* format, ...) {
@@ -22,12 +29,34 @@ __attribute__((format(printf, 2, 3))) void AppendF(std::string& text, const char
   text.append(line);
 }
 
-const char* DTypeName(DType dtype) { return dtype == DType::kBFloat16 ? "bfloat16" : "float16"; }
+// Only what differs from a dense 16-bit cache with one query token each.
+void AppendOptions(std::string& text, const DecodePlanHeader& header) {
+  if (header.kv_quant != KvQuant::kNone) {
+    AppendF(text, "  cache      %s, read by %s\n", KvQuantName(header.kv_quant),
+            KvRouteName(header.kv_route));
+  }
+  const bool is_dense =
+      header.kv_head_stride == header.head_dim &&
+      header.kv_token_stride == header.num_kv_heads * header.head_dim &&
+      header.kv_block_stride == uint64_t{header.kv_block_size} * header.kv_token_stride;
+  if (!is_dense) {
+    AppendF(text, "  strides    block %" PRIu64 ", token %u, head %u elements\n",
+            header.kv_block_stride, header.kv_token_stride, header.kv_head_stride);
+  }
+  if (HasQueryTokens(header)) {
+    AppendF(text, "  queries    %u query tokens, at most %u per work item\n", header.num_query_rows,
+            header.q_tokens_per_item);
+  }
+  if (header.fixed_split_tokens != 0) {
+    AppendF(text, "  cuts       at multiples of %u tokens\n", header.fixed_split_tokens);
+  }
+}
 
 void AppendShape(std::string& text, const DecodePlanHeader& header) {
   AppendF(text, "decode plan: batch %u, %u heads on %u kv heads x %u, kv block %u, %s\n",
           header.batch, header.num_heads, header.num_kv_heads, header.head_dim,
           header.kv_block_size, DTypeName(header.dtype));
+  AppendOptions(text, header);
   AppendF(text, "  tiles      %u kv heads x %u tokens, loads of %u tokens\n",
           header.kv_heads_per_group, header.kv_tile_tokens, header.kv_chunk_tokens);
 }
@@ -78,10 +107,13 @@ void AppendWorkspace(std::string& text, const DecodePlanHeader& header) {
   AppendRegion(text, "dequant_values", header.dequant_values);
 }
 
-void AppendItem(std::string& text, const WorkItem& item) {
-  AppendF(text, "    sequence %u, kv heads %u-%u, tokens [%u, %u)", item.sequence,
-          item.kv_head_begin, item.kv_head_begin + item.kv_head_count - 1, item.token_begin,
-          item.token_end);
+void AppendItem(std::string& text, const DecodePlanHeader& header, const WorkItem& item) {
+  AppendF(text, "    sequence %u", item.sequence);
+  if (HasQueryTokens(header)) {
+    AppendF(text, ", query rows %u-%u", item.query_row, item.query_row + item.q_len - 1);
+  }
+  AppendF(text, ", kv heads %u-%u, tokens [%u, %u)", item.kv_head_begin,
+          item.kv_head_begin + item.kv_head_count - 1, item.token_begin, item.token_end);
   if (item.partial != kNoPartial) AppendF(text, ", partial %u", item.partial);
   text.append("\n");
 }
@@ -91,7 +123,7 @@ void AppendCores(std::string& text, const DecodePlan& plan) {
     const CoreItems& range = plan.core_items()[core];
     AppendF(text, "  core %d\n", core);
     for (uint32_t i = 0; i < range.item_count; ++i) {
-      AppendItem(text, plan.items()[range.first_item + i]);
+      AppendItem(text, plan.header(), plan.items()[range.first_item + i]);
     }
   }
 }
@@ -99,8 +131,10 @@ void AppendCores(std::string& text, const DecodePlan& plan) {
 void AppendSplits(std::string& text, const DecodePlan& plan) {
   for (uint32_t i = 0; i < plan.header().num_splits; ++i) {
     const SplitRange& split = plan.splits()[i];
-    AppendF(text, "  split %u: sequence %u, kv heads %u-%u, partials %u-%u\n", i, split.query_row,
-            split.kv_head_begin, split.kv_head_begin + split.kv_head_count - 1, split.first_partial,
+    AppendF(text, "  split %u: query row %u", i, split.query_row);
+    if (split.q_len > 1) AppendF(text, "-%u", split.query_row + split.q_len - 1);
+    AppendF(text, ", kv heads %u-%u, partials %u-%u\n", split.kv_head_begin,
+            split.kv_head_begin + split.kv_head_count - 1, split.first_partial,
             split.first_partial + split.num_partials - 1);
   }
 }

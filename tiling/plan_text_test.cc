@@ -82,6 +82,28 @@ TEST(PlanText, FullDumpOfSeveralGroupsWithoutSplits) {
                PlanText(Plan(12, 12, 128, DType::kFloat16, {100, 0, 40}), PlanTextDetail::kFull));
 }
 
+TEST(PlanText, FullDumpOfQueryTokensAndFixedCuts) {
+  DecodeShape shape = Shape(3, 16, 1, 128, DType::kFloat16);
+  shape.max_q_len = 12;
+  shape.fixed_split_tokens = 512;
+  const std::vector<int32_t> lens = {700, 5, 300};
+  const std::vector<int32_t> q_lens = {12, 1, 3};
+  const DecodePlan plan = *PlanDecode(shape, *PlatformFor("Ascend910B1", 3), lens.data(),
+                                      lens.size(), 0.0884f, q_lens.data());
+  ExpectGolden("query_tokens_full", PlanText(plan, PlanTextDetail::kFull));
+}
+
+TEST(PlanText, SummaryOfAnInt8HeadMajorCache) {
+  DecodeShape shape = Shape(2, 32, 8, 128, DType::kBFloat16);
+  shape.kv_quant = KvQuant::kInt8Token;
+  shape.kv_route = KvRoute::kDequant;
+  shape.kv_strides = {131072, 128, 16384};
+  const std::vector<int32_t> lens = {3000, 100};
+  const DecodePlan plan =
+      *PlanDecode(shape, *PlatformFor("Ascend910B1"), lens.data(), lens.size(), 0.0884f);
+  ExpectGolden("int8_summary", PlanText(plan, PlanTextDetail::kSummary));
+}
+
 TEST(PlanText, SaysNothingAboutBalanceOfAPlanReadFromBytes) {
   const DecodePlan plan = RaggedPlan();
   const DecodePlan read = *DecodePlan::FromBytes(plan.bytes().data(), plan.bytes().size());

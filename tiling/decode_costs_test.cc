@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// The cost model: bytes counted by hand, and the routes that follow from them.
+#include "tiling/decode_costs.h"
+
+#include <cstdint>
+
+#include "gtest/gtest.h"
+#include "tiling/kv_layout.h"
+
+namespace ascend_attention {
+namespace {
+
+DecodeShape Shape(int64_t num_heads, int64_t num_kv_heads, int64_t head_dim, KvQuant kv_quant,
+                  KvRoute route) {
+  DecodeShape shape;
+  shape.batch = 8;
+  shape.num_heads = num_heads;
+  shape.num_kv_heads = num_kv_heads;
+  shape.head_dim = head_dim;
+  shape.kv_block_size = 128;
+  shape.num_kv_blocks = 4096;
+  shape.max_kv_blocks = 256;
+  shape.kv_quant = kv_quant;
+  shape.kv_route = route;
+  return shape;
+}
+
+TokenWork Work(const DecodeShape& shape) { return WorkOfToken(shape, *ChooseTiles(shape)); }
+
+Platform B1() { return *PlatformFor("Ascend910B1"); }
+
+KvRoute Chosen(int64_t num_heads, int64_t num_kv_heads, int64_t head_dim = 128) {
+  return *ResolveRoute(
+      Shape(num_heads, num_kv_heads, head_dim, KvQuant::kInt8Channel, KvRoute::kAuto), B1());
+}
+
+// 4 query heads on a kv head of 128, tiles of 128 tokens.
+TEST(TokenWork, CountsWhatPassesTheL2) {
+  const TokenWork direct = Work(Shape(32, 8, 128, KvQuant::kNone, KvRoute::kDirect));
+  EXPECT_EQ(direct.hbm_bytes, 512u);
+  // K, V; S 4 bytes and P 2 bytes of 4 rows, O 4 x 128 x 4 / 128 bytes, each twice.
+  EXPECT_EQ(direct.l2_bytes, 512u + 2 * (4 * 6 + 16));
+  // Two products, one unit, 8 fractals deep; 16 tokens a fractal.
+  EXPECT_EQ(direct.matrix_cycles, 2u * 8 * 256 / 16);
+
+  const TokenWork dequant = Work(Shape(32, 8, 128, KvQuant::kInt8Token, KvRoute::kDequant));
+  EXPECT_EQ(dequant.hbm_bytes, 256u);
+  EXPECT_EQ(dequant.l2_bytes, 256u + 2 * (2 * 128 * 2 + 4 * 6 + 16));
+  EXPECT_EQ(dequant.matrix_cycles, direct.matrix_cycles);
+
+  const TokenWork limbs = Work(Shape(32, 8, 128, KvQuant::kInt8Token, KvRoute::kLimbs));
+  EXPECT_EQ(limbs.hbm_bytes, 256u);
+  EXPECT_EQ(limbs.l2_bytes, 256u + 2 * (2 * 4 * 5 + 2 * 16));
+  EXPECT_EQ(limbs.matrix_cycles, direct.matrix_cycles / 2);  // fractals twice as deep
+}
+
+TEST(TokenWork, LimbsPayForMatrixRowsThatDoNotFitAUnit) {
+  // 12 query heads: 24 limb rows are two units.
+  const TokenWork dequant = Work(Shape(12, 1, 128, KvQuant::kInt8Token, KvRoute::kDequant));
+  const TokenWork limbs = Work(Shape(12, 1, 128, KvQuant::kInt8Token, KvRoute::kLimbs));
+  EXPECT_EQ(limbs.matrix_cycles, dequant.matrix_cycles);
+}
+
+TEST(TokenTime, IsTheSlowestOfHbmL2AndCube) {
+  const Platform platform = B1();
+  const uint64_t hbm = TokenTime(TokenWork{1300, 0, 0}, platform);
+  EXPECT_EQ(hbm, (uint64_t{1} << 30) / 1000);  // 1300 bytes at 1.3 TB/s: 1 ns
+  EXPECT_EQ(TokenTime(TokenWork{1300, 4700, 0}, platform), hbm);
+  EXPECT_GT(TokenTime(TokenWork{1300, 4900, 0}, platform), hbm);
+  EXPECT_GT(TokenTime(TokenWork{1300, 0, 256 * 50}, platform), hbm);  // 50 of 44.4 cycles
+}
+
+// Converting KV moves ten bytes through the L2 for a byte of cache: more than HBM
+// takes for that byte. Limbs move none, but twice the scores.
+TEST(ResolveRoute, LimbsWinWhileQueryGroupsAreSmall) {
+  EXPECT_EQ(Chosen(32, 8), KvRoute::kLimbs);
+  EXPECT_EQ(Chosen(64, 8), KvRoute::kLimbs);
+  EXPECT_EQ(Chosen(28, 4), KvRoute::kLimbs);
+  EXPECT_EQ(Chosen(32, 32), KvRoute::kLimbs);
+  EXPECT_EQ(Chosen(16, 1), KvRoute::kLimbs);
+  EXPECT_EQ(Chosen(128, 1, 64), KvRoute::kDequant);
+}
+
+TEST(ResolveRoute, KeepsWhatIsForcedAndWhatIsPossible) {
+  EXPECT_EQ(*ResolveRoute(Shape(32, 8, 128, KvQuant::kNone, KvRoute::kAuto), B1()),
+            KvRoute::kDirect);
+  EXPECT_EQ(*ResolveRoute(Shape(32, 8, 128, KvQuant::kInt8Token, KvRoute::kDequant), B1()),
+            KvRoute::kDequant);
+  EXPECT_EQ(Chosen(42, 1, 192), KvRoute::kDequant);  // 84 limb rows of 192 do not fit L0C
+}
+
+TEST(MakeSplitParams, PricesAGranuleByTheCacheAndTheRoute) {
+  const auto granule = [](KvQuant kv_quant, KvRoute route) {
+    const DecodeShape shape = Shape(32, 8, 128, kv_quant, route);
+    return MakeSplitParams(shape, *ChooseTiles(shape), B1()).granule_cost;
+  };
+  EXPECT_EQ(granule(KvQuant::kNone, KvRoute::kDirect), 16u * 512);
+  EXPECT_EQ(granule(KvQuant::kInt8Token, KvRoute::kLimbs), 16u * 256);
+  // As slow as the L2 makes it: 1360 bytes at 4.8 TB/s.
+  const uint64_t dequant = granule(KvQuant::kInt8Token, KvRoute::kDequant);
+  EXPECT_NEAR(static_cast<double>(dequant), 16 * 1360 * 1.3 / 4.8, 16);
+}
+
+}  // namespace
+}  // namespace ascend_attention
