@@ -79,6 +79,9 @@ class VectorDecoder {
     UbPtr<float> lse;
   };
 
+  // Key offsets of a query lie where this Format has no other use.
+  static constexpr uint32_t kKeyOffsetUb = kDequant ? kOTileUb + kMatrixBytes : kDequantInUb;
+
   // Probs are computed this many tiles ahead of the output.
   static constexpr uint32_t kTilesAhead = kTileSlots - 1;
 
@@ -131,7 +134,7 @@ class VectorDecoder {
     const RowRange range = RowsOfThisCore(tile);
     if (range.rows != 0) {
       const TileShape shape = QueryShape(range);
-      const QueryInput<T> input = QueryInputAt<T>(kWorkUb);
+      const QueryInput<T> input = QueryInputAt<T>(kWorkUb, kKeyOffsetUb);
       work_ring_.AcquireFree();
       LoadQueryInput<T>(input, args_, problem_, tile, range, shape, quant_);
       work_ring_.PublishFull();

@@ -34,37 +34,37 @@ struct RowsByHead {
   uint32_t head_pitch;  // of the other, lanes
 };
 
-// Lanes of the 64-lane column at `lane`.
+// Lanes of the 64-lane column at `lane`: only that of the last one may be narrower.
 AICORE_INLINE void UseColumn(uint32_t lanes, uint32_t lane) {
   if (lanes - lane < kF32Lanes) UseLanesBelow(lanes - lane);
 }
 
 // matrix[r, :] *= per_head[kv head of r, :]
 AICORE_INLINE void MulByHead(UbPtr<float> matrix, UbPtr<float> per_head, const RowsByHead& shape) {
-  for (uint32_t row = 0; row < shape.range.rows;) {
-    const HeadRows run = HeadRowsFrom(shape.range, shape.rows_per_head, row);
-    for (uint32_t lane = 0; lane < shape.lanes; lane += kF32Lanes) {
+  for (uint32_t lane = 0; lane < shape.lanes; lane += kF32Lanes) {
+    UseColumn(shape.lanes, lane);
+    for (uint32_t row = 0; row < shape.range.rows;) {
+      const HeadRows run = HeadRowsFrom(shape.range, shape.rows_per_head, row);
       const UbPtr<float> column = matrix + row * shape.pitch + lane;
-      UseColumn(shape.lanes, lane);
       MulPerLane(column, column, per_head + run.kv_head * shape.head_pitch + lane, run.rows,
                  shape.pitch);
+      row += run.rows;
     }
-    row += run.rows;
   }
   UseAllLanes();
 }
 
 // matrix[r, :] += per_head[kv head of r, :]
 AICORE_INLINE void AddByHead(UbPtr<float> matrix, UbPtr<float> per_head, const RowsByHead& shape) {
-  for (uint32_t row = 0; row < shape.range.rows;) {
-    const HeadRows run = HeadRowsFrom(shape.range, shape.rows_per_head, row);
-    for (uint32_t lane = 0; lane < shape.lanes; lane += kF32Lanes) {
+  for (uint32_t lane = 0; lane < shape.lanes; lane += kF32Lanes) {
+    UseColumn(shape.lanes, lane);
+    for (uint32_t row = 0; row < shape.range.rows;) {
+      const HeadRows run = HeadRowsFrom(shape.range, shape.rows_per_head, row);
       const UbPtr<float> column = matrix + row * shape.pitch + lane;
-      UseColumn(shape.lanes, lane);
       AddPerLane(column, column, per_head + run.kv_head * shape.head_pitch + lane, run.rows,
                  shape.pitch);
+      row += run.rows;
     }
-    row += run.rows;
   }
   UseAllLanes();
 }
