@@ -107,7 +107,11 @@ TEST_P(LargePool, IsReadInPlace) {
 }
 
 INSTANTIATE_TEST_SUITE_P(A19, LargePool,
-                         testing::Values("decode:b3:h8:kv2:d128:bs128:ctx1,129,600:f16:seed40"),
+                         testing::Values("decode:b3:h8:kv2:d128:bs128:ctx1,129,600:f16:seed40",
+                                         "decode:b3:h8:kv2:d128:bs128:ctx1,129,600:f16:"
+                                         "kvint8-channel:route-dequant:seed50",
+                                         "decode:b3:h8:kv2:d128:bs128:ctx1,129,600:f16:"
+                                         "kvint8-channel-asym:route-limbs:seed50"),
                          [](const auto& info) { return std::to_string(info.index); });
 
 }  // namespace
