@@ -26,6 +26,7 @@ class PartialSource {
       : args_(args), cursor_(cursor) {}
 
   AICORE_INLINE const MergeShape& shape() const { return cursor_.shape(); }
+  AICORE_INLINE void Begin() const {}
   AICORE_INLINE bool Next(Slab& slab) { return cursor_.Next(slab); }
 
   AICORE_INLINE void Load(uint32_t slot, const Slab& slab, uint32_t first, uint32_t parts) const {
@@ -74,17 +75,6 @@ class VectorCombiner : public VectorMerger<PartialSource<T>> {
   AICORE_INLINE VectorCombiner(const CombineArgs<T>& args, const SlabCursor& cursor)
       : VectorMerger<PartialSource<T>>(PartialSource<T>(args, cursor)) {}
 };
-
-template <typename T>
-AICORE_INLINE void CombineEntry(const CombineArgs<T>& args) {
-  BeginVectorKernel();
-  RequirePlan<T>(args.workspace);
-  {
-    VectorCombiner<T> combiner(args, SlabCursor(args.workspace, BlockIndex(), NumBlocks()));
-    combiner.Run();
-  }
-  EndKernel();
-}
 
 }  // namespace ascend_attention
 

@@ -10,6 +10,7 @@
 // a caller's (states_vector.h). It has
 //
 //   Slab, with parts()          rows and how many parts they have
+//   Begin()                     what V prepares once
 //   Next(slab)                  the next slab of this core, or false
 //   Load(slot, slab, first, n)  parts [first, first + n) to UB, MTE2
 //   Open(slot, n)               them as fp32, empty ones with rows of zeros, V
@@ -36,6 +37,7 @@ class VectorMerger {
 
   AICORE_INLINE void Run() {
     UseAllLanes();
+    source_.Begin();
     Step current;
     Step next;
     bool has_current = NextStep(current);

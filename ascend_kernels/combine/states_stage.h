@@ -16,7 +16,8 @@ AICORE_INLINE void ReplaceByZeros(UbPtr<float> scratch) {
   UseReplacement(scratch);
 }
 
-// bits: 64 for each row of each part, rounded up to datablocks for each row.
+// bits: 64 for each row of each part, rounded up to datablocks for each row. The
+// first barrier orders the conversion of the rows, too.
 AICORE_INLINE void DropEmptyRows(const MergeParts& parts, UbPtr<uint8_t> bits,
                                  UbPtr<float> lse_spread, const MergeShape& shape) {
   SpreadRows(lse_spread, parts.lse, parts.count * shape.value_pitch);

@@ -31,7 +31,6 @@ struct PartSlot {
   static AICORE_INLINE UbPtr<float> Convert(uint32_t slot, uint32_t lanes) {
     const UbPtr<float> rows = UbAt<float>(kConvertedUb);
     ToF32(rows, Loaded(slot), CeilDiv(lanes, kF32Lanes));
-    VectorBarrier();
     return rows;
   }
 };
@@ -54,11 +53,11 @@ class StateSource {
   AICORE_INLINE explicit StateSource(const MergeStatesArgs<T>& args)
       : args_(args),
         shape_(ChooseMergeShape(args.head_dim, args.num_parts, args.rows, NumBlocks())),
-        number_(BlockIndex()) {
-    ReplaceByZeros(UbAt<float>(kMergeLseUb));
-  }
+        number_(BlockIndex()) {}
 
   AICORE_INLINE const MergeShape& shape() const { return shape_; }
+
+  AICORE_INLINE void Begin() const { ReplaceByZeros(UbAt<float>(kMergeLseUb)); }
 
   AICORE_INLINE bool Next(Slab& slab) {
     if (number_ >= CeilDiv(args_.rows, shape_.slab_rows)) return false;
@@ -111,7 +110,6 @@ AICORE_INLINE void MergeStatesEntry(const MergeStatesArgs<T>& args) {
       args.head_dim > kMaxMergeHeadDim) {
     Trap();
   }
-  UseAllLanes();
   {
     VectorMerger<StateSource<T>> merger{StateSource<T>(args)};
     merger.Run();
