@@ -34,6 +34,8 @@ class Mutation:
       lse_base_2: lse is a base-2 logarithm.
       interleaved_heads: query head h uses kv head h % num_kv_heads.
       plain_mean: parts of a split sequence are averaged, not weighted by their lse.
+      mask: of several query tokens; "one_more" and "one_less" token is seen by each, "none" is
+        hidden, "first_row" of the sequence decides for all.
     """
 
     table: Int64 | None = None
@@ -45,6 +47,7 @@ class Mutation:
     lse_base_2: bool = False
     interleaved_heads: bool = False
     plain_mean: bool = False
+    mask: str = ""
 
 
 NONE = Mutation()
@@ -64,25 +67,30 @@ def decode_sequence(
       cuts: positions where the sequence is split into parts.
 
     Returns:
-      out [num_heads, head_dim] in the dtype and lse [num_heads].
+      out [q_len, num_heads, head_dim] in the dtype and lse [q_len, num_heads].
     """
     length = int(inputs.context_lens[seq]) - mutation.drop_last
+    rows = range(*inputs.row_begins[[seq, seq + 1]])
     num_heads = inputs.query.shape[1]
-    out = np.zeros(inputs.query.shape[1:], inputs.query.dtype)
-    lse = np.full(num_heads, -np.inf, np.float32)
+    out = np.zeros((len(rows), *inputs.query.shape[1:]), inputs.query.dtype)
+    lse = np.full((len(rows), num_heads), -np.inf, np.float32)
     if length <= 0:
         return out, lse
     keys, values = _tokens(inputs, seq, mutation)
-    bounds = [0, *sorted({cut for cut in cuts if 0 < cut < length}), length]
-    for kv_head in range(keys.shape[1]):
-        heads = _heads(num_heads, keys.shape[1], kv_head, mutation)
-        query = inputs.query[seq, heads].astype(np.float32)
-        parts = [
-            _part(inputs, query, keys[a:b, kv_head], values[a:b, kv_head], tile, mutation)
-            for a, b in itertools.pairwise(bounds)
-        ]
-        merged, lse[heads] = _merge(parts, mutation)
-        out[heads] = merged.astype(inputs.query.dtype)
+    for token, row in enumerate(rows):
+        visible = _visible(length, len(rows), token, mutation)
+        if visible <= 0:
+            continue
+        bounds = [0, *sorted({cut for cut in cuts if 0 < cut < visible}), visible]
+        for kv_head in range(keys.shape[1]):
+            heads = _heads(num_heads, keys.shape[1], kv_head, mutation)
+            query = inputs.query[row, heads].astype(np.float32)
+            parts = [
+                _part(inputs, query, keys[a:b, kv_head], values[a:b, kv_head], tile, mutation)
+                for a, b in itertools.pairwise(bounds)
+            ]
+            merged, lse[token, heads] = _merge(parts, mutation)
+            out[token, heads] = merged.astype(inputs.query.dtype)
     if mutation.lse_base_2:
         lse *= np.float32(np.log2(np.e))
     return out, lse
@@ -95,7 +103,8 @@ def mutations(inputs: DecodeInputs, seq: int, tile: int) -> dict[str, Mutation]:
     same one, a missing rescale where all tokens fit a tile, another head order where there is one.
     """
     length = int(inputs.context_lens[seq])
-    num_heads, num_kv_heads = inputs.query.shape[1], inputs.key_cache.shape[2]
+    num_heads, num_kv_heads = inputs.query.shape[1], inputs.keys.shape[2]
+    q_len = int(np.diff(inputs.row_begins[[seq, seq + 1]])[0])
     if length == 0:
         return {}
     found = {
@@ -107,6 +116,9 @@ def mutations(inputs: DecodeInputs, seq: int, tile: int) -> dict[str, Mutation]:
     if length > tile:
         found["out_not_rescaled"] = Mutation(keep_out=True)
         found["sum_not_rescaled"] = Mutation(keep_sum=True)
+    if q_len > 1:
+        found |= {f"mask_{mask}": Mutation(mask=mask) for mask in ("one_more", "one_less", "none")}
+        found["mask_first_row"] = Mutation(mask="first_row")
     if 1 < num_kv_heads < num_heads:
         found["interleaved_heads"] = Mutation(interleaved_heads=True)
     return found
@@ -114,7 +126,7 @@ def mutations(inputs: DecodeInputs, seq: int, tile: int) -> dict[str, Mutation]:
 
 def _row(inputs: DecodeInputs, seq: int) -> Int64:
     """Kv block ids of a sequence."""
-    used = -(-int(inputs.context_lens[seq]) // inputs.key_cache.shape[1])
+    used = -(-int(inputs.context_lens[seq]) // inputs.keys.shape[1])
     return inputs.block_table[seq, :used].astype(np.int64)
 
 
@@ -123,9 +135,9 @@ def _wrong_tables(inputs: DecodeInputs, seq: int) -> dict[str, Mutation]:
     middle = len(row) // 2
     # The next block of the pool that is another one; NaN if it is a spare block.
     wrong = row.copy()
-    wrong[middle] = (row[middle] + 1) % len(inputs.key_cache)
+    wrong[middle] = (row[middle] + 1) % len(inputs.keys)
     found = {"wrong_page": Mutation(table=wrong)}
-    in_order = np.arange(len(row)) % len(inputs.key_cache)
+    in_order = np.arange(len(row)) % len(inputs.keys)
     if not np.array_equal(in_order, row):
         found["ignored_block_table"] = Mutation(table=in_order)
     return found
@@ -134,7 +146,7 @@ def _wrong_tables(inputs: DecodeInputs, seq: int) -> dict[str, Mutation]:
 def _wrong_blocks(inputs: DecodeInputs, seq: int) -> dict[str, Mutation]:
     """One kv block's keys or values are those of its predecessor, or the two are exchanged."""
     row = _row(inputs, seq)
-    length, size = int(inputs.context_lens[seq]), inputs.key_cache.shape[1]
+    length, size = int(inputs.context_lens[seq]), inputs.keys.shape[1]
     changes = np.flatnonzero(row[1:] != row[:-1]) + 1
     if not len(changes):
         return {}
@@ -157,12 +169,22 @@ def _tokens(inputs: DecodeInputs, seq: int, mutation: Mutation) -> tuple[Float32
     row = _row(inputs, seq) if mutation.table is None else mutation.table
     both = []
     for cache, edit in (
-        (inputs.key_cache, mutation.keys),
-        (inputs.value_cache, mutation.values),
+        (inputs.keys, mutation.keys),
+        (inputs.values, mutation.values),
     ):
         tokens = cache[row].reshape(-1, *cache.shape[2:]).astype(np.float32)
         both.append((tokens if edit is None else tokens[edit])[:length])
     return both[0], both[1]
+
+
+def _visible(length: int, q_len: int, token: int, mutation: Mutation) -> int:
+    """Tokens that a query token sees."""
+    if mutation.mask == "none":
+        return length
+    if mutation.mask == "first_row":
+        token = 0
+    change = {"one_more": 1, "one_less": -1}.get(mutation.mask, 0)
+    return min(length, length - q_len + token + 1 + change)
 
 
 def _heads(num_heads: int, num_kv_heads: int, kv_head: int, mutation: Mutation) -> slice:

@@ -24,7 +24,14 @@ from ascend_attention_reference import (
 )
 from simulated_kernel import Mutation, decode_sequence
 
-_GOLDEN = read_cases((Path(__file__).parent / "cases" / "decode_ci.txt").read_text())
+
+def _listed(*names: str) -> list[DecodeCase]:
+    folder = Path(__file__).parent / "cases"
+    return [case for n in names for case in read_cases((folder / f"decode_{n}.txt").read_text())]
+
+
+_GOLDEN = _listed("ci")
+_ALL = [*_GOLDEN, *_listed("qlen", "shapes", "layouts", "split")]  # int8: test_int8_tolerance.py
 
 # Every tile and split leaves a third of the bound unused.
 _MARGIN = 0.8
@@ -70,18 +77,19 @@ def _simulate(
     """The verdict on a simulated kernel; `inputs` has one sequence."""
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         out, lse = decode_sequence(inputs, 0, tile, cuts, mutation)
-    return check(out[None], lse[None], expected)
+    return check(out, lse, expected)
 
 
-@pytest.mark.parametrize("case", [*_GOLDEN, *_LONG], ids=str)
+@pytest.mark.parametrize("case", [*_ALL, *_LONG], ids=str)
 def test_a_faithful_kernel_passes_with_room(case: DecodeCase):
     inputs = make_inputs(case)
     # All sequences of small batches; of large ones the first, the last and the longest.
     some = {0, case.batch - 1, _longest(case)} if case.batch > 9 else range(case.batch)
+    tiles = (64, 128, 512) if case in _GOLDEN or case in _LONG else (128,)
     for seq in sorted(some):
         one = _one(inputs, seq)
         expected = expect(one)
-        for tile in (64, 128, 512):
+        for tile in tiles:
             for cuts in _splits(case.context_lens[seq]):
                 report = _simulate(one, expected, tile, cuts)
                 assert report.worst.ratio < _MARGIN, (seq, tile, cuts, str(report))
@@ -91,7 +99,7 @@ def test_a_faithful_kernel_passes_with_room(case: DecodeCase):
 _MUTATION_TILE = 16
 
 
-@pytest.mark.parametrize("case", [c for c in [*_GOLDEN, *_LONG] if c.max_context > 0], ids=str)
+@pytest.mark.parametrize("case", [c for c in [*_ALL, *_LONG] if c.max_context > 0], ids=str)
 def test_each_defect_fails(case: DecodeCase):
     # In one sequence: the longest, where a single block or token matters least.
     one = _one(make_inputs(case), _longest(case))
@@ -119,6 +127,17 @@ def test_all_kinds_of_defects_are_tried_on_most_cases():
     assert min(counts[name] for name in mostly) >= 0.85 * not_empty
     assert counts["interleaved_heads"] >= 0.4 * not_empty
     assert counts.keys() == always | mostly | {"interleaved_heads"}
+
+
+def test_all_wrong_masks_are_tried():
+    counts: dict[str, int] = {}
+    for case in _ALL:
+        one = _one(make_inputs(case), _longest(case))
+        for name in simulated_kernel.mutations(one, 0, _MUTATION_TILE):
+            if name.startswith("mask_"):
+                counts[name] = counts.get(name, 0) + 1
+    assert counts.keys() == {f"mask_{m}" for m in ("one_more", "one_less", "none", "first_row")}
+    assert min(counts.values()) >= 25
 
 
 @pytest.mark.parametrize("dtype", ["f16", "bf16"])
@@ -152,8 +171,8 @@ def test_what_a_tolerance_of_a_hundredth_lets_through():
     expected = expect(inputs)
     stale = simulated_kernel.mutations(inputs, 0, 128)["stale_values"]
     out, lse = decode_sequence(inputs, 0, 128, (), stale)
-    assert np.abs(out[None].astype(np.float64) - expected.out).max() < 1e-2
-    report = check(out[None], lse[None], expected)
+    assert np.abs(out.astype(np.float64) - expected.out).max() < 1e-2
+    report = check(out, lse, expected)
     assert report.worst.ratio > 5
 
 
@@ -163,7 +182,7 @@ def test_the_noise_model_is_neither_loose_nor_tight(dtype: str):
     inputs = make_inputs(parse_case(f"decode:b1:h16:kv1:d128:bs128:ctx4096:{dtype}:seed1"))
     expected = expect(inputs)
     out, _ = decode_sequence(inputs, 0, 128)
-    rms = np.sqrt(((out.astype(np.float64) - expected.out[0]) ** 2).mean(axis=-1))
+    rms = np.sqrt(((out.astype(np.float64) - expected.out) ** 2).mean(axis=-1))
     terms = 1 / (1 / 128 + np.exp(0.667**2) / 4096)
     sigma = expected.tolerance.out_rms[0] / (1 + 5 / np.sqrt(2 * terms))
     assert 0.6 < (rms / sigma).mean() < 0.9

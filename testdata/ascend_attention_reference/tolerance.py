@@ -31,6 +31,9 @@ independent terms; for lse a few float32 roundings on top. Empty rows have bound
 is -inf, exactly. Bounds are rounded up to 10 significant bits, so that stored ones are the same on
 every machine.
 
+Int8 caches add to sigma_t and sigma_i what int8_noise.py derives per route; without a forced route
+either may have been taken, so the larger bound holds.
+
 The row rule sees what one element cannot: a single token missing among 32768.
 testdata/test_tolerance.py shows both sides: a faithful simulation of the kernel passes, each of its
 mutations fails.
@@ -41,6 +44,7 @@ import dataclasses
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ascend_attention_reference import int8_noise
 from ascend_attention_reference.attention import (
     Attended,
     Float64,
@@ -189,38 +193,105 @@ def check(out: ArrayLike, lse: ArrayLike | None, expected: Expected | DecodeInpu
 
 
 def _bounds(inputs: DecodeInputs, part: Attended) -> tuple[Float64, Float64, Float64]:
-    """Bounds of out, out_rms and lse, each [heads], for one kv head of one sequence."""
+    """Bounds of out, out_rms and lse, each [heads], for one kv head of one row."""
+    if inputs.kv_quant == "none":
+        bounds = [_bounds_of(inputs, part, _direct_noise(inputs, part))]
+    else:
+        routes = int8_noise.routes_of(inputs)
+        bounds = [_bounds_of(inputs, part, _int8_noise(inputs, part, route)) for route in routes]
+    out, rms, lse = (_round_up(np.max(each, axis=0)) for each in zip(*bounds, strict=True))
+    return out, rms, lse
+
+
+@dataclasses.dataclass(frozen=True)
+class _Noise:
+    """Variances of one part.
+
+    Attributes:
+      spread: [heads, head_dim] of out, by errors of the tokens.
+      tokens: [heads] of lse, by errors of the tokens.
+      query: errors of the query's rounding; None: there is none.
+      lse_extra: [heads] more of the bound on lse.
+    """
+
+    spread: Float64
+    tokens: Float64
+    query: int8_noise.QueryNoise | None
+    lse_extra: Float64
+
+
+def _direct_noise(inputs: DecodeInputs, part: Attended) -> _Noise:
     roundoff, tiny = _ROUNDING[inputs.query.dtype.name]
-    query = to_float64(inputs.query[part.row, part.head_begin : part.head_end])
-    largest_key = np.sqrt((part.keys**2).sum(axis=1).max())
-    largest_score = inputs.softmax_scale * np.linalg.norm(query, axis=1) * largest_key
     total = part.weights.sum(axis=1, keepdims=True)
     probs = part.weights / total
-
+    largest_score = _largest_score(inputs, part)
     rounding = np.maximum(roundoff * probs, tiny / total) ** 2 / 3
     token_var = rounding + (_FLOAT32_ROUNDOFF * largest_score[:, None] * probs) ** 2
-    repeats = _repeats(inputs, part.sequence)[: len(part.keys)]
-    token_var *= repeats
+    token_var *= _repeats(inputs, part)
     token_var_sum = token_var.sum(axis=1)
     # sum_t var_t (v - out)^2, multiplied out; a difference of equals may fall just below 0.
     spread = token_var @ part.values**2 - 2 * part.out * (token_var @ part.values)
     spread = np.maximum(spread + part.out**2 * token_var_sum[:, None], 0)
-    out_var = spread + np.maximum(roundoff * np.abs(part.out), tiny) ** 2 / 3
+    return _Noise(spread, token_var_sum, None, np.zeros(len(token_var_sum)))
 
-    terms = 1 / (1 / part.out.shape[1] + (repeats * probs**2).sum(axis=1))
+
+def _int8_noise(inputs: DecodeInputs, part: Attended, route: str) -> _Noise:
+    assert part.int8_values is not None
+    rounding = _ROUNDING[inputs.query.dtype.name]
+    probs = part.weights / part.weights.sum(axis=1, keepdims=True)
+    largest_score = _largest_score(inputs, part)
+    token_var = int8_noise.prob_rounding(part.int8_values, route, probs, *rounding)
+    token_var += (_FLOAT32_ROUNDOFF * largest_score[:, None] * probs) ** 2
+    token_var *= _repeats(inputs, part)
+    return _Noise(
+        spread=int8_noise.value_spread(part, token_var),
+        tokens=token_var.sum(axis=1),
+        query=int8_noise.query_noise(inputs, part, route, probs, *rounding),
+        # The offsets' share of a score is one float32 sum for all tokens.
+        lse_extra=_ELEMENT_SIGMAS * _FLOAT32_ROUNDOFF * largest_score,
+    )
+
+
+def _bounds_of(
+    inputs: DecodeInputs, part: Attended, noise: _Noise
+) -> tuple[Float64, Float64, Float64]:
+    roundoff, tiny = _ROUNDING[inputs.query.dtype.name]
+    probs = part.weights / part.weights.sum(axis=1, keepdims=True)
+    shares = 1 / part.out.shape[1] + (_repeats(inputs, part) * probs**2).sum(axis=1)
+    out_var = noise.spread + np.maximum(roundoff * np.abs(part.out), tiny) ** 2 / 3
+    lse_var = noise.tokens
+    if noise.query is not None:
+        # The norm of a sum of covariances is at most the sum of their norms.
+        others = out_var.sum(axis=1)
+        out_var = out_var + noise.query.out
+        part_of_query = noise.query.out.sum(axis=1) / (others + noise.query.out.sum(axis=1))
+        root = (1 - part_of_query) * np.sqrt(shares) + part_of_query * np.sqrt(noise.query.shares)
+        shares = root**2
+        lse_var = lse_var + noise.query.lse
+    terms = 1 / shares
     out_bound = _ELEMENT_SIGMAS * np.sqrt(out_var.max(axis=1))
     rms_bound = (1 + _ROW_SIGMAS / np.sqrt(2 * terms)) * np.sqrt(out_var.mean(axis=1))
-    lse_bound = _ELEMENT_SIGMAS * np.sqrt(token_var_sum) + _LSE_FLOAT32 * (1 + np.abs(part.lse))
-    return _round_up(out_bound), _round_up(rms_bound), _round_up(lse_bound)
+    lse_bound = _ELEMENT_SIGMAS * np.sqrt(lse_var) + _LSE_FLOAT32 * (1 + np.abs(part.lse))
+    return out_bound, rms_bound, lse_bound + noise.lse_extra
 
 
-def _repeats(inputs: DecodeInputs, seq: int) -> Float64:
+def _largest_score(inputs: DecodeInputs, part: Attended) -> Float64:
+    """[heads] a bound on the magnitude of the scores."""
+    query = to_float64(inputs.query[part.row, part.head_begin : part.head_end])
+    if part.int8_keys is None:
+        largest_key = np.sqrt((part.keys**2).sum(axis=1).max())
+    else:
+        largest_key = int8_noise.largest_key(part.int8_keys)
+    return inputs.softmax_scale * np.linalg.norm(query, axis=1) * largest_key
+
+
+def _repeats(inputs: DecodeInputs, part: Attended) -> Float64:
     """[tokens] how often a token's kv block occurs in its sequence."""
     block_size = inputs.keys.shape[1]
-    length = int(inputs.context_lens[seq])
-    ids = inputs.block_table[seq, : -(-length // block_size)]
+    length = int(inputs.context_lens[part.sequence])
+    ids = inputs.block_table[part.sequence, : -(-length // block_size)]
     _, inverse, counts = np.unique(ids, return_inverse=True, return_counts=True)
-    return np.repeat(counts[inverse].astype(np.float64), block_size)[:length]
+    return np.repeat(counts[inverse].astype(np.float64), block_size)[: len(part.keys)]
 
 
 def _round_up(bound: Float64) -> Float64:
