@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The decode kernels under the memory checkers, for every golden
+// The decode kernels under the race and memory checkers, for every golden
 // case: rows of the cache that are past the context and scratch of earlier runs
 // reach no output, and nothing is touched outside its tensor.
 #include <gtest/gtest.h>
@@ -21,19 +21,13 @@ std::string FindingsOf(const vnpu::Session& session) {
   return text;
 }
 
-vnpu::SessionOptions MemoryOnly() {
-  vnpu::SessionOptions options;
-  options.race = false;
-  return options;
-}
-
 class EveryGoldenCase : public ::testing::TestWithParam<DecodeCase> {};
 
-TEST_P(EveryGoldenCase, IsCleanUnderTheMemoryCheckers) {
+TEST_P(EveryGoldenCase, IsCleanUnderTheCheckers) {
   const DecodeCase& c = GetParam();
   ASSERT_TRUE(c.ok()) << c.error;
   Problem problem(c);
-  vnpu::Session session(&problem.device(), MemoryOnly());
+  vnpu::Session session(&problem.device(), {});
   problem.DescribeMemory();
   for (int run = 0; run < 2; ++run) {
     const vnpu::LaunchResult launch = problem.Launch();
@@ -45,7 +39,7 @@ TEST_P(EveryGoldenCase, IsCleanUnderTheMemoryCheckers) {
 // The other way round: a live row that nobody wrote is seen where it ends.
 TEST(DecodeChecks, AnUnwrittenLiveRowReachesTheOutput) {
   Problem problem(testdata::ParseCase("decode:b2:h8:kv2:d128:bs32:ctx40,700:f16:cores3:seed5"));
-  vnpu::Session session(&problem.device(), MemoryOnly());
+  vnpu::Session session(&problem.device(), {});
   problem.DescribeMemory();
   // The first row of some page that is in use.
   constexpr int64_t kRowBytes = 2 * 128 * 2, kPageBytes = 32 * kRowBytes;

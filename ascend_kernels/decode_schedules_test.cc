@@ -88,8 +88,16 @@ TEST_P(RandomSchedules, ReportNoRace) {
 INSTANTIATE_TEST_SUITE_P(
     Decode, RandomSchedules,
     ::testing::Values(
-        Schedules{"decode:b5:h8:kv2:d64:bs16:ctx0,1,2600,90,33:f16:cores6:seed5", 1000},
-        Schedules{"decode:b3:h4:kv2:d128:bs64:ctx500,2000,1:bf16:cores9:seed5", 200}));
+        Schedules{"decode:b5:h8:kv2:d64:bs16:ctx0,1,2600,90,33:f16:cores6:split256:seed5", 1000},
+        Schedules{"decode:b3:h4:kv2:d128:bs64:ctx500,4000,1:bf16:cores9:seed5", 200},
+        Schedules{"decode:b3:h4:kv1:d64:bs64:ctx2100,3,90:f16:cores7:qlen4,5,2:split256:seed5",
+                  100},
+        Schedules{"decode:b2:h8:kv2:d64:bs64:ctx3000,500:f16:cores7:kvint8-token:"
+                  "route-dequant:seed5",
+                  100},
+        Schedules{"decode:b2:h8:kv2:d64:bs64:ctx3000,500:f16:cores7:kvint8-channel-asym:"
+                  "route-limbs:seed5",
+                  100}));
 
 // Drops the n-th wait for a flag of one kind of core in block 0, or counts them.
 class DropWait : public vnpu::StreamFilter {
@@ -110,11 +118,13 @@ class DropWait : public vnpu::StreamFilter {
   std::atomic<int> waits_{0};
 };
 
+class DecodeFlags : public ::testing::TestWithParam<const char*> {};
+
 // A23: the next kernel starts with all flags clear. A launch that leaves one set
 // is a fault, shown here by a kernel whose last wait is gone.
-TEST(DecodeFlags, AreAllDrainedAtTheEnd) {
-  const DecodeCase c =
-      testdata::ParseCase("decode:b5:h8:kv2:d64:bs16:ctx0,1,2600,90,33:f16:cores6:seed5");
+TEST_P(DecodeFlags, AreAllDrainedAtTheEnd) {
+  const DecodeCase c = testdata::ParseCase(GetParam());
+  ASSERT_TRUE(c.ok()) << c.error;
   for (const vnpu::CoreRole role : {vnpu::CoreRole::kAic, vnpu::CoreRole::kAiv0}) {
     Problem problem(c);
     DropWait count(role, -1);
@@ -132,6 +142,15 @@ TEST(DecodeFlags, AreAllDrainedAtTheEnd) {
     EXPECT_EQ(problem.Launch().fault, vnpu::FaultKind::kNone);
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(
+    Decode, DecodeFlags,
+    ::testing::Values("decode:b5:h8:kv2:d64:bs16:ctx0,1,2600,90,33:f16:cores6:seed5",
+                      "decode:b5:h8:kv2:d64:bs16:ctx0,1,90,700,33:bf16:cores6:seed5",
+                      "decode:b3:h8:kv2:d64:bs16:ctx0,2600,33:f16:cores6:kvint8-channel:"
+                      "route-dequant:seed5",
+                      "decode:b3:h8:kv2:d64:bs16:ctx0,2600,33:f16:cores6:kvint8-token:"
+                      "route-limbs:seed5"));
 
 }  // namespace
 }  // namespace ascend_attention
