@@ -76,6 +76,73 @@ TEST_F(CApi, DecodesFromC) {
   EXPECT_LE(problem_.MaxError(out), 1e-3);
 }
 
+// Two query tokens of a sequence of 5 are what two sequences of 4 and 5 would be.
+TEST_F(CApi, DecodesQueryTokensFromC) {
+  tiny_problem::Problem rows = problem_;
+  rows.context_lens = {4, 5, 0, 200};
+  rows.query = tiny_problem::Values(4 * tiny_problem::kHeads * tiny_problem::kHeadDim, 4);
+  rows.block_table.insert(rows.block_table.begin(), problem_.block_table.begin(),
+                          problem_.block_table.begin() + tiny_problem::kMaxKvBlocks);
+  query_ = OnDevice(rows.query);
+  out_ = *DeviceBuffer::Allocate(runtime_, query_.size());
+  const int32_t q_lens[] = {2, 1, 1};
+  client_.shape.max_q_len = 2;
+  client_.q_lens = q_lens;
+  client_.tensors.query = query_.data();
+  client_.tensors.out = out_.data();
+  ASSERT_EQ(DecodeFromC(&client_), ASCEND_ATTENTION_OK) << ascend_attention_last_error();
+  std::vector<uint16_t> out(rows.query.size());
+  ASSERT_TRUE(out_.Download(out.data(), out_.size()).ok());
+  EXPECT_LE(rows.MaxError(out), 1e-3);
+
+  client_.shape.max_q_len = 0;  // as it was before there were query tokens: one
+  EXPECT_EQ(DecodeFromC(&client_), ASCEND_ATTENTION_INVALID_ARGUMENT);
+  EXPECT_STREQ(ascend_attention_last_error(), "q_lens[0] = 2; expected 1..1");
+}
+
+// The values of the problem are multiples of 1/64: exact in int8.
+TEST_F(CApi, DecodesAnInt8PoolFromC) {
+  constexpr size_t kPage =
+      size_t{tiny_problem::kKvBlockSize} * tiny_problem::kKvHeads * tiny_problem::kHeadDim;
+  constexpr float kOffset = 1;
+  std::vector<int8_t> pool(2 * problem_.key_cache.size());  // [num_kv_blocks, 2, one page]
+  for (size_t i = 0; i < problem_.key_cache.size(); ++i) {
+    int8_t* element = &pool[i / kPage * 2 * kPage + i % kPage];
+    const auto to_int8 = [](uint16_t half) {
+      return static_cast<int8_t>(tiny_problem::FromHalf(half) * 64 - kOffset);
+    };
+    element[0] = to_int8(problem_.key_cache[i]);
+    element[kPage] = to_int8(problem_.value_cache[i]);
+  }
+  const size_t channels = size_t{tiny_problem::kKvHeads} * tiny_problem::kHeadDim;
+  const DeviceBuffer scale = OnDevice(std::vector<float>(channels, 1.0f / 64));
+  const DeviceBuffer offset = OnDevice(std::vector<float>(channels, kOffset));
+  const DeviceBuffer memory = OnDevice(pool);
+
+  client_.shape.kv_quant = ASCEND_ATTENTION_KV_QUANT_INT8_CHANNEL_ASYM;
+  client_.shape.kv_block_stride = 2 * kPage;
+  client_.shape.kv_token_stride = tiny_problem::kKvHeads * tiny_problem::kHeadDim;
+  client_.shape.kv_head_stride = tiny_problem::kHeadDim;
+  client_.tensors.key_cache = memory.data();
+  client_.tensors.value_cache = static_cast<const int8_t*>(memory.data()) + kPage;
+  EXPECT_EQ(DecodeFromC(&client_), ASCEND_ATTENTION_INVALID_ARGUMENT);
+  EXPECT_STREQ(ascend_attention_last_error(),
+               "key_scale is null; kv_quant int8_channel_asym needs float32 "
+               "[num_kv_heads, head_dim] = [2, 64]");
+
+  client_.tensors.key_scale = client_.tensors.value_scale = static_cast<float*>(scale.data());
+  client_.tensors.key_offset = client_.tensors.value_offset = static_cast<float*>(offset.data());
+  for (const AscendAttentionKvRoute route :
+       {ASCEND_ATTENTION_KV_ROUTE_DEQUANT, ASCEND_ATTENTION_KV_ROUTE_LIMBS}) {
+    client_.shape.kv_route = route;
+    ASSERT_TRUE(out_.Fill(0xff).ok());
+    ASSERT_EQ(DecodeFromC(&client_), ASCEND_ATTENTION_OK) << ascend_attention_last_error();
+    std::vector<uint16_t> out(problem_.query.size());
+    ASSERT_TRUE(out_.Download(out.data(), out_.size()).ok());
+    EXPECT_LE(problem_.MaxError(out), 1e-3) << "route " << route;
+  }
+}
+
 TEST_F(CApi, GivesStatusAndTextOfErrors) {
   client_.shape.head_dim = 80;
   EXPECT_EQ(DecodeFromC(&client_), ASCEND_ATTENTION_UNIMPLEMENTED);
