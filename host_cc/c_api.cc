@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "host_cc/include/ascend_attention/cache_write.h"
 #include "host_cc/include/ascend_attention/decode.h"
 #include "host_cc/include/ascend_attention/merge_states.h"
 
@@ -34,6 +35,9 @@ struct AscendAttentionDecode {
 };
 struct AscendAttentionPlan {
   PreparedPlan plan;
+};
+struct AscendAttentionCacheWriter {
+  ascend_attention::CacheWriter writer;
 };
 
 namespace {
@@ -203,4 +207,46 @@ int ascend_attention_merge_states(AscendAttentionRuntime* runtime,
   args.head_dim = states->head_dim;
   args.dtype = static_cast<StateDType>(states->dtype);
   return Report(ascend_attention::MergeStates(*runtime->runtime, args, stream));
+}
+
+// ---- cache_write.h ------------------------------------------------------------
+
+int ascend_attention_cache_writer_create(AscendAttentionRuntime* runtime,
+                                         const AscendAttentionCacheWriteShape* shape,
+                                         AscendAttentionCacheWriter** writer) {
+  if (runtime == nullptr) return Report(NullArgument("runtime"));
+  if (shape == nullptr) return Report(NullArgument("shape"));
+  if (writer == nullptr) return Report(NullArgument("writer"));
+  ascend_attention::CacheWriteShape cache;
+  cache.num_kv_heads = shape->num_kv_heads;
+  cache.head_dim = shape->head_dim;
+  cache.kv_block_size = shape->kv_block_size;
+  cache.num_kv_blocks = shape->num_kv_blocks;
+  cache.dtype = static_cast<DType>(shape->dtype);
+  cache.kv_quant = static_cast<KvQuant>(shape->kv_quant);
+  cache.kv_strides = {shape->kv_block_stride, shape->kv_token_stride, shape->kv_head_stride};
+  return Return(ascend_attention::CacheWriter::Create(runtime->runtime, cache), writer);
+}
+
+void ascend_attention_cache_writer_destroy(AscendAttentionCacheWriter* writer) { delete writer; }
+
+int ascend_attention_cache_writer_run(const AscendAttentionCacheWriter* writer,
+                                      const AscendAttentionCacheWriteTensors* tensors, void* stream,
+                                      int check_slots) {
+  if (writer == nullptr) return Report(NullArgument("writer"));
+  if (tensors == nullptr) return Report(NullArgument("tensors"));
+  ascend_attention::CacheWriteTensors device;
+  device.num_tokens = tensors->num_tokens;
+  device.key = tensors->key;
+  device.value = tensors->value;
+  device.key_token_stride = tensors->key_token_stride;
+  device.value_token_stride = tensors->value_token_stride;
+  device.slot_mapping = tensors->slot_mapping;
+  device.key_cache = tensors->key_cache;
+  device.value_cache = tensors->value_cache;
+  device.key_scale = tensors->key_scale;
+  device.key_offset = tensors->key_offset;
+  device.value_scale = tensors->value_scale;
+  device.value_offset = tensors->value_offset;
+  return Report(writer->writer.Run(device, stream, check_slots != 0));
 }

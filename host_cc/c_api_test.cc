@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <memory>
@@ -225,6 +226,49 @@ TEST_F(CApi, MergesStatesFromC) {
             "80");
   EXPECT_EQ(MergeStatesFromC(nullptr, stream_->handle()), ASCEND_ATTENTION_INVALID_ARGUMENT);
   EXPECT_EQ(std::string(ascend_attention_last_error()), "states is NULL");
+}
+
+TEST_F(CApi, WritesTheCacheFromC) {
+  constexpr size_t kElems = 64;
+  std::vector<uint16_t> rows(3 * kElems);
+  for (size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<uint16_t>(i + 1);
+  const DeviceBuffer key = OnDevice(rows);
+  const DeviceBuffer slots = OnDevice(std::vector<int64_t>{17, -1, 2});
+  const std::vector<uint16_t> empty(2 * 16 * kElems);
+  const DeviceBuffer keys = OnDevice(empty), values = OnDevice(empty);
+  AscendAttentionCacheWriteShape shape = {};
+  shape.num_kv_heads = 1;
+  shape.head_dim = kElems;
+  shape.kv_block_size = 16;
+  shape.num_kv_blocks = 2;
+  AscendAttentionCacheWriteTensors tensors = {};
+  tensors.num_tokens = 3;
+  tensors.key = key.data();
+  tensors.value = key.data();
+  tensors.slot_mapping = static_cast<const int64_t*>(slots.data());
+  tensors.key_cache = keys.data();
+  tensors.value_cache = values.data();
+  ASSERT_EQ(CacheWriteFromC(&shape, &tensors, stream_->handle(), 1), ASCEND_ATTENTION_OK)
+      << ascend_attention_last_error();
+  std::vector<uint16_t> expected = empty;
+  std::copy_n(rows.begin(), kElems, expected.begin() + 17 * kElems);
+  std::copy_n(rows.begin() + 2 * kElems, kElems, expected.begin() + 2 * kElems);
+  for (const DeviceBuffer* cache : {&keys, &values}) {
+    std::vector<uint16_t> got(empty.size());
+    ASSERT_TRUE(cache->Download(got.data(), cache->size()).ok());
+    EXPECT_EQ(got, expected);
+  }
+  shape.num_kv_blocks = 1;
+  for (const int check_slots : {1, 0}) {  // found before the launch, and by the kernel
+    EXPECT_EQ(CacheWriteFromC(&shape, &tensors, stream_->handle(), check_slots),
+              ASCEND_ATTENTION_OUT_OF_RANGE);
+    const std::string text = ascend_attention_last_error();
+    EXPECT_EQ(text.rfind("slot_mapping[0] = 17 is outside [0, 16)", 0), 0u) << text;
+  }
+  EXPECT_EQ(CacheWriteFromC(nullptr, &tensors, nullptr, 0), ASCEND_ATTENTION_INVALID_ARGUMENT);
+  EXPECT_STREQ(ascend_attention_last_error(), "shape is NULL");
+  EXPECT_EQ(CacheWriteFromC(&shape, nullptr, nullptr, 0), ASCEND_ATTENTION_INVALID_ARGUMENT);
+  EXPECT_STREQ(ascend_attention_last_error(), "tensors is NULL");
 }
 
 }  // namespace

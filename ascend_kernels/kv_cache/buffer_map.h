@@ -8,6 +8,10 @@
 //   ParamRing   MTE2 -> V             1      3    scales and offsets of a head group
 //   ResultRing  V -> MTE3             2      0-1  int8 rows, and their scales
 //
+// Two flags are there for the ring's shape, not for need, and the mutation test
+// proves it: slots of SlotRing are free once the scalar unit, which issues the next
+// load, has read them; and the rows, loaded behind the parameters, are full later.
+//
 // A *slab* is the keys and values of a few tokens and a group of kv heads, as
 // [key, value][tokens][heads][head_dim]: one dense array for most instructions.
 #ifndef ASCEND_ATTENTION_ASCEND_KERNELS_KV_CACHE_BUFFER_MAP_H_

@@ -47,3 +47,22 @@ int MergeStatesFromC(const AscendAttentionMergeStates* states, void* stream) {
   ascend_attention_runtime_close(runtime);
   return status;
 }
+
+int CacheWriteFromC(const AscendAttentionCacheWriteShape* shape,
+                    const AscendAttentionCacheWriteTensors* tensors, void* stream,
+                    int check_slots) {
+  AscendAttentionRuntime* runtime = NULL;
+  AscendAttentionCacheWriter* writer = NULL;
+  int status = ascend_attention_runtime_open(NULL, &runtime);
+  if (status != ASCEND_ATTENTION_OK) return status;
+  status = ascend_attention_cache_writer_create(runtime, shape, &writer);
+  if (status == ASCEND_ATTENTION_OK) {
+    status = ascend_attention_cache_writer_run(writer, tensors, stream, check_slots);
+  }
+  if (status == ASCEND_ATTENTION_OK) {
+    status = ascend_attention_runtime_synchronize(runtime, stream);
+  }
+  ascend_attention_cache_writer_destroy(writer);
+  ascend_attention_runtime_close(runtime);
+  return status;
+}

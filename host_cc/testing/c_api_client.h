@@ -28,6 +28,10 @@ int DecodeFromC(const CClientProblem* problem);
 /* Opens, merges, waits and closes, with the same results. */
 int MergeStatesFromC(const AscendAttentionMergeStates* states, void* stream);
 
+/* Opens, writes, waits and closes, with the same results. */
+int CacheWriteFromC(const AscendAttentionCacheWriteShape* shape,
+                    const AscendAttentionCacheWriteTensors* tensors, void* stream, int check_slots);
+
 #ifdef __cplusplus
 }
 #endif

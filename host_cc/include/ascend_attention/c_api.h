@@ -165,6 +165,52 @@ ASCEND_ATTENTION_EXPORT int ascend_attention_merge_states(AscendAttentionRuntime
                                                           const AscendAttentionMergeStates* states,
                                                           void* stream);
 
+/* ---- cache_write.h ---------------------------------------------------------- */
+
+typedef struct AscendAttentionCacheWriter AscendAttentionCacheWriter;
+
+/* The cache, as in AscendAttentionDecodeShape. Zero-initialise, then set what is not
+ * the default. */
+typedef struct AscendAttentionCacheWriteShape {
+  int64_t num_kv_heads;
+  int64_t head_dim;
+  int64_t kv_block_size;
+  int64_t num_kv_blocks;
+  AscendAttentionDType dtype; /* of key and value, and of the cache unless int8 */
+  AscendAttentionKvQuant kv_quant;
+  int64_t kv_block_stride; /* of both caches, in elements; all three 0: dense */
+  int64_t kv_token_stride;
+  int64_t kv_head_stride;
+} AscendAttentionCacheWriteShape;
+
+/* Device pointers. */
+typedef struct AscendAttentionCacheWriteTensors {
+  int64_t num_tokens;
+  const void* key; /* [num_tokens, num_kv_heads, head_dim] */
+  const void* value;
+  int64_t key_token_stride; /* elements, for slices of a qkv tensor; 0: dense */
+  int64_t value_token_stride;
+  const int64_t* slot_mapping; /* [num_tokens]; negative: the token is skipped */
+  void* key_cache;
+  void* value_cache;
+  float* key_scale; /* of an int8 cache, by its kv_quant; written with INT8_TOKEN, else read */
+  const float* key_offset;
+  float* value_scale;
+  const float* value_offset;
+} AscendAttentionCacheWriteTensors;
+
+ASCEND_ATTENTION_EXPORT int ascend_attention_cache_writer_create(
+    AscendAttentionRuntime* runtime, const AscendAttentionCacheWriteShape* shape,
+    AscendAttentionCacheWriter** writer);
+/* When its work is done. */
+ASCEND_ATTENTION_EXPORT void ascend_attention_cache_writer_destroy(
+    AscendAttentionCacheWriter* writer);
+/* check_slots not 0: for debugging, waits for the stream and refuses slots outside the
+ * cache or used twice before anything is launched. */
+ASCEND_ATTENTION_EXPORT int ascend_attention_cache_writer_run(
+    const AscendAttentionCacheWriter* writer, const AscendAttentionCacheWriteTensors* tensors,
+    void* stream, int check_slots);
+
 #ifdef __cplusplus
 }
 #endif
