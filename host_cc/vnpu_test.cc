@@ -67,6 +67,39 @@ TEST_F(OnVnpu, TwoPlansOfDifferentLengthsShareAWorkspaceOnOneStream) {
   ExpectGolden(second);
 }
 
+// A12 and A23 over kernels: each starts with the flags and the workspace that
+// another one has left, on other cores, with other regions.
+TEST_F(OnVnpu, KernelsOfEveryKindFollowEachOtherInOneWorkspace) {
+  std::vector<std::unique_ptr<CaseOnDevice>> cases;
+  size_t size = 0;
+  for (const char* line : {
+           kLongCase,
+           "decode:b2:h8:kv2:d128:bs128:ctx4000,500:f16:cores20:kvint8-channel:route-dequant:"
+           "seed53",
+           "decode:b2:h4:kv1:d64:bs128:ctx4096,4099:f16:cores7:qlen4:seed23",
+           "decode:b2:h8:kv2:d128:bs128:ctx4000,500:f16:cores20:kvint8-channel:route-limbs:seed53",
+           "decode:b4:h4:kv4:d64:bs16:ctx0,15,17,100:bf16:interleaved:seed41",
+           kShortCase,
+       }) {
+    cases.push_back(std::make_unique<CaseOnDevice>(runtime_, line));
+    size = std::max(size, cases.back()->op.workspace_bytes());
+  }
+  const DeviceBuffer shared = *DeviceBuffer::Allocate(runtime_, size);
+  for (int round = 0; round < 2; ++round) {
+    for (const auto& decode : cases) {
+      auto plan = decode->Plan(shared.data(), size, stream());
+      ASSERT_TRUE(plan.ok()) << plan.status().ToString();
+      ASSERT_TRUE(decode->Run(*plan, stream()).ok());
+    }
+    const Status status = runtime_->Synchronize(stream());
+    ASSERT_TRUE(status.ok()) << status.ToString();
+    for (const auto& decode : cases) {
+      ExpectGolden(*decode);
+      decode->FillOutputs(0x3c);
+    }
+  }
+}
+
 TEST_F(OnVnpu, OnePlanRunsForEveryLayer) {
   CaseOnDevice decode(runtime_, kLongCase);
   const auto plan = decode.Plan(stream());

@@ -22,7 +22,11 @@ class CaseOnDevice {
   CaseOnDevice(std::shared_ptr<Runtime> runtime, const std::string& case_line);
 
   StatusOr<PreparedPlan> Plan(void* stream) {
-    return op.Plan(problem.context_lens, workspace.data(), op.workspace_bytes(), stream, q_lens());
+    return Plan(workspace.data(), op.workspace_bytes(), stream);
+  }
+  // In another workspace than its own.
+  StatusOr<PreparedPlan> Plan(void* shared, size_t size, void* stream) {
+    return op.Plan(problem.context_lens, shared, size, stream, q_lens());
   }
   Status Run(const PreparedPlan& plan, void* stream) { return op.Run(plan, tensors(), stream); }
 
