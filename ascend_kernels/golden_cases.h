@@ -15,7 +15,8 @@ namespace ascend_attention {
 
 inline std::vector<testdata::DecodeCase> GoldenCases() {
   std::vector<testdata::DecodeCase> cases;
-  for (const char* list : {"decode_ci", "decode_qlen", "decode_layouts"}) {
+  for (const char* list :
+       {"decode_ci", "decode_qlen", "decode_shapes", "decode_layouts", "decode_split"}) {
     auto more = testdata::ReadCaseFile(std::string("testdata/cases/") + list + ".txt");
     // Not there: a case with an error, which fails.
     if (more.empty()) more.push_back(testdata::ParseCase(list));
