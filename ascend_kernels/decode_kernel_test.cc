@@ -59,6 +59,49 @@ TEST(DecodeKernel, HostThreadsDoNotChangeABit) {
   EXPECT_EQ(one.result().lse, four.result().lse);
 }
 
+Result ResultOf(const std::string& line) {
+  const DecodeCase c = testdata::ParseCase(line);
+  EXPECT_TRUE(c.ok()) << line << ": " << c.error;
+  Problem problem(c);
+  EXPECT_EQ(problem.Launch().fault, vnpu::FaultKind::kNone) << line;
+  return problem.result();
+}
+
+TEST(DecodeKernel, LayoutsOfACacheDoNotChangeABit) {
+  const std::string line = "decode:b3:h8:kv2:d128:bs128:ctx1,129,600:f16:";
+  const Result dense = ResultOf(line + "seed40");
+  for (const char* layout : {"headmajor:", "interleaved:", "headmajor:interleaved:"}) {
+    const Result result = ResultOf(line + layout + "seed40");
+    EXPECT_EQ(result.out, dense.out) << layout;
+    EXPECT_EQ(result.lse, dense.lse) << layout;
+  }
+}
+
+// A16, with fixed_split_tokens.
+TEST(DecodeKernel, CoresDoNotChangeABitOfAFixedSplit) {
+  const std::string line = "decode:b3:h8:kv2:d64:bs64:ctx1,1000,2500:f16:";
+  const Result one = ResultOf(line + "cores1:split512:seed60");
+  for (const char* cores : {"cores7:", "cores20:", "cores25:"}) {
+    const Result result = ResultOf(line + cores + "split512:seed60");
+    EXPECT_EQ(result.out, one.out) << cores;
+    EXPECT_EQ(result.lse, one.lse) << cores;
+  }
+}
+
+// A16: a sequence alone, and as the first of more and more.
+TEST(DecodeKernel, TheBatchDoesNotChangeABitOfAFixedSplit) {
+  const Result alone = ResultOf("decode:b1:h4:kv1:d128:bs128:ctx2000:f16:split512:seed61");
+  for (const char* line :
+       {"decode:b2:h4:kv1:d128:bs128:ctx2000,5000:f16:split512:seed61",
+        "decode:b9:h4:kv1:d128:bs128:ctx2000,0,1,511,512,513,1024,100,3000:f16:split512:seed61"}) {
+    Result result = ResultOf(line);
+    result.out.resize(alone.out.size());
+    result.lse.resize(alone.lse.size());
+    EXPECT_EQ(result.out, alone.out) << line;
+    EXPECT_EQ(result.lse, alone.lse) << line;
+  }
+}
+
 TEST(DecodeKernel, LeavesLseAloneWhenItIsNotWanted) {
   Problem problem(testdata::ParseCase(kRagged));
   ASSERT_EQ(problem.Launch(/*flags=*/0).fault, vnpu::FaultKind::kNone);

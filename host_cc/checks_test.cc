@@ -26,14 +26,55 @@ class Checks : public testing::Test {
 };
 
 TEST_F(Checks, DecodeIsClean) {
-  CaseOnDevice decode(runtime_, kCase);
-  const auto plan = decode.Plan(stream_.handle());
-  ASSERT_TRUE(plan.ok()) << plan.status().ToString();
-  for (int layer = 0; layer < 3; ++layer) {
-    ASSERT_TRUE(decode.Run(*plan, stream_.handle()).ok());
+  for (const char* line : {
+           kCase,
+           "decode:b2:h4:kv1:d64:bs128:ctx4096,4099:f16:cores7:qlen4:seed23",
+           "decode:b4:h4:kv4:d64:bs16:ctx0,15,17,100:bf16:headmajor:seed41",
+           "decode:b4:h4:kv4:d64:bs16:ctx0,15,17,100:bf16:interleaved:seed41",
+           "decode:b2:h4:kv1:d64:bs64:ctx3000,2001:bf16:kvint8-channel-asym:route-dequant:seed53",
+           "decode:b2:h4:kv1:d64:bs64:ctx3000,2001:bf16:kvint8-channel-asym:route-limbs:seed53",
+           "decode:b3:h4:kv2:d64:bs256:ctx1,256,900:f16:cores1:kvint8-token:route-limbs:seed53",
+       }) {
+    CaseOnDevice decode(runtime_, line);
+    const auto plan = decode.Plan(stream_.handle());
+    ASSERT_TRUE(plan.ok()) << plan.status().ToString();
+    for (int layer = 0; layer < 3; ++layer) {
+      ASSERT_TRUE(decode.Run(*plan, stream_.handle()).ok());
+    }
+    const Status status = runtime_->Synchronize(stream_.handle());
+    EXPECT_TRUE(status.ok()) << line << "\n" << status.ToString();
   }
-  const Status status = runtime_->Synchronize(stream_.handle());
-  EXPECT_TRUE(status.ok()) << status.ToString();
+}
+
+// The headline of the finding when `bytes` of an input at `offset` were never written.
+std::string FindingWithout(CaseOnDevice* decode, const DeviceBuffer& input, uint64_t offset,
+                           uint64_t bytes, void* stream) {
+  const auto acl = LoadAclApi("");
+  EXPECT_TRUE(acl.ok()) << acl.status().ToString();
+  const auto* begin = static_cast<const uint8_t*>(input.data()) + offset;
+  EXPECT_EQ((*acl)->vnpuAclMarkUndefined(0, begin, bytes), 0);
+  const std::string text = decode->Decode(stream).ToString();
+  const size_t first = text.find("undefined output: ");
+  return first == std::string::npos ? text : text.substr(first, text.find('\n', first) - first);
+}
+
+TEST_F(Checks, AScaleThatNobodyWroteIsNamed) {
+  CaseOnDevice decode(runtime_,
+                      "decode:b2:h4:kv1:d64:bs64:ctx100,200:f16:kvint8-channel-asym:"
+                      "route-dequant:seed53");
+  EXPECT_EQ(FindingWithout(&decode, decode.value_offset, 128, 4, stream_.handle()),
+            "undefined output: bytes of value_offset + 128 that nobody has written reach out + 64");
+}
+
+// Interleaved slices have one name, and every byte of both is covered by it.
+TEST_F(Checks, APoolIsNamedAsAWhole) {
+  CaseOnDevice decode(runtime_, "decode:b1:h4:kv4:d64:bs16:ctx16:f16:interleaved:seed41");
+  const auto block = static_cast<uint64_t>(decode.inputs.block_table[0]);
+  const uint64_t page = 16 * 4 * 64 * 2;
+  const uint64_t last = (2 * block + 2) * page - 2;  // of the values
+  EXPECT_EQ(FindingWithout(&decode, decode.key_cache, last, 2, stream_.handle()),
+            "undefined output: bytes of kv_pool + " + std::to_string(last) +
+                " that nobody has written reach out + " + std::to_string(4 * 64 * 2 - 2));
 }
 
 TEST_F(Checks, AQueryThatNobodyWroteIsNamed) {
