@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 from ascend_attention import vnpu
-from ascend_attention.cli import main, mutate
+from ascend_attention.cli import main, mutate, support
 from command_line import cli, last_json
 
 # A copy through one slot, with a barrier that nothing needs.
@@ -34,9 +34,11 @@ def test_every_lost_synchronisation_is_caught_or_proven_redundant(kernel):
     assert result["caught"] + result["proven_redundant"] == result["mutants"]
     assert result["caught"] > 0.9 * result["mutants"]
     kernels = {mutant["kernel"] for mutant in result["all"]}
-    assert kernels == {f"{kernel}_f16_0", f"{kernel}_bf16_0"}
+    (row,) = (row for row in support.rows() if row["kernel"] == kernel)
+    assert kernels == {f"{binary}_0" for binary in row["binaries"]}
     kinds = {mutant["kind"] for mutant in result["all"]}
-    assert kinds == ({"drop", "drop-pair"} | ({"move-pipe"} if kernel == "decode" else set()))
+    has_signals = row["op"] == "decode"
+    assert kinds == {"drop", "drop-pair"} | ({"move-pipe"} if has_signals else set())
     # Only the race detector can tell that a whole flag is gone.
     assert any(mutant["by"] == "race" for mutant in result["all"] if mutant["kind"] == "drop-pair")
 
@@ -87,15 +89,20 @@ def test_a_kernel_of_ones_own_is_mutated_from_the_command_line(tmp_path):
 
 
 def test_mutants_of_data_change_counts_slots_and_regions():
-    result, _ = result_of(
-        "--kernel", "combine", "--case", mutate.DEFAULT_CASES[0], "--verbose", code=0
-    )
+    result, _ = result_of("--kernel", "merge_states", "--verbose", code=0)
     data = [mutant for mutant in result["all"] if not mutant["is_sync"]]
     assert {mutant["kind"] for mutant in data} == {"shorten", "one-slot", "shrink"}
     assert result["data"]["caught"] > 0.8 * result["data"]["mutants"]
     shrunk = [mutant for mutant in data if mutant["kind"] == "shrink"]
     assert all(mutant["by"] == "memory" for mutant in shrunk)
     assert any(mutant["by"] == "result" for mutant in data)
+
+
+def test_cases_are_of_decode_kernels():
+    case = "decode:b1:h2:kv1:d64:bs16:ctx20:f16:seed1"
+    done = cli("mutate", "--kernel", "merge_states", "--case", case)
+    assert done.returncode == 2
+    assert "--case is of decode kernels: decode, decode_int8_dequant" in done.stderr
 
 
 def test_an_unknown_kernel_is_refused(capsys):
