@@ -10,6 +10,7 @@
 //     cuts on 16-token boundaries for as many cores, found by exhaustive search.
 //     What is lost between 1 and `balance` but not here cannot be gained.
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <optional>
@@ -40,6 +41,10 @@ std::vector<Batch> Batches() {
   std::mt19937 random(64);
   std::vector<int32_t> uniform(64);
   for (int32_t& length : uniform) length = 64 + static_cast<int32_t>(random() % 3937);
+  // Median 1000 tokens, a few over ten thousand.
+  std::vector<int32_t> log_normal(64);
+  std::lognormal_distribution<double> distribution(std::log(1000.0), 1.0);
+  for (int32_t& length : log_normal) length = static_cast<int32_t>(distribution(random));
   std::vector<int32_t> powers(32);
   for (size_t i = 0; i < powers.size(); ++i) powers[i] = 128 << (i % 8);
   return {{"1 x 4096", {4096}},
@@ -53,6 +58,7 @@ std::vector<Batch> Batches() {
           {"7 x 1024 + 3500", With(std::vector<int32_t>(7, 1024), 3500)},
           {"15 x 4096 + 32768", With(std::vector<int32_t>(15, 4096), 32768)},
           {"64 x U(64, 4000)", uniform},
+          {"64 x log-normal", log_normal},
           {"32 x 128..16384", powers},
           {"31 x 4096 + 131072", With(std::vector<int32_t>(31, 4096), 131072)}};
 }

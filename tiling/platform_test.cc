@@ -36,7 +36,10 @@ TEST(Platform, EveryRowHasPrices) {
     const PlanCosts costs = PlatformFor(name)->costs;
     EXPECT_GT(costs.hbm_bytes_per_us, 0u) << name;
     EXPECT_GT(costs.core_bytes_per_us, 0u) << name;
-    EXPECT_GT(costs.item_fixed_ns, costs.empty_item_ns) << name;
+    EXPECT_GT(costs.l2_bytes_per_us, 2 * costs.hbm_bytes_per_us) << name;
+    EXPECT_GT(costs.cube_mhz, 0u) << name;
+    EXPECT_GT(costs.item_fixed_ns, 0u) << name;
+    EXPECT_GT(costs.empty_item_ns, 0u) << name;
     EXPECT_GT(costs.merge_fixed_ns, 0u) << name;
   }
 }

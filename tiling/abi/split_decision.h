@@ -121,6 +121,16 @@ AA_HOST_DEVICE uint64_t LeastUnit(const SplitParams& params, const LengthTotals&
   return split_walk::Max(least, params.empty_item_cost);
 }
 
+// Cuts fall on granules: some core has at least its share of them rounded up, if
+// all groups have the same number of kv heads.
+AA_HOST_DEVICE uint64_t LeastGranules(const SplitParams& params, const LengthTotals& totals,
+                                      uint64_t cores) {
+  if (params.num_kv_heads % params.kv_heads_per_group != 0) return 0;
+  const uint64_t granules = split_walk::CeilDivide(totals.granules * NumGroups(params), cores);
+  const uint64_t partial = cores > NumUnits(params, totals) ? params.partial_cost : 0;
+  return params.item_cost + params.kv_heads_per_group * (granules * params.granule_cost + partial);
+}
+
 // The number of cores with the least estimated time: more cores share the
 // work, but each has to be started. The budget is the least one.
 AA_HOST_DEVICE SplitDecision BestCores(const SplitParams& params, const LengthTotals& totals,
@@ -137,7 +147,10 @@ AA_HOST_DEVICE SplitDecision BestCores(const SplitParams& params, const LengthTo
   SplitDecision best = {0, 0, may_cut};
   uint64_t best_cost = ~uint64_t{0};
   for (uint32_t cores = 1; cores <= limit; ++cores) {
-    const uint64_t budget = split_walk::Max(least, EvenShare(params, totals, cores));
+    uint64_t budget = split_walk::Max(least, EvenShare(params, totals, cores));
+    if (totals.granules != 0) {
+      budget = split_walk::Max(budget, LeastGranules(params, totals, cores));
+    }
     const uint64_t cost = budget + cores * params.core_start_cost;
     if (cost < best_cost) {
       best_cost = cost;

@@ -228,20 +228,24 @@ class SegmentWalk {
     uint64_t empty_items;
     uint64_t granule;
     uint64_t max_granules;  // more are always cut
+    uint32_t groups;
   };
 
-  // The core in hand, in registers while whole query blocks fit it.
+  // What is needed of this object while whole query blocks fit the core in hand:
+  // copies that nothing else writes, so that they stay in registers.
   struct Hand {
-    uint64_t used;  // cost
+    BlockPrice price;
+    uint64_t budget;
+    uint64_t used;
     uint32_t num_items;
   };
 
   static AA_HOST_DEVICE BlockPrice BlockPriceOf(const SplitParams& params) {
-    const uint64_t groups = NumGroups(params);
+    const uint32_t groups = NumGroups(params);
     const uint64_t fixed_split = params.fixed_split_granules;
     return BlockPrice{params.item_cost * groups, params.empty_item_cost * groups,
                       params.granule_cost * params.num_kv_heads,
-                      fixed_split == 0 ? ~uint64_t{0} : fixed_split};
+                      fixed_split == 0 ? ~uint64_t{0} : fixed_split, groups};
   }
 
   AA_HOST_DEVICE Price PriceOf(uint32_t heads) const {
@@ -249,16 +253,18 @@ class SegmentWalk {
   }
 
   AA_HOST_DEVICE void PlaceSingles() {
-    Hand hand = {0, 0};
-    for (uint32_t sequence = 0; sequence < params_.batch; ++sequence) {
-      PlaceBlock(QueryBlock{sequence, sequence, 1, lengths_.context_lens[sequence]}, hand);
+    const Lengths lengths = lengths_;
+    const uint32_t batch = params_.batch;
+    Hand hand = {block_price_, core_budget_, 0, 0};
+    for (uint32_t sequence = 0; sequence < batch; ++sequence) {
+      PlaceBlock(QueryBlock{sequence, sequence, 1, lengths.context_lens[sequence]}, hand);
     }
     used_ = hand.used;
     num_items_ = hand.num_items;
   }
 
   AA_HOST_DEVICE void PlaceQueryTokens() {
-    Hand hand = {0, 0};
+    Hand hand = {block_price_, core_budget_, 0, 0};
     uint32_t query_row = 0;
     for (uint32_t sequence = 0; sequence < params_.batch; ++sequence) {
       const auto q_len = static_cast<uint32_t>(lengths_.q_lens[sequence]);
@@ -281,17 +287,18 @@ class SegmentWalk {
                                                                 Hand& hand) {
     const uint64_t granules =
         split_walk::Granules(split_walk::TokensOf(block.visible_tokens, block.q_len));
-    const uint64_t used = hand.used + granules * block_price_.granule +
-                          (granules == 0 ? block_price_.empty_items : block_price_.items);
-    if (used <= core_budget_ && granules <= block_price_.max_granules) {
+    const uint64_t used = hand.used + granules * hand.price.granule +
+                          (granules == 0 ? hand.price.empty_items : hand.price.items);
+    if (used <= hand.budget && granules <= hand.price.max_granules) {
       hand.used = used;
       if constexpr (Sink::kTakesItems) AddWholeBlock(block, hand.num_items);
-      hand.num_items += num_groups_;
+      hand.num_items += hand.price.groups;
       return;
     }
     used_ = hand.used;
     num_items_ = hand.num_items;
     PlaceGroups(block, granules);
+    hand.budget = core_budget_;
     hand.used = used_;
     hand.num_items = num_items_;
   }
@@ -310,11 +317,11 @@ class SegmentWalk {
 
   AA_HOST_DEVICE void AddWholeBlock(const QueryBlock& block, uint32_t index) {
     WorkItem item = ItemOf(block);
+    const uint32_t num_heads = params_.num_kv_heads;
     const uint32_t heads = params_.kv_heads_per_group;
-    for (uint32_t head = 0; head < params_.num_kv_heads; head += heads) {
+    for (uint32_t head = 0; head < num_heads; head += heads) {
       item.kv_head_begin = head;
-      item.kv_head_count =
-          static_cast<uint32_t>(split_walk::Min(heads, params_.num_kv_heads - head));
+      item.kv_head_count = num_heads - head < heads ? num_heads - head : heads;
       sink_.AddItem(index++, item);
     }
   }
@@ -441,10 +448,9 @@ class SegmentWalk {
 
   const SplitParams& params_;
   const SplitDecision& decision_;
-  const Lengths& lengths_;
+  const Lengths lengths_;
   Sink& sink_;
   const BlockPrice block_price_;
-  const uint32_t num_groups_ = NumGroups(params_);
 
   uint64_t busiest_ = 0;
   uint64_t leftover_ = 0;
