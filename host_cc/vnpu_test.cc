@@ -156,22 +156,33 @@ TEST_F(OnVnpu, TwoThreadsUseTwoStreams) {
 }
 
 TEST_F(OnVnpu, BadPageIdFoundOnTheDeviceIsNamed) {
-  for (const int32_t bad : {99999, -1}) {
-    CaseOnDevice decode(runtime_, kLongCase);
-    // Sequence 4 has 2500 tokens in 40 kv blocks of 64.
+  struct BadId {
+    const char* line;
+    size_t row;  // a sequence of more than 17 kv blocks
+    int32_t id;
+  };
+  for (const auto& [line, row, bad] :
+       {BadId{kLongCase, 4, 99999}, BadId{kLongCase, 4, -1},
+        BadId{"decode:b2:h4:kv1:d64:bs128:ctx4096,4099:f16:cores7:qlen4:seed23", 1, -1},
+        BadId{"decode:b2:h8:kv2:d128:bs128:ctx500,4000:f16:kvint8-channel:route-dequant:seed53", 1,
+              99999},
+        BadId{"decode:b2:h8:kv2:d128:bs128:ctx500,4000:f16:kvint8-token:route-limbs:seed53", 1,
+              -1}}) {
+    CaseOnDevice decode(runtime_, line);
     const auto columns = static_cast<size_t>(decode.problem.max_kv_blocks());
     ASSERT_TRUE(
-        decode.block_table.Upload(&bad, sizeof(bad), (4 * columns + 17) * sizeof(bad)).ok());
+        decode.block_table.Upload(&bad, sizeof(bad), (row * columns + 17) * sizeof(bad)).ok());
     const Stream own = *Stream::Create(runtime_);
     const auto plan = decode.Plan(own.handle());
     ASSERT_TRUE(plan.ok());
     ASSERT_TRUE(decode.Run(*plan, own.handle()).ok());
     const Status status = runtime_->Synchronize(own.handle());
     EXPECT_EQ(status.code(), StatusCode::kOutOfRange);
-    EXPECT_EQ(status.message().rfind(
-                  "block_table[4][17] = " + std::to_string(bad) + " is outside [0, " +
-                      std::to_string(decode.inputs.num_kv_blocks) + "); found on the device: ",
-                  0),
+    EXPECT_EQ(status.message().rfind("block_table[" + std::to_string(row) +
+                                         "][17] = " + std::to_string(bad) + " is outside [0, " +
+                                         std::to_string(decode.inputs.num_kv_blocks) +
+                                         "); found on the device: ",
+                                     0),
               0u)
         << status.message();
   }
