@@ -2,9 +2,8 @@
 // The partials of a decode plan as parts to merge; the last thing that a decode
 // kernel with split sequences does, on its vector cores.
 //
-//   SlabCursor cursor(workspace, worker, num_workers);   // reads the plan alone
-//   ... wait until all partials are in GM ...
-//   VectorCombiner<T> combiner(args, cursor);
+//   VectorCombiner<T> combiner(args, SlabCursor(workspace, worker, num_workers));
+//   ... wait until all partials are in GM: meanwhile it reads the plan ...
 //   combiner.Run();
 //
 // Next: ascend_kernels/combine/merge_vector.h - the schedule.
@@ -71,7 +70,6 @@ class PartialSource {
 template <typename T>
 class VectorCombiner : public VectorMerger<PartialSource<T>> {
  public:
-  // The partials must be in GM, and UB free.
   AICORE_INLINE VectorCombiner(const CombineArgs<T>& args, const SlabCursor& cursor)
       : VectorMerger<PartialSource<T>>(PartialSource<T>(args, cursor)) {}
 };

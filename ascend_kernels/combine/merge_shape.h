@@ -39,14 +39,16 @@ struct MergeShape {
   AICORE_INLINE uint32_t row_repeats() const { return CeilDiv(slab_rows * head_dim, kF32Lanes); }
 };
 
-// For `total_rows` rows of at most `most_parts` parts each, dealt to `workers` cores.
-AICORE_INLINE MergeShape ChooseMergeShape(uint32_t head_dim, uint32_t most_parts,
-                                          uint32_t total_rows, uint32_t workers) {
+// For `groups` times `group_rows` rows of at most `most_parts` parts each, dealt to
+// `workers` cores: at most one slab a core if that fits UB.
+AICORE_INLINE MergeShape ChooseMergeShape(uint32_t head_dim, uint32_t most_parts, uint32_t groups,
+                                          uint32_t group_rows, uint32_t workers) {
   MergeShape shape;
   shape.head_dim = head_dim;
   shape.step_parts = Min(kMaxStepParts, kMaxStepLanes / head_dim);
   const uint32_t parts = most_parts < 2 ? 2 : Min(most_parts, shape.step_parts);
-  uint32_t rows = Min(CeilDiv(total_rows, workers), kMaxSlabRows);
+  const uint32_t slabs_per_group = groups != 0 && groups < workers ? workers / groups : 1;
+  uint32_t rows = Min(CeilDiv(group_rows, slabs_per_group), kMaxSlabRows);
   rows = Min(rows, Min(kMaxStepLanes / head_dim, kMaxStepRows) / parts);
   if (rows < kF32PerDatablock) {
     rows = Min(rows, kMaxRepeatPitch / head_dim);

@@ -31,16 +31,19 @@ class VectorMerger {
  public:
   using Slab = typename Source::Slab;
 
-  // UB must be free.
+  // Finds the first slab; reads no parts and touches no UB.
   AICORE_INLINE explicit VectorMerger(const Source& source)
-      : source_(source), shape_(source.shape()) {}
+      : source_(source), shape_(source.shape()) {
+    has_first_ = NextStep(first_);
+  }
 
+  // The parts must be in GM, and UB free.
   AICORE_INLINE void Run() {
     UseAllLanes();
     source_.Begin();
-    Step current;
+    Step current = first_;
     Step next;
-    bool has_current = NextStep(current);
+    bool has_current = has_first_;
     if (has_current) LoadStep(current);
     while (has_current) {
       const bool has_next = NextStep(next);
@@ -100,6 +103,8 @@ class VectorMerger {
   Slab slab_{};
   uint32_t next_part_ = 0;
   uint32_t num_parts_ = 0;  // of slab_
+  Step first_;
+  bool has_first_;
 
   MergePartRing parts_;
   MergeResultRing results_;

@@ -54,7 +54,7 @@ class SlabCursor {
     splits_ = GmAt<SplitRange>(workspace, &header->splits);
     // Every split has two partials at least.
     const uint32_t most_parts = header->num_partials - 2 * num_splits + 2;
-    shape_ = ChooseMergeShape(head_dim, most_parts, num_splits * partials_.rows, num_workers);
+    shape_ = ChooseMergeShape(head_dim, most_parts, num_splits, partials_.rows, num_workers);
     slabs_per_split_ = CeilDiv(partials_.rows, shape_.slab_rows);
     end_ = num_splits * slabs_per_split_;
   }

@@ -52,7 +52,7 @@ class StateSource {
 
   AICORE_INLINE explicit StateSource(const MergeStatesArgs<T>& args)
       : args_(args),
-        shape_(ChooseMergeShape(args.head_dim, args.num_parts, args.rows, NumBlocks())),
+        shape_(ChooseMergeShape(args.head_dim, args.num_parts, 1, args.rows, NumBlocks())),
         number_(BlockIndex()) {}
 
   AICORE_INLINE const MergeShape& shape() const { return shape_; }
@@ -106,7 +106,7 @@ class StateSource {
 template <typename T>
 AICORE_INLINE void MergeStatesEntry(const MergeStatesArgs<T>& args) {
   BeginVectorKernel();
-  if (args.num_parts == 0 || args.head_dim == 0 || args.head_dim % 16 != 0 ||
+  if (args.num_parts == 0 || args.rows == 0 || args.head_dim == 0 || args.head_dim % 16 != 0 ||
       args.head_dim > kMaxMergeHeadDim) {
     Trap();
   }
