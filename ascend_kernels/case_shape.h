@@ -9,6 +9,18 @@
 
 namespace ascend_attention {
 
+// The codes of a case are those of a plan.
+static_assert(static_cast<int>(testdata::KvQuant::kNone) == static_cast<int>(KvQuant::kNone));
+static_assert(static_cast<int>(testdata::KvQuant::kInt8Channel) ==
+              static_cast<int>(KvQuant::kInt8Channel));
+static_assert(static_cast<int>(testdata::KvQuant::kInt8ChannelAsym) ==
+              static_cast<int>(KvQuant::kInt8ChannelAsym));
+static_assert(static_cast<int>(testdata::KvQuant::kInt8Token) ==
+              static_cast<int>(KvQuant::kInt8Token));
+static_assert(static_cast<int>(testdata::KvRoute::kAuto) == static_cast<int>(KvRoute::kAuto));
+static_assert(static_cast<int>(testdata::KvRoute::kDequant) == static_cast<int>(KvRoute::kDequant));
+static_assert(static_cast<int>(testdata::KvRoute::kLimbs) == static_cast<int>(KvRoute::kLimbs));
+
 inline DecodeShape ShapeOf(const testdata::DecodeCase& c, const testdata::DecodeInputs& inputs) {
   DecodeShape shape;
   shape.batch = c.batch;

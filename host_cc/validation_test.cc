@@ -64,6 +64,27 @@ INSTANTIATE_TEST_SUITE_P(
         ShapeCase{"BlockSize", [](DecodeShape& s) { s.kv_block_size = 20; },
                   "UNIMPLEMENTED: kv_block_size = 20 has no kernel (multiples of 16 in 16..512 "
                   "have); nearest supported: 16, 32"},
+        ShapeCase{"QuantCode", [](DecodeShape& s) { s.kv_quant = static_cast<KvQuant>(9); },
+                  "UNIMPLEMENTED: kv_quant code 9 has no kernel; supported: 0 (none), 1 "
+                  "(int8_channel), 2 (int8_channel_asym), 3 (int8_token)"},
+        ShapeCase{"RouteCode", [](DecodeShape& s) { s.kv_route = static_cast<KvRoute>(9); },
+                  "UNIMPLEMENTED: kv_route = unknown has no kernel for kv_quant = none; nearest "
+                  "supported: direct, auto"},
+        ShapeCase{"Int8QLen",
+                  [](DecodeShape& s) {
+                    s.kv_quant = KvQuant::kInt8Token;
+                    s.max_q_len = 2;
+                  },
+                  "UNIMPLEMENTED: max_q_len = 2 with kv_quant = int8_token has no kernel; nearest "
+                  "supported: 1"},
+        ShapeCase{"Overlap", [](DecodeShape& s) { s.kv_strides = {1024, 1024, 128}; },
+                  "INVALID_ARGUMENT: kv_strides.token = 1024 elements makes entries of the cache "
+                  "overlap; expected at least 524288"},
+        ShapeCase{"StrideAlignment", [](DecodeShape& s) { s.kv_strides = {1 << 18, 1032, 128}; },
+                  "UNIMPLEMENTED: kv_strides.token = 1032 elements is not a multiple of 16 (32 "
+                  "bytes); nearest supported: 1024, 1040"},
+        ShapeCase{"NegativeStride", [](DecodeShape& s) { s.kv_strides = {-(1 << 18), 1024, 128}; },
+                  "INVALID_ARGUMENT: kv_strides.block = -262144; expected 0 or more"},
         ShapeCase{"QLen", [](DecodeShape& s) { s.max_q_len = 17; },
                   "UNIMPLEMENTED: max_q_len = 17 has no kernel; nearest supported: 16"},
         ShapeCase{"Route", [](DecodeShape& s) { s.kv_route = KvRoute::kLimbs; },
