@@ -337,50 +337,85 @@ def test_a_device_key_with_scattered_heads_is_refused():
 # ---- round trip -------------------------------------------------------------------
 
 ROUND_TRIP = "decode:b3:h8:kv2:d128:bs32:ctx33,1,200:{dtype}:seed3"
+ROUTES = {"none": ("direct",), **dict.fromkeys(QUANTS[1:], ("dequant", "limbs"))}
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("layout", ["token_major", "head_major"])
-def test_decode_reads_what_was_written(layout, dtype):
-    inputs = reference.make_inputs(reference.parse_case(ROUND_TRIP.format(dtype=dtype)))
-    keys, values, slots = rows_of(inputs)
-    shape = inputs.key_cache.shape
-    if layout == "head_major":
-        shape = (shape[0], shape[2], shape[1], shape[3])
-    key_cache, value_cache = (np.full(shape, np.nan, keys.dtype) for _ in range(2))
-    reshape_and_cache(keys, values, key_cache, value_cache, slots, kv_layout=layout)
-    want = decode(inputs, inputs.key_cache, inputs.value_cache)
-    got = decode(inputs, key_cache, value_cache, kv_layout=layout)
-    assert got.tobytes() == want.tobytes()
-
-
-def rows_of(inputs: reference.DecodeInputs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Keys, values and slots of all tokens of all sequences."""
-    size = inputs.key_cache.shape[1]
-    slots = np.concatenate(
-        [
-            inputs.block_table[row, np.arange(n) // size].astype(np.int64) * size
-            + np.arange(n) % size
-            for row, n in enumerate(inputs.context_lens)
-        ]
-    )
-    at = slots // size, slots % size
-    return inputs.key_cache[at], inputs.value_cache[at], slots
-
-
-def decode(inputs, key_cache, value_cache, **options) -> np.ndarray:
-    run_options = {name: options.pop(name) for name in list(options) if name.endswith("_scale")}
+@pytest.mark.parametrize("kv_layout", ["token_major", "head_major"])
+@pytest.mark.parametrize(
+    ("quant", "route"), [(quant, route) for quant, routes in ROUTES.items() for route in routes]
+)
+def test_decode_reads_what_was_written(quant, route, kv_layout, dtype):
+    given = reference.make_inputs(reference.parse_case(ROUND_TRIP.format(dtype=dtype)))
+    inputs = rewritten(given, quant, kv_layout)
     op = DecodeAttention(
         batch=len(inputs.context_lens),
-        num_heads=inputs.query.shape[1],
-        num_kv_heads=inputs.key_cache.shape[2],
-        head_dim=inputs.query.shape[2],
-        kv_block_size=inputs.key_cache.shape[1],
-        num_kv_blocks=inputs.key_cache.shape[0],
+        num_heads=8,
+        num_kv_heads=2,
+        head_dim=128,
+        kv_block_size=32,
+        num_kv_blocks=len(inputs.key_cache),
         max_kv_blocks=inputs.block_table.shape[1],
         dtype=inputs.query.dtype,
         softmax_scale=inputs.softmax_scale,
-        **options,
+        kv_quant=quant,
+        kv_route=route,
+        kv_layout=kv_layout,
     )
     op.plan(inputs.context_lens)
-    return op.run(inputs.query, key_cache, value_cache, inputs.block_table, **run_options)
+    parameters = {name: getattr(inputs, name) for name in PARAMETERS}
+    out, lse = op.run(
+        inputs.query,
+        inputs.key_cache,
+        inputs.value_cache,
+        inputs.block_table,
+        **parameters,
+        return_lse=True,
+    )
+    # Of what the cache holds, to the bounds of its route; and of what it was made of.
+    report = reference.check(out, lse, dataclasses.replace(inputs, route=route))
+    assert report.ok, str(report)
+    exact = reference.expect(given).out
+    error = np.linalg.norm(out.astype(np.float64) - exact) / np.linalg.norm(exact)
+    assert error < (0.005 if quant == "none" else 0.02)
+
+
+PARAMETERS = ("key_scale", "key_offset", "value_scale", "value_offset")
+
+
+def rewritten(given: reference.DecodeInputs, quant: str, kv_layout: str) -> reference.DecodeInputs:
+    """The same tokens, in caches that reshape_and_cache wrote, full of -128 or NaN elsewhere."""
+    blocks, size, heads, head_dim = given.key_cache.shape
+    slots = np.concatenate(
+        [
+            given.block_table[row, np.arange(n) // size].astype(np.int64) * size
+            + np.arange(n) % size
+            for row, n in enumerate(given.context_lens)
+        ]
+    )
+    at = slots // size, slots % size
+    keys, values = given.key_cache[at], given.value_cache[at]
+    axes = (size, heads) if kv_layout == "token_major" else (heads, size)
+    kind, empty = (keys.dtype, np.nan) if quant == "none" else (np.int8, -128)
+    caches = [np.full((blocks, *axes, head_dim), empty, kind) for _ in range(2)]
+    parameters = {}
+    for name, x in (("key", keys.astype(np.float32)), ("value", values.astype(np.float32))):
+        low, high = x.min(axis=0), x.max(axis=0)
+        if quant == "int8_channel":
+            parameters[f"{name}_scale"] = np.maximum(-low, high) / np.float32(127)
+        elif quant == "int8_channel_asym":
+            scale = (high - low) / np.float32(255)
+            parameters |= {f"{name}_scale": scale, f"{name}_offset": low / scale + np.float32(128)}
+        elif quant == "int8_token":
+            parameters[f"{name}_scale"] = np.full((blocks, heads, size), np.nan, np.float32)
+    reshape_and_cache(
+        keys, values, *caches, slots, kv_quant=quant, kv_layout=kv_layout, **parameters
+    )
+    return dataclasses.replace(
+        given,
+        key_cache=caches[0],
+        value_cache=caches[1],
+        kv_quant=quant,
+        kv_layout=kv_layout,
+        **parameters,
+    )
