@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Holds modelled figures: no slower than the baseline, no target missed, README up to date."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import re
+
+import ascend_attention_reference as reference
+import bench_decode
+import decode_figures as figures
+import decode_suites as suites
+import decode_table as table
+import pytest
+
+_BASELINE = pathlib.Path("python/bench/baseline.json")
+_HOW = "After a change that is meant: ./bazelw run //python/bench:bench_decode -- --update"
+
+
+@pytest.fixture(scope="module")
+def modelled() -> list[figures.Result]:
+    """The CI rows, modelled once."""
+    return figures.model(suites.rows("ci"))
+
+
+@pytest.fixture(scope="module")
+def baseline() -> dict[str, figures.Figures]:
+    """The committed one."""
+    return table.read_baseline(_BASELINE.read_text())
+
+
+def test_no_row_is_slower_than_the_baseline(modelled, baseline):
+    assert not table.compare(modelled, baseline), _HOW
+
+
+def test_every_target_is_met(modelled):
+    assert not table.missed_targets(modelled)
+
+
+def test_every_target_is_met_in_the_committed_figures(baseline):
+    every = table.from_baseline(suites.rows("all"), baseline)
+    assert not table.missed_targets(every)
+
+
+def test_a_row_two_percent_slower_fails(modelled, baseline):
+    slow = modelled[0].row.key
+    doctored = dict(baseline)
+    doctored[slow] = dataclasses.replace(
+        baseline[slow], modelled_us=modelled[0].figures.modelled_us / 1.02
+    )
+    (problem,) = table.compare(modelled, doctored)
+    assert problem.startswith(slow) and "2.0 % slower" in problem
+
+
+def test_half_a_percent_is_allowed(modelled):
+    near = {
+        r.row.key: dataclasses.replace(r.figures, modelled_us=r.figures.modelled_us / 1.005)
+        for r in modelled
+    }
+    assert not table.compare(modelled, near)
+
+
+def test_a_row_without_baseline_fails(modelled, baseline):
+    doctored = dict(baseline)
+    del doctored[modelled[0].row.key]
+    assert table.compare(modelled, doctored) == [f"{modelled[0].row.key}: not in the baseline"]
+
+
+# 1 GB of keys and values; an even batch of 1000 us.
+_CASE = suites.case_line(8192, batch=32)
+
+
+@pytest.mark.parametrize(
+    ("target", "good_us", "bad_us"),
+    [
+        # Limits by hand: 1073.7 MB at 1.2 TB/s are 894.8 us, with 12 us before and after 906.8.
+        ("rate", 906.7, 906.9),
+        ("small", 1.3 * (19.25 + 894.7), 1.3 * (19.25 + 894.9)),
+        ("published", 899.9, 900.1),
+        ("makespan", 1049.9, 1050.1),
+        ("int8", 555.5, 555.6),
+    ],
+)
+def test_targets_are_missed_from_their_limits_on(target, good_us, bad_us):
+    row = suites.Row(_CASE, "peers", published_us=900.0, other="even", targets=(target,))
+    even = figures.Figures(1000.0, 1.0)
+    for us, met in ((good_us, True), (bad_us, False)):
+        result = figures.Result(row, figures.Figures(us, 1.0), even)
+        assert [one.met for one in result.targets()] == [met]
+        assert bool(table.missed_targets([result])) is not met
+
+
+def test_a_row_without_figures_misses_its_targets():
+    row = suites.Row(_CASE, "peers", targets=("rate",))
+    result = figures.Result(row, None, error="refused")
+    assert table.missed_targets([result]) == [f"{_CASE}: refused"]
+    assert table.compare([result], {row.key: figures.Figures(1.0, 1.0)})
+
+
+def test_a_refused_problem_has_no_figures():
+    (result,) = figures.model([suites.Row(suites.case_line([64], head_dim=72), "shapes")])
+    assert result.figures is None and "head_dim" in result.error
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"modelled_us": {"a": 1}}', '{"imbalance": {}}'])
+def test_another_file_is_no_baseline(text):
+    with pytest.raises(ValueError, match="no baseline"):
+        table.read_baseline(text)
+
+
+def test_rows_are_cases_and_keys_are_unique():
+    every = suites.rows("all")
+    names = [(row.key, row.suite, row.label) for row in every]
+    assert len(set(names)) == len(names)
+    for row in every:
+        for line in filter(None, (row.case, row.other)):
+            assert str(reference.parse_case(line)) == line
+
+
+def test_an_even_batch_has_as_many_tokens_and_no_long_sequence():
+    for lengths in suites.ragged_batches().values():
+        even = suites.even_batch(lengths)
+        assert sum(even) == sum(lengths)
+        assert len(even) == min(len(lengths), 24)
+        assert max(even) - min(even) <= 1
+
+
+def test_figures_do_not_depend_on_how_often_they_are_modelled(modelled):
+    row = min(modelled, key=lambda r: r.kv_bytes).row
+    (again,) = figures.model([row])
+    (first,) = [r for r in modelled if r.row == row]
+    assert again.figures == first.figures
+
+
+def test_a_warm_cache_is_faster(modelled):
+    by_key = {r.row.key: r.figures for r in modelled}
+    case = suites.case_line(8192, batch=1)
+    (cold,) = figures.model([suites.Row(case, "peers")])
+    assert by_key[case + " warm"].modelled_us < cold.figures.modelled_us
+
+
+def test_the_clock_says_what_the_launch_constants_say():
+    calibration = pathlib.Path("tools/vnpu/timing/calibration/baseline.txt").read_text()
+    (empty_us,) = re.findall(r"^launch/empty_mix (\S+)", calibration, re.MULTILINE)
+    assert float(empty_us) == suites.LAUNCH_US
+    constants = pathlib.Path("tools/vnpu/timing/parameters.inc").read_text()
+    fixed = sum(
+        float(re.search(rf"VNPU_PARAM\(launch_{name}_us, *([0-9.]+)", constants).group(1))
+        for name in ("head", "cold_core", "tail")
+    )
+    assert fixed == suites.FIXED_US
+
+
+def test_the_readme_shows_the_committed_figures():
+    readme = pathlib.Path("README.md").read_text()
+    begin, end = "<!-- bench_decode: begin -->\n", "<!-- bench_decode: end -->\n"
+    assert begin in readme and end in readme
+    shown = readme.partition(begin)[2].partition(end)[0]
+    wanted = bench_decode.readme_table(_BASELINE.read_text())
+    assert shown.strip() == wanted.strip(), (
+        "paste the output of ./bazelw run //python/bench:bench_decode -- --markdown"
+    )
+
+
+def test_published_and_modelled_times_have_columns_of_their_own(baseline):
+    rows = [row for row in suites.rows("peers") if row.published_us is not None]
+    head, _, *lines = table.markdown_table(table.from_baseline(rows, baseline)).splitlines()
+    columns = [column.strip() for column in head.split("|")]
+    assert columns.index("ours, modelled") != columns.index("published by others, on hardware")
+    assert len(lines) == len(rows)
+    for row, line in zip(rows, lines, strict=True):
+        cells = [cell.strip() for cell in line.split("|")]
+        assert (
+            f"{row.published_us:g} us" in cells[columns.index("published by others, on hardware")]
+        )
