@@ -9,7 +9,11 @@ import ascend_attention_reference as reference
 import pytest
 from ascend_attention.cli import check
 
-CASES = reference.read_cases(pathlib.Path("testdata/cases/decode_ci.txt").read_text())
+CASES = [
+    case
+    for path in sorted(pathlib.Path("testdata/cases").glob("decode_*.txt"))
+    for case in reference.read_cases(path.read_text())
+]
 GOLDENS = {path.parent.name for path in pathlib.Path("testdata/golden").glob("*/out.npy")}
 
 

@@ -7,10 +7,16 @@ import ascend_attention_reference as reference
 import numpy as np
 import pytest
 from ascend_attention import DecodeAttention, DeviceArray
+from ascend_attention.cli import support
 from ascend_attention.cli.case_problem import repro_line, run_arguments, shape_arguments
 
 TESTDATA = pathlib.Path("testdata")
-CASES = reference.read_cases((TESTDATA / "cases" / "decode_ci.txt").read_text())
+CASES = [
+    case
+    for path in sorted(TESTDATA.glob("cases/decode_*.txt"))
+    for case in reference.read_cases(path.read_text())
+]
+GOLDENS = list(TESTDATA.glob("golden/*/out.npy"))
 NAN_BYTE = 0xFF  # 0xff.. is a NaN in float16, bfloat16 and float32
 
 
@@ -43,7 +49,26 @@ def test_golden(case):
     assert report.ok, f"{report}\nreproduce: {repro_line('run', case)}"
 
 
-def test_goldens_cover_both_dtypes_and_head_dims():
-    assert len(CASES) >= 30
-    kinds = {(case.dtype, case.head_dim) for case in CASES}
-    assert kinds == {("f16", 64), ("f16", 128), ("bf16", 64), ("bf16", 128)}
+def test_every_golden_is_among_them():
+    assert {case.name for case in CASES} == {path.parent.name for path in GOLDENS}
+
+
+def test_goldens_cover_what_the_kernels_can_do():
+    """Every dtype, head_dim, scheme and route of the support table, every layout, query tokens."""
+    covered = {(case.dtype, case.head_dim, case.kv_quant, case.route) for case in CASES}
+    for row in support.rows():
+        if row["op"] != "decode":
+            continue
+        for quant in row["kv_quants"]:
+            route = "auto" if quant == "none" else row["kv_route"]
+            kinds = {(d, h) for d, h, q, r in covered if (q, r) == (quant, route)}
+            assert {dtype for dtype, _ in kinds} == {"f16", "bf16"}
+            if quant == "none":
+                dims = {head["head_dim"] for head in row["heads"]}
+                assert kinds == {(dtype, dim) for dtype in ("f16", "bf16") for dim in dims}
+        if row["max_q_len"] > 1:
+            q_lens = {q for case in CASES for q in case.q_lens}
+            assert q_lens == set(range(1, row["max_q_len"] + 1))
+    assert {(case.headmajor, case.interleaved) for case in CASES} == {
+        (head_major, interleaved) for head_major in (True, False) for interleaved in (True, False)
+    }
