@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The decode operator: lengths -> plan -> upload; pointers -> launches.
+// The decode operator: lengths -> plan -> upload; pointers -> launch.
 #include <algorithm>
 #include <chrono>
 #include <cstring>

@@ -9,8 +9,10 @@ Status LaunchBytes(const AclApi& acl, const Kernel& kernel, uint32_t num_blocks,
   attribute.id = ACL_RT_LAUNCH_KERNEL_ATTR_SCHEM_MODE;
   attribute.value.schemMode = static_cast<uint8_t>(start);
   aclrtLaunchKernelCfg config = {&attribute, 1};
-  const int error = acl.aclrtLaunchKernelWithHostArgs(kernel.function, num_blocks, stream, &config,
-                                                      args, args_size, nullptr, 0);
+  const int error = acl.aclrtLaunchKernelWithHostArgs(
+      kernel.function, num_blocks, stream,
+      start == BlockStart::kAsCoresBecomeFree ? nullptr : &config,  // null: the default
+      args, args_size, nullptr, 0);
   return acl.Check(error, "aclrtLaunchKernelWithHostArgs(", kernel.name, ", ", num_blocks,
                    " blocks)");
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The argument structs of our kernels, and their launch. Field order is the
-// parameter order of the kernel entry (ascend_kernels/decode/decode_args.h):
-// the runtime copies the struct as it is, so change both together.
+// parameter order of the kernel entries (ascend_kernels/decode/decode_f16.cce,
+// ascend_kernels/decode_int8/decode_int8_limbs_f16.cce): the runtime copies the
+// struct as it is, so change both together.
 //
 // Next: ascend_kernels/decode/decode_cube.h - what starts running.
 #ifndef ASCEND_ATTENTION_HOST_CC_LAUNCH_H_
