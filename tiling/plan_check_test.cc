@@ -159,6 +159,64 @@ TEST(CheckPlan, RejectsEveryMutation) {
   }
 }
 
+// Several query blocks and fixed cuts, which the sample above has not.
+DecodePlan QueryTokenPlan() {
+  DecodeShape shape;
+  shape.batch = 3;
+  shape.num_heads = 16;
+  shape.num_kv_heads = 1;
+  shape.head_dim = 128;
+  shape.kv_block_size = 128;
+  shape.num_kv_blocks = 1000;
+  shape.max_kv_blocks = 128;
+  shape.max_q_len = 12;  // two blocks of 6 x 16 rows
+  shape.fixed_split_tokens = 512;
+  const std::vector<int32_t> lens = {700, 5, 3000};
+  const std::vector<int32_t> q_lens = {12, 7, 1};
+  return *PlanDecode(shape, *PlatformFor("Ascend910B1"), lens.data(), lens.size(), 0.1f,
+                     q_lens.data());
+}
+
+const std::vector<Mutation>& QueryTokenMutations() {
+  // Items: 0-1 and 2-3 are the query blocks of sequence 0, 4 and 5 those of
+  // sequence 1, 6 to 11 the parts of sequence 2.
+  static const auto* const kMutations = new std::vector<Mutation>{
+      {"first block not full",
+       [](PlanBytes& p) {
+         p.items()[0].q_len = p.items()[1].q_len = p.splits()[0].q_len = 5;
+         p.items()[0].visible_tokens += 1;
+         p.items()[1].visible_tokens += 1;
+       }},
+      {"second block sees less", [](PlanBytes& p) { p.items()[5].visible_tokens -= 1; }},
+      {"second block of another row", [](PlanBytes& p) { p.items()[5].query_row += 1; }},
+      {"second block of another sequence", [](PlanBytes& p) { p.items()[5].sequence = 2; }},
+      {"second block lost", [](PlanBytes& p) { p.items()[4].sequence = 0; }},
+      {"no query tokens", [](PlanBytes& p) { p.items()[4].q_len = 0; }},
+      {"too many query tokens", [](PlanBytes& p) { p.items()[4].q_len = 7; }},
+      {"cut beside a multiple",
+       [](PlanBytes& p) { p.items()[6].token_end = p.items()[7].token_begin = 496; }},
+      {"cut left out", [](PlanBytes& p) { p.header().fixed_split_tokens = 496; }},
+      {"fixed cuts denied", [](PlanBytes& p) { p.header().fixed_split_tokens = 0; }},
+      {"split of fewer query tokens", [](PlanBytes& p) { p.splits()[0].q_len = 1; }},
+      {"fewer query tokens an item", [](PlanBytes& p) { p.header().q_tokens_per_item = 5; }},
+  };
+  return *kMutations;
+}
+
+TEST(CheckPlan, RejectsMutationsOfQueryBlocksAndFixedCuts) {
+  PlanBytes original;
+  original.bytes = QueryTokenPlan().bytes();
+  ASSERT_TRUE(original.Check().ok()) << original.Check().ToString();
+  ASSERT_EQ(original.header().num_items, 12u);
+  for (const Mutation& mutation : QueryTokenMutations()) {
+    PlanBytes plan;
+    plan.bytes = original.bytes;
+    mutation.apply(plan);
+    ASSERT_NE(plan.bytes, original.bytes) << mutation.name << " changes nothing";
+    EXPECT_FALSE(plan.Check().ok()) << mutation.name;
+  }
+}
+
 TEST(CheckPlan, RejectsTruncatedAndForeignBytes) {
   PlanBytes plan;
   EXPECT_FALSE(CheckPlan(nullptr, 0).ok());

@@ -104,7 +104,7 @@ AA_HOST_DEVICE uint32_t NumGroups(const SplitParams& params) {
 // Segments of a batch in which every sequence has max_q_len query tokens.
 AA_HOST_DEVICE uint64_t MaxSegments(const SplitParams& params) {
   const uint64_t blocks = split_walk::CeilDivide(params.max_q_len, params.q_tokens_per_item);
-  return uint64_t{params.batch} * NumGroups(params) * blocks;
+  return split_walk::BoundedProduct(uint64_t{params.batch} * NumGroups(params), blocks);
 }
 
 // Most parts of a segment that is cut at fixed_split_granules.

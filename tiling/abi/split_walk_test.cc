@@ -115,6 +115,74 @@ TEST(SplitWalk, GivesEveryGroupOfAnEmptySequenceOneItem) {
   EXPECT_EQ(sink.items[2].kv_head_count, 1u);  // the last group is smaller
 }
 
+TEST(SplitWalk, CutsAtFixedMultiplesOnly) {
+  SplitParams params = RoundParams(2, 3, 1, 1);
+  params.fixed_split_granules = 4;
+  const std::vector<int32_t> lens = {160, 64};  // 10 and 4 granules
+  const LengthTotals totals = SumLengths(params, Of(lens));
+  EXPECT_EQ(totals.num_cut_blocks, 1u);
+  EXPECT_EQ(totals.num_parts, 3u);
+  EXPECT_EQ(NumUnits(params, totals), 4u);
+  EXPECT_EQ(TotalCost(params, totals), 3u * 22 + 100 + 20 + 40);
+  const SplitDecision decision = DecideSplit(params, totals, Of(lens));
+  Recorded sink;
+  const WalkResult result = WalkSegments(params, decision, Of(lens), sink);
+  EXPECT_EQ(result.leftover, 0u);
+  ASSERT_EQ(sink.items.size(), 4u);
+  EXPECT_EQ(sink.items[0].token_end, 64u);
+  EXPECT_EQ(sink.items[1].token_end, 128u);
+  EXPECT_EQ(sink.items[2].token_end, 160u);
+  EXPECT_EQ(sink.items[3].partial, kNoPartial);
+  ASSERT_EQ(sink.splits.size(), 1u);
+  EXPECT_EQ(sink.splits[0].num_partials, 3u);
+}
+
+TEST(SplitWalk, GivesEveryQueryBlockItsTokens) {
+  SplitParams params = RoundParams(2, 1, 1, 1);
+  params.max_q_len = 5;
+  params.q_tokens_per_item = 2;
+  const std::vector<int32_t> lens = {3, 40};
+  const std::vector<int32_t> q_lens = {5, 1};
+  const Lengths lengths = {lens.data(), q_lens.data()};
+  const LengthTotals totals = SumLengths(params, lengths);
+  EXPECT_EQ(totals.num_blocks, 4u);
+  EXPECT_EQ(totals.num_empty, 1u);
+  EXPECT_EQ(totals.num_query_rows, 6u);
+  Recorded sink;
+  EXPECT_EQ(WalkSegments(params, {1000, 1, 0}, lengths, sink).leftover, 0u);
+  ASSERT_EQ(sink.items.size(), 4u);
+  EXPECT_EQ(sink.items[0].visible_tokens, -1);  // tokens 0 and 1 of 5 see nothing of 3
+  EXPECT_EQ(sink.items[0].token_end, 0u);
+  EXPECT_EQ(sink.items[1].visible_tokens, 1);
+  EXPECT_EQ(sink.items[1].token_end, 2u);
+  EXPECT_EQ(sink.items[2].q_len, 1u);
+  EXPECT_EQ(sink.items[2].token_end, 3u);
+  EXPECT_EQ(sink.items[3].query_row, 5u);
+}
+
+// The bounds of a plan whose every sequence is as long as may be.
+TEST(SplitWalk, BoundsCountSegmentsAndParts) {
+  SplitParams params = RoundParams(10, 24, 5, 2);
+  params.max_q_len = 16;
+  params.q_tokens_per_item = 6;
+  EXPECT_EQ(MaxSegments(params), 10u * 3 * 3);
+  EXPECT_EQ(MaxItems(params), 90u + 23);
+  EXPECT_EQ(MaxPartials(params), 46u);
+  params.fixed_split_granules = 4;
+  params.max_granules = 41;
+  EXPECT_EQ(MaxItems(params), 90u * 11);
+  EXPECT_EQ(MaxPartials(params), 90u * 11);
+  EXPECT_EQ(MaxSplits(params), 90u);
+  params.max_granules = 4;  // nothing is longer than a part
+  EXPECT_EQ(MaxItems(params), 90u);
+  EXPECT_EQ(MaxPartials(params), 0u);
+  params.batch = 1u << 31;  // does not wrap
+  params.num_kv_heads = 1u << 31;
+  params.kv_heads_per_group = 1;
+  params.max_granules = 1 << 27;
+  EXPECT_EQ(MaxItems(params), uint64_t{1} << 63);
+}
+
 // Lengths at the end of the int32 range must not wrap.
 TEST(SplitWalk, CountsGranulesOfTheLongestInt32Length) {
   const std::vector<int32_t> lens = {2147483647, 0, 1};
