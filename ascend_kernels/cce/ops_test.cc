@@ -3,6 +3,8 @@
 // the virtual NPU: sizes, pitches, lane masks, untouched neighbours.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <functional>
@@ -167,6 +169,9 @@ TEST_P(DenseOps, Max) {
 }
 TEST_P(DenseOps, Scale) {
   Check(kOpScaleDense, [](auto& r, auto, auto, auto i) { return r.a[i] * -1.625f; });
+}
+TEST_P(DenseOps, Abs) {
+  Check(kOpAbsDense, [](auto& r, auto, auto, auto i) { return std::abs(r.a[i]); });
 }
 TEST_P(DenseOps, Copy) {
   Check(kOpCopyDense, [](auto& r, auto, auto, auto i) { return r.a[i]; });
@@ -426,7 +431,60 @@ TEST_P(IntegerConversions, Int8ToHalfIsExact) {
     }
   }
 }
+// The values of fp32 -> int8 by way of int16 and half.
+TEST_P(IntegerConversions, F32ToInt16RoundsToEvenSaturatesAndDropsNan) {
+  std::vector<float> source(kFloats);
+  for (uint32_t i = 0; i < kFloats; ++i) source[i] = static_cast<float>(i) / 2 - 2000.0f;
+  source[0] = 1e30f;
+  source[1] = -std::numeric_limits<float>::infinity();
+  source[2] = kNan;
+  const VectorRun run = Convert(kOpRoundToInt16, source.data());
+  for (uint32_t i = 0; i < 2 * kFloats; ++i) {
+    int16_t expected = At<int16_t>(run.before, i);
+    if (i < 3) {
+      expected = std::array<int16_t, 3>{32767, -32768, 0}[i];
+    } else if (i < GetParam() * 64) {
+      expected = static_cast<int16_t>(std::nearbyint(source[i]));
+    }
+    ASSERT_EQ(At<int16_t>(run.after, i), expected) << i;
+  }
+}
+
+TEST_P(IntegerConversions, Int16ToHalfIsExactBelow2048) {
+  std::vector<int16_t> source(2 * kFloats);
+  for (uint32_t i = 0; i < 2 * kFloats; ++i) source[i] = static_cast<int16_t>(i % 4097 - 2048);
+  const VectorRun run = Convert(kOpFromInt16, source.data());
+  for (uint32_t i = 0; i < 2 * kFloats; ++i) {
+    if (i < GetParam() * 128) {
+      ASSERT_EQ(static_cast<float>(At<_Float16>(run.after, i)), source[i]) << i;
+    } else {
+      ASSERT_EQ(At<uint16_t>(run.after, i), At<uint16_t>(run.before, i)) << i;
+    }
+  }
+}
 INSTANTIATE_TEST_SUITE_P(Repeats, IntegerConversions, ::testing::Values(1u, 3u, 128u));
+
+class DatablockMaxima : public ::testing::TestWithParam<std::tuple<uint32_t, uint32_t>> {};
+
+TEST_P(DatablockMaxima, AreDenseRowsOf8AndKeepNan) {
+  const auto [rows, pitch] = GetParam();
+  std::vector<float> a = Values(5);
+  a[3] = kNan;
+  const VectorRun run =
+      RunVector(VectorOpCase{kOpMaxOfDatablocks, rows, pitch, 0, 0.0f}, a, Values(6));
+  ASSERT_TRUE(std::isnan(run.after[0]));
+  for (uint32_t i = 1; i < kFloats; ++i) {
+    float expected = run.before[i];
+    if (i < rows * 8) {
+      const float* block = a.data() + i / 8 * pitch + i % 8 * 8;
+      expected = *std::max_element(block, block + 8);
+    }
+    ASSERT_EQ(run.after[i], expected) << i;
+  }
+}
+INSTANTIATE_TEST_SUITE_P(Sizes, DatablockMaxima,
+                         ::testing::Combine(::testing::Values(1u, 17u, 32u),
+                                            ::testing::Values(64u, 96u, 256u)));
 
 struct CubeShape {
   uint32_t count, m, k, n;

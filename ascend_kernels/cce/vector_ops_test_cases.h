@@ -22,6 +22,7 @@ enum VectorOp : uint32_t {
   kOpAddScaledDense,
   kOpRoundDense,
   kOpOffsetDense,
+  kOpAbsDense,
   kOpSubShared,
   kOpDivShared,
   kOpFillColumn,  // from here on `pitch` counts
@@ -36,10 +37,13 @@ enum VectorOp : uint32_t {
   kOpDivPerRow,
   kOpMaxOfLanes,
   kOpSumOfLanes,
+  kOpMaxOfDatablocks,
   kOpFromF32,  // from here on pitch 0 is half, 1 is bfloat16_t, 2 is an integer
   kOpToF32,    // from int32_t
   kOpToInt8,   // these two to and from half
   kOpFromInt8,
+  kOpRoundToInt16,  // from float
+  kOpFromInt16,     // to half
 };
 
 struct VectorOpCase {
