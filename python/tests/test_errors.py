@@ -2,12 +2,14 @@
 """Bad input: a named error before anything is launched, and outputs stay as they were."""
 
 import pathlib
+import re
 
 import ascend_attention_reference as reference
 import ml_dtypes
 import numpy as np
 import pytest
 from ascend_attention import DecodeAttention, DeviceArray, _core, _runtime, paged_attention
+from ascend_attention.cli.case_problem import run_arguments
 
 SHAPE = {
     "batch": 2,
@@ -374,25 +376,205 @@ KINDS = {"INVALID_ARGUMENT": ValueError, "UNIMPLEMENTED": NotImplementedError}
 
 
 def refused_cases() -> list[list[str]]:
-    text = pathlib.Path("testdata/cases/refused.txt").read_text()
-    lines = (line.partition("#")[0].split() for line in text.splitlines())
+    texts = [
+        pathlib.Path(f"testdata/cases/{name}.txt").read_text()
+        for name in ("refused", "refused_options")
+    ]
+    lines = (line.partition("#")[0].split() for text in texts for line in text.splitlines())
     return [line for line in lines if line]
 
 
 @pytest.mark.parametrize(("case", "kind", "argument"), refused_cases())
 def test_refused_case_names_the_argument_and_leaves_out_untouched(case, kind, argument):
-    inputs = reference.make_inputs(reference.parse_case(case))
+    problem = reference.parse_case(case)
+    inputs = reference.make_inputs(problem)
     out = np.full_like(inputs.query, SENTINEL)
     with pytest.raises(KINDS[kind]) as caught:
         paged_attention(
-            inputs.query,
-            inputs.key_cache,
-            inputs.value_cache,
-            inputs.block_table,
-            inputs.context_lens,
+            **run_arguments(inputs),
+            context_lens=inputs.context_lens,
+            q_lens=inputs.q_lens,
+            kv_quant=problem.kv_quant,
+            kv_route=problem.route,
+            kv_layout=problem.kv_layout,
+            fixed_split_tokens=problem.fixed_split_tokens,
             out=out,
         )
-    assert str(caught.value).startswith(
-        f"{argument} = {getattr(reference.parse_case(case), argument)}"
-    )
+    value = problem.max_q_len if argument == "q_len" else getattr(problem, argument)
+    assert f"{argument} = {value}" in str(caught.value)
     assert (out == SENTINEL).all()
+
+
+# Arguments of DecodeAttention that are new with query tokens, layouts and int8 caches.
+BAD_OPTIONS = [
+    ({"max_q_len": 0}, ValueError, "max_q_len = 0; expected at least 1"),
+    (
+        {"max_q_len": 17},
+        NotImplementedError,
+        "max_q_len = 17 has no kernel; nearest supported: 16",
+    ),
+    (
+        {"max_q_len": 2, "kv_quant": "int8_token"},
+        NotImplementedError,
+        "max_q_len = 2 with kv_quant = int8_token has no kernel; nearest supported: 1",
+    ),
+    (
+        {"kv_quant": "int4"},
+        ValueError,
+        "kv_quant is 'int4'; allowed: none, int8_channel, int8_channel_asym, int8_token",
+    ),
+    ({"kv_route": 1}, ValueError, "kv_route is 1; allowed: auto, direct, dequant, limbs"),
+    (
+        {"kv_route": "dequant"},
+        NotImplementedError,
+        "kv_route = dequant has no kernel for kv_quant = none; nearest supported: direct, auto",
+    ),
+    (
+        {"kv_quant": "int8_channel", "kv_route": "direct"},
+        NotImplementedError,
+        "kv_route = direct has no kernel for kv_quant = int8_channel; nearest supported: dequant, "
+        "limbs, auto",
+    ),
+    ({"kv_layout": "nhd"}, ValueError, "kv_layout is 'nhd'; allowed: token_major, head_major"),
+    (
+        {"kv_strides": (1, 2)},
+        TypeError,
+        "kv_strides is (1, 2); expected (block, token, head) in elements, or None",
+    ),
+    (
+        {"kv_strides": (2048, 0, 64)},
+        ValueError,
+        "kv_strides[1] (token) is 0; allowed: 1 or more elements",
+    ),
+    (
+        {"kv_strides": (2048, 128.0, 64)},
+        TypeError,
+        "kv_strides[1] (token) is 128.0; expected an integer",
+    ),
+    (
+        {"kv_strides": (2048, 128, 24)},
+        NotImplementedError,
+        "kv_strides.head = 24 elements is not a multiple of 16 (32 bytes); nearest supported: "
+        "16, 32",
+    ),
+    (
+        {"kv_strides": (1024, 128, 64)},
+        ValueError,
+        "kv_strides.block = 1024 elements makes entries of the cache overlap; expected at least "
+        "2048",
+    ),
+    ({"fixed_split_tokens": 0}, ValueError, "fixed_split_tokens is 0; allowed: 1 or more, or None"),
+    ({"fixed_split_tokens": 24}, ValueError, "fixed_split_tokens = 24; expected 0 or a multiple"),
+    ({"fixed_split_tokens": 1.5}, TypeError, "fixed_split_tokens is 1.5; expected an integer"),
+]
+
+
+@pytest.mark.parametrize(("change", "error", "text"), BAD_OPTIONS, ids=claim)
+def test_option_is_refused(change, error, text):
+    with pytest.raises(error) as caught:
+        DecodeAttention(**{**SHAPE, **change})
+    assert str(caught.value).startswith(text)
+
+
+@pytest.mark.parametrize(
+    ("q_lens", "error", "text"),
+    [
+        ([1], ValueError, "q_lens has 1 numbers; expected 2, one per length of context_lens"),
+        ([1, 0], ValueError, "q_lens[1] = 0"),
+        ([1, -1], ValueError, "q_lens[1] = -1"),
+        ([5, 1], ValueError, "q_lens[0] = 5"),
+        ([1.0, 2.0], ValueError, "q_lens has dtype float64; expected integers"),
+        ([[1, 1]], ValueError, "q_lens has rank 2 (shape (1, 2)); expected [batch]"),
+        ([1, 2**31], ValueError, "q_lens[1] = 2147483648; allowed: 1 <= query tokens <= "),
+    ],
+    ids=claim,
+)
+def test_numbers_of_query_tokens_are_refused_and_the_last_plan_still_runs(q_lens, error, text):
+    op, arrays = DecodeAttention(**SHAPE, max_q_len=4), valid_arrays()
+    op.plan(LENS)
+    expected = op.run(**arrays)
+    with pytest.raises(error) as caught:
+        op.plan(LENS, q_lens)
+    assert str(caught.value).startswith(text)
+    assert op.run(**arrays).tobytes() == expected.tobytes()
+
+
+def test_query_rows_are_those_of_the_plan():
+    op, arrays = DecodeAttention(**SHAPE, max_q_len=4), valid_arrays()
+    op.plan(LENS, [3, 1])
+    with pytest.raises(ValueError, match=r"query has num_query_rows 2 .* expected num_query_rows 4"):
+        op.run(**arrays)
+
+
+@pytest.mark.parametrize(
+    ("kv_quant", "change", "text"),
+    [
+        (
+            "int8_channel",
+            {"key_scale": None},
+            "key_scale is None; kv_quant int8_channel needs [num_kv_heads, head_dim]",
+        ),
+        (
+            "int8_channel",
+            {"value_offset": np.zeros((2, 64), np.float32)},
+            "value_offset is given; kv_quant int8_channel takes key_scale, value_scale",
+        ),
+        (
+            "int8_channel",
+            {"key_scale": np.ones((64, 2), np.float32)},
+            "key_scale has num_kv_heads 64 (shape (64, 2)); expected num_kv_heads 2: (2, 64) = "
+            "[num_kv_heads, head_dim]",
+        ),
+        (
+            "int8_channel",
+            {"key_scale": np.ones((2, 64), np.float16)},
+            "key_scale has dtype float16; expected float32",
+        ),
+        (
+            "int8_token",
+            {},
+            "key_scale has rank 2 (shape (2, 64)); expected rank 3: [num_kv_blocks, "
+            "num_kv_heads, kv_block_size]",
+        ),
+        (
+            "int8_channel_asym",
+            {},
+            "key_offset is None; kv_quant int8_channel_asym needs [num_kv_heads, head_dim]",
+        ),
+        (
+            "none",
+            {},
+            "key_scale is given; kv_quant none takes none of the scales and offsets",
+        ),
+    ],
+    ids=claim,
+)
+def test_scales_and_offsets_are_those_of_the_scheme(kv_quant, change, text):
+    arrays = valid_arrays()
+    if kv_quant != "none":
+        for name in ("key_cache", "value_cache"):
+            arrays[name] = np.zeros(arrays[name].shape, np.int8)
+    scales = {name: np.ones((2, 64), np.float32) for name in ("key_scale", "value_scale")}
+    out = sentinel_out()
+    op = DecodeAttention(**SHAPE, kv_quant=kv_quant)
+    op.plan(LENS)
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        op.run(**{**arrays, **scales, **change}, out=out)
+    assert (out == SENTINEL).all()
+
+
+def test_a_cache_view_needs_the_strides_that_were_declared():
+    pool = np.zeros((6, 2, 16, 2, 64), np.float16)
+    views = {"key_cache": pool[:, 0], "value_cache": pool[:, 1]}
+    for arrays in (views, {"key_cache": DeviceArray(pool)[:, 0]}):
+        op = DecodeAttention(**SHAPE)
+        op.plan(LENS)
+        with pytest.raises(ValueError, match=r"^key_cache has strides \(4096, 128, 64, 1\) elem"):
+            op.run(**{**valid_arrays(), **arrays})
+    op = DecodeAttention(**SHAPE, kv_strides=(4096, 128, 64))
+    op.plan(LENS)
+    assert (op.run(**{**valid_arrays(), **views}) == 0).all()
+    with pytest.raises(ValueError, match=r"^value_cache has strides \(2048, 128, 64, 1\) elem"):
+        op.run(**{**valid_arrays(), "key_cache": views["key_cache"]})
+    with pytest.raises(ValueError, match=r"^key_cache has dtype int8; expected float16"):
+        op.run(**{**valid_arrays(), "key_cache": pool[:, 0].astype(np.int8)})
