@@ -8,6 +8,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from ascend_attention import DecodeAttention, DeviceArray, paged_attention
+from ascend_attention.cli.case_problem import on_device, run_arguments, shape_arguments
 
 RAGGED = "decode:b5:h8:kv2:d128:bs64:ctx0,1,300,64,1500:f16:seed21"
 
@@ -15,8 +16,8 @@ RAGGED = "decode:b5:h8:kv2:d128:bs64:ctx0,1,300,64,1500:f16:seed21"
 def make_op(inputs: reference.DecodeInputs, **options) -> DecodeAttention:
     num_kv_blocks, kv_block_size, num_kv_heads, head_dim = inputs.key_cache.shape
     options = {"softmax_scale": inputs.softmax_scale, "dtype": inputs.query.dtype, **options}
+    options = {"batch": len(inputs.query), **options}
     return DecodeAttention(
-        batch=len(inputs.query),
         num_heads=inputs.query.shape[1],
         num_kv_heads=num_kv_heads,
         head_dim=head_dim,
@@ -133,10 +134,10 @@ def test_entries_past_the_last_kv_block_are_not_looked_at(ragged):
 def test_device_arrays_and_numpy_arrays_give_the_same_bytes(ragged):
     op = make_op(ragged)
     expected = run(op, ragged)
-    on_device = [DeviceArray(array) for array in tensors(ragged)]
-    assert same(expected, op.run(*on_device, return_lse=True))
+    arrays = [DeviceArray(array) for array in tensors(ragged)]
+    assert same(expected, op.run(*arrays, return_lse=True))
     # A cache on the device, the rest from the host: the shape of a decode step.
-    mixed = (ragged.query, *on_device[1:3], ragged.block_table)
+    mixed = (ragged.query, *arrays[1:3], ragged.block_table)
     assert same(expected, op.run(*mixed, return_lse=True))
 
 
@@ -153,11 +154,11 @@ def test_out_is_written_in_place(ragged):
 
 def test_inputs_are_not_changed(ragged):
     copies = [array.copy() for array in tensors(ragged)]
-    on_device = [DeviceArray(array) for array in tensors(ragged)]
+    arrays = [DeviceArray(array) for array in tensors(ragged)]
     op = make_op(ragged)
     op.plan(ragged.context_lens)
-    op.run(*on_device)
-    for copy, array in zip(copies, on_device, strict=True):
+    op.run(*arrays)
+    for copy, array in zip(copies, arrays, strict=True):
         assert copy.tobytes() == array.numpy().tobytes()
 
 
@@ -222,6 +223,118 @@ def test_device_array_keeps_shape_dtype_and_bytes():
     assert np.array_equal(on_device.numpy(), array.transpose(2, 0, 1))
     on_device.copy_from(np.zeros((4, 2, 3), array.dtype))
     assert (on_device.numpy() == 0).all()
+
+
+def test_views_of_a_device_array_are_those_of_numpy():
+    array = np.arange(2 * 5 * 3 * 4, dtype=np.float32).reshape(2, 5, 3, 4)
+    array = array.astype(ml_dtypes.bfloat16)
+    on_device = DeviceArray(array)
+    for index in (
+        1,
+        -1,
+        (slice(None), 1),
+        (slice(1, 9), slice(None, None, 2)),
+        (Ellipsis, 2),
+        (0, None, slice(1, 1)),
+        (1, 4, 2, 3),
+    ):
+        view, expected = on_device[index], np.asarray(array[index])
+        assert (view.shape, view.strides, view.dtype) == (
+            expected.shape,
+            expected.strides,
+            array.dtype,
+        )
+        assert view.numpy().tobytes() == expected.tobytes(), index
+        assert view.nbytes == expected.nbytes
+    turned = on_device[:, 1:].transpose(0, 2, 1, 3)
+    assert not turned.is_dense
+    assert turned.numpy().tobytes() == array[:, 1:].transpose(0, 2, 1, 3).tobytes()
+    assert on_device[1].is_dense
+    assert on_device[1].address - on_device.address == array[0].nbytes
+
+
+def test_writing_a_view_of_a_device_array_leaves_the_rest():
+    array = np.zeros((2, 5, 3), np.int32)
+    on_device = DeviceArray(array)
+    for index in (1, (slice(None), 2), (0, slice(None, None, 2), slice(1, None))):
+        array[index] += 1
+        on_device[index].copy_from(array[index])
+        assert np.array_equal(on_device.numpy(), array)
+
+
+@pytest.mark.parametrize("index", [[0, 1], True, slice(None, None, -1), 1.0, np.array([0])])
+def test_an_index_that_would_copy_is_refused(index):
+    with pytest.raises(TypeError, match="allowed: integers, slices with a positive step"):
+        DeviceArray(np.zeros((2, 2), np.int32))[index]
+    with pytest.raises(IndexError):
+        DeviceArray(np.zeros((2, 2), np.int32))[2]
+
+
+@pytest.mark.parametrize("options", ["headmajor", "interleaved", "headmajor:interleaved"])
+def test_views_on_device_and_on_host_give_the_same_bytes(options):
+    """And the memory under two views of one array is copied once."""
+    case = reference.parse_case(f"decode:b2:h8:kv2:d64:bs32:ctx40,200:f16:{options}:seed24")
+    inputs = reference.make_inputs(case)
+    op = DecodeAttention(
+        **shape_arguments(case, len(inputs.key_cache)), softmax_scale=inputs.softmax_scale
+    )
+    op.plan(inputs.context_lens)
+    expected = op.run(**run_arguments(inputs), return_lse=True)
+    assert reference.check(*expected, inputs).ok
+    assert ("kv_pool" in op._staging._buffers) == case.interleaved
+    assert ("key_cache" in op._staging._buffers) != case.interleaved
+    assert same(expected, op.run(**on_device(inputs, 0), return_lse=True))
+
+
+def test_one_array_as_keys_and_values_is_copied_once():
+    rng = np.random.default_rng(5)
+    cache = rng.uniform(-1, 1, (3, 16, 2, 64)).astype(np.float16)
+    query = rng.uniform(-1, 1, (1, 4, 64)).astype(np.float16)
+    inputs = reference.DecodeInputs(
+        query, cache, cache, np.array([[2, 0]], np.int32), np.array([30], np.int32), 0.125
+    )
+    op = make_op(inputs)
+    assert reference.check(*run(op, inputs), inputs).ok
+    assert "value_cache" not in op._staging._buffers
+
+
+def test_query_tokens_one_by_one_and_together_give_the_same_rows():
+    """Token t of q sees what a sequence without the later ones would see."""
+    inputs = inputs_of("decode:b2:h8:kv2:d64:bs32:ctx300,5:f16:qlen4,7:seed26")
+    op = make_op(inputs, batch=2, max_q_len=7)
+    plan = op.plan(inputs.context_lens, inputs.q_lens)
+    assert (plan.q_lens, plan.num_query_rows) == ((4, 7), 11)
+    out, lse = op.run(*tensors(inputs), return_lse=True)
+    report = reference.check(out, lse, inputs)
+    assert report.ok, str(report)
+    assert (out[4:6] == 0).all() and (lse[4:6] == -np.inf).all()  # 7 tokens, 5 in context
+    for row, (sequence, visible) in enumerate([(0, 297 + t) for t in range(4)] + [(1, 1), (1, 2)]):
+        row += 2 * (sequence == 1)
+        alone = reference.DecodeInputs(
+            inputs.query[row : row + 1],
+            inputs.key_cache,
+            inputs.value_cache,
+            inputs.block_table[sequence : sequence + 1],
+            np.array([visible], np.int32),
+            inputs.softmax_scale,
+        )
+        report = reference.check(out[row : row + 1], lse[row : row + 1], alone)
+        assert report.ok, f"row {row}: {report}"
+
+
+@pytest.mark.parametrize("scheme", ["kvint8-channel", "kvint8-channel-asym", "kvint8-token"])
+def test_both_routes_of_an_int8_cache_agree_with_the_reference(scheme):
+    for route in ("route-dequant", "route-limbs"):
+        case = reference.parse_case(
+            f"decode:b2:h8:kv2:d128:bs64:ctx90,300:bf16:{scheme}:{route}:seed27"
+        )
+        inputs = reference.make_inputs(case)
+        op = DecodeAttention(
+            **shape_arguments(case, len(inputs.key_cache)), softmax_scale=inputs.softmax_scale
+        )
+        assert op.plan(inputs.context_lens).kv_route == case.route
+        report = reference.check(*op.run(**run_arguments(inputs), return_lse=True), inputs)
+        assert report.ok, f"{case}: {report}"
 
 
 def test_an_object_may_go_right_after_its_plan(ragged):

@@ -502,7 +502,9 @@ def test_numbers_of_query_tokens_are_refused_and_the_last_plan_still_runs(q_lens
 def test_query_rows_are_those_of_the_plan():
     op, arrays = DecodeAttention(**SHAPE, max_q_len=4), valid_arrays()
     op.plan(LENS, [3, 1])
-    with pytest.raises(ValueError, match=r"query has num_query_rows 2 .* expected num_query_rows 4"):
+    with pytest.raises(
+        ValueError, match=r"query has num_query_rows 2 .* expected num_query_rows 4"
+    ):
         op.run(**arrays)
 
 
