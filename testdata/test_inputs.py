@@ -8,10 +8,14 @@ import ml_dtypes
 import numpy as np
 import pytest
 from ascend_attention_reference import DecodeInputs, make_inputs, parse_case, read_cases
-from ascend_attention_reference.attention import gather, to_float64
+from ascend_attention_reference.attention import attend, gather, to_float64
 from ascend_attention_reference.inputs import outlier_channels
 
-_LISTED = read_cases((Path(__file__).parent / "cases" / "decode_ci.txt").read_text())
+_LISTED = [
+    case
+    for path in sorted((Path(__file__).parent / "cases").glob("decode_*.txt"))
+    for case in read_cases(path.read_text())
+]
 # The grammar's own extremes, which no kernel takes.
 _ODD = [
     parse_case("decode:b2:h3:kv3:d1:bs1:ctx0,7:bf16:seed1"),
@@ -32,20 +36,28 @@ def _case(options: str, dtype: str = "f16", ctx: str = "0,40,1,333"):
 @pytest.mark.parametrize("case", [*_LISTED, *_ODD], ids=str)
 def test_the_cache_is_finite_exactly_where_a_kernel_may_read(case):
     inputs = make_inputs(case)
-    assert inputs.query.shape == (case.batch, case.num_heads, case.head_dim)
+    assert inputs.query.shape == (case.num_query_rows, case.num_heads, case.head_dim)
     row = (case.kv_block_size, case.num_kv_heads, case.head_dim)
-    assert inputs.key_cache.shape == inputs.value_cache.shape == (len(inputs.key_cache), *row)
+    assert inputs.keys.shape == inputs.values.shape == (len(inputs.keys), *row)
     assert inputs.block_table.shape == (case.batch, case.max_kv_blocks)
-    read = np.zeros(inputs.key_cache.shape[:2], bool)
+    read = np.zeros(inputs.keys.shape[:2], bool)
     for seq, length in enumerate(case.context_lens):
         used = -(-length // case.kv_block_size)
         assert (inputs.block_table[seq, used:] == -1).all()
         positions = np.arange(length)
         read[inputs.block_table[seq, positions // row[0]], positions % row[0]] = True
-    for cache in (inputs.key_cache, inputs.value_cache):
+    for cache in (inputs.keys, inputs.values):
+        if case.kv_quant != "none":
+            assert (cache[~read] == -128).all()
+            continue
         finite = np.isfinite(cache.astype(np.float32))
         np.testing.assert_array_equal(finite.all(axis=(2, 3)), read)
         np.testing.assert_array_equal(finite.any(axis=(2, 3)), read)
+    if case.kv_quant == "int8_token":
+        for scale in (inputs.key_scale, inputs.value_scale):
+            finite = np.isfinite(scale.swapaxes(1, 2))
+            np.testing.assert_array_equal(finite.all(axis=2), read)
+            np.testing.assert_array_equal(finite.any(axis=2), read)
     assert np.isfinite(inputs.query.astype(np.float32)).all()
     assert not read.all(axis=1).all(), "there are spare kv blocks"
 
@@ -150,3 +162,89 @@ def test_bigscores_reach_both_ends_of_fp16_and_have_rivals(dtype: str, head_dim:
 def test_unequal_heads_still_have_inputs():
     inputs = make_inputs(parse_case("decode:b1:h30:kv8:d128:bs16:ctx5:f16:outliers:seed1"))
     assert inputs.query.shape == (1, 30, 128)
+
+
+_INT8 = ("channel", "channel-asym", "token")
+
+
+def test_interleaved_caches_are_slices_of_one_pool():
+    plain = make_inputs(_case(""))
+    assert plain.pool is None and plain.kv_strides == (16 * 2 * 64, 2 * 64, 64)
+    major = make_inputs(_case(":headmajor"))
+    assert major.key_cache.shape[1:] == (2, 16, 64)
+    assert major.kv_strides == (16 * 2 * 64, 64, 16 * 64)
+    for options, strides in (
+        (":interleaved", (4096, 128, 64)),
+        (":headmajor:interleaved", (4096, 64, 1024)),
+    ):
+        inputs = make_inputs(_case(options))
+        assert inputs.pool is not None and inputs.pool.flags.c_contiguous
+        assert inputs.kv_strides == strides
+        assert np.shares_memory(inputs.pool[:, 0], inputs.key_cache)
+        assert np.shares_memory(inputs.pool[:, 1], inputs.value_cache)
+        np.testing.assert_array_equal(inputs.pool[:, 1].view("u2"), inputs.value_cache.view("u2"))
+        np.testing.assert_array_equal(inputs.keys.view("u2"), plain.keys.view("u2"))
+        np.testing.assert_array_equal(inputs.values.view("u2"), plain.values.view("u2"))
+
+
+def test_more_query_tokens_leave_the_first_as_it_was():
+    one, more = make_inputs(_case("")), make_inputs(_case(":qlen4,1,2,3"))
+    np.testing.assert_array_equal(more.row_begins, [0, 4, 5, 7, 10])
+    np.testing.assert_array_equal(more.query[more.row_begins[:-1]], one.query)
+    assert (more.query[1] != more.query[0]).any()
+    np.testing.assert_array_equal(more.key_cache, one.key_cache)
+
+
+@pytest.mark.parametrize("scheme", _INT8)
+def test_int8_elements_are_a_bell_over_the_whole_range(scheme: str):
+    inputs = make_inputs(_case(f":kvint8-{scheme}"))
+    for cache in (inputs.keys, inputs.values):
+        assert cache.dtype == np.int8
+        values = _tokens(inputs, cache, 3)
+        assert values.min() == -128 and values.max() == 127
+        assert abs(values.mean()) < 1 and 40 < values.std() < 52
+        assert (abs(values) < 46).mean() > 0.65  # a flat distribution has 0.36
+
+
+@pytest.mark.parametrize("options", ["", ":outliers"])
+@pytest.mark.parametrize("scheme", _INT8)
+def test_int8_scales_vary_and_no_16_bit_float_holds_them(scheme: str, options: str):
+    case = _case(f":kvint8-{scheme}{options}")
+    inputs = make_inputs(case)
+    assert inputs.key_scale is not None and inputs.value_scale is not None
+    for scale in (inputs.key_scale, inputs.value_scale):
+        assert scale.dtype == np.float32
+        known = scale[np.isfinite(scale)]
+        spread = known.max() / known.min()
+        if scheme == "token":
+            assert 7 < spread < 8
+        elif options and scale is inputs.key_scale:
+            for head in range(2):
+                large = outlier_channels(case, head)
+                rest = np.delete(scale[head], large)
+                assert scale[head, large].min() > 16 * rest.mean()
+        else:
+            assert 3.5 < spread < 4
+        assert (known.astype(np.float16).astype(np.float32) != known).mean() > 0.5
+    for offset in (inputs.key_offset, inputs.value_offset):
+        assert (offset is None) == (scheme != "channel-asym")
+        if offset is not None:
+            assert -20 < offset.min() < -15 and 15 < offset.max() < 20
+            assert (offset != np.rint(offset)).mean() > 0.9
+
+
+@pytest.mark.parametrize("scheme", _INT8)
+@pytest.mark.parametrize(
+    ("options", "low", "high"), [("", 0.4, 0.9), (":outliers", 0.4, 1.2), (":sharp", 3, 7)]
+)
+def test_int8_scores_spread_as_promised(scheme: str, options: str, low: float, high: float):
+    for part in attend(make_inputs(_case(f":kvint8-{scheme}{options}"))):
+        if part.sequence == 3:
+            assert (low < np.log(part.weights).std(axis=1)).all()
+            assert (np.log(part.weights).std(axis=1) < high * 1.3).all()
+
+
+def test_int8_onehot_values_have_one_127():
+    inputs = make_inputs(_case(":kvint8-token:onehot"))
+    values = _tokens(inputs, inputs.values, 3)
+    assert set(np.unique(values)) == {0.0, 127.0} and (values.sum(axis=-1) == 127).all()
