@@ -19,7 +19,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "tiling/abi/split_walk.h"
+#include "tiling/abi/split_params.h"
 #include "tiling/decode_costs.h"
 #include "tiling/decode_planner.h"
 #include "tiling/tile_size.h"

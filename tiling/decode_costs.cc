@@ -110,8 +110,9 @@ SplitParams MakeSplitParams(const DecodeShape& shape, const TileSize& tiles,
   const uint64_t token_cost = CeilDiv(work.hbm_bytes * TokenTime(work, platform), hbm_time);
 
   SplitParams params = LayoutExtents(shape, tiles, static_cast<uint32_t>(platform.num_cores));
-  params.item_cost = CostOf(costs.item_fixed_ns, share);
-  params.empty_item_cost = CostOf(costs.empty_item_ns, share);
+  // Nothing is free: a core with items has a cost.
+  params.item_cost = std::max<uint64_t>(CostOf(costs.item_fixed_ns, share), 1);
+  params.empty_item_cost = std::max<uint64_t>(CostOf(costs.empty_item_ns, share), 1);
   params.granule_cost = kTokenGranule * token_cost;
   params.partial_cost = rows_per_head * head_dim * kWrittenAndRead * kFloatBytes;
   params.core_start_cost = CostOf(costs.core_start_ns, share);

@@ -8,7 +8,7 @@
 
 #include <cstdint>
 
-#include "tiling/abi/split_walk.h"
+#include "tiling/abi/split_params.h"
 #include "tiling/platform.h"
 #include "tiling/shape.h"
 #include "tiling/status.h"

@@ -7,7 +7,7 @@
 #define ASCEND_ATTENTION_TILING_DECODE_LAYOUT_H_
 
 #include "tiling/abi/decode_plan.h"
-#include "tiling/abi/split_walk.h"
+#include "tiling/abi/split_params.h"
 #include "tiling/shape.h"
 #include "tiling/status.h"
 #include "tiling/tile_size.h"

@@ -285,6 +285,18 @@ TEST(DecodePlannerErrors, RefusePricesOutsideTheIntegerRange) {
             StatusCode::kInvalidArgument);
 }
 
+// Prices of zero are odd but allowed; no item may get lost for being free.
+TEST(DecodePlanner, GivesFreeItemsACore) {
+  Platform platform = Cores(24);
+  platform.costs.item_fixed_ns = 0;
+  platform.costs.empty_item_ns = 0;
+  const std::vector<int32_t> lens = {0, 0, 0};
+  const StatusOr<DecodePlan> plan =
+      PlanDecode(Shape(3), platform, lens.data(), lens.size(), kScale);
+  ASSERT_TRUE(plan.ok());
+  EXPECT_EQ(FindPlanError(*plan, lens), "");
+}
+
 // Sums of int32 lengths pass 2^40 tokens; nothing may wrap on the way.
 TEST(DecodePlanner, PlansTheLongestLengthsThatInt32Allows) {
   DecodeShape shape = Shape(1000, 1, 1, 64);

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "tiling/abi/split_walk.h"
+#include "tiling/abi/split_params.h"
 #include "tiling/decode_layout.h"
 #include "tiling/decode_planner.h"
 #include "tiling/tile_size.h"

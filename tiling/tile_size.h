@@ -2,7 +2,7 @@
 // How much one tile holds: a pure function of the shape. Every capacity
 // inequality stands beside the choice that it limits (tile_size.cc).
 //
-// Next: tiling/abi/split_walk.h - what is done with tiles: cutting work.
+// Next: tiling/decode_costs.h - what a token costs in such tiles.
 #ifndef ASCEND_ATTENTION_TILING_TILE_SIZE_H_
 #define ASCEND_ATTENTION_TILING_TILE_SIZE_H_
 
