@@ -85,16 +85,21 @@ struct NzToNd {
   uint32_t dst_row_elems = 0;     // start to start in GM
 };
 
-// PIPE_FIX. L0C matrices of at most 16 rows (pitch 16) to GM, no conversion. src
-// may be any row of a fractal.
-template <typename C>
-AICORE_INLINE void L0cToGm(GmPtr<C> dst, L0cPtr<C> src, const NzToNd& p) {
+// PIPE_FIX. For the copies that follow: how their matrices lie. What of ND_PARA an
+// earlier copy may still use must not change under it, hence the barrier.
+AICORE_INLINE void SetMatrices(const NzToNd& p) {
   // ND_PARA: [15:0] matrices, [31:16] source stride in 1024 B, [47:32]
-  // destination stride in elements. It must settle before the copy.
+  // destination stride in elements.
   set_nd_para(static_cast<uint64_t>(p.count) |
               (static_cast<uint64_t>(p.src_matrix_bytes / 1024) << 16) |
               (static_cast<uint64_t>(p.dst_matrix_elems) << 32));
   pipe_barrier(PIPE_FIX);
+}
+
+// PIPE_FIX. L0C matrices of at most 16 rows (pitch 16) to GM, no conversion, as
+// SetMatrices has said. src may be any row of a fractal.
+template <typename C>
+AICORE_INLINE void L0cToGm(GmPtr<C> dst, L0cPtr<C> src, const NzToNd& p) {
   copy_matrix_cc_to_gm(dst, src, 0, static_cast<uint16_t>(p.cols), static_cast<uint16_t>(p.rows),
                        p.dst_row_elems, static_cast<uint16_t>(kFractalRows), 0, NoQuant, 0, false,
                        true);

@@ -79,6 +79,7 @@ AICORE_INLINE void StoreUnits(GmPtr<C> dst, L0cPtr<C> src, const Problem& proble
   copy.src_matrix_bytes = tile.row_groups * kUnitRows * pitch_elems * sizeof(C);
   copy.dst_matrix_elems = tile.rows_per_head * pitch_elems;
   copy.dst_row_elems = pitch_elems;
+  SetMatrices(copy);
   for (uint32_t row = 0; row < tile.matrix_rows; row += copy.rows) {
     const MatrixRun run = MatrixRunFrom(tile, row);
     const uint32_t in_unit = run.unit_row();

@@ -176,7 +176,7 @@ class VectorDecoder {
       TileWeights<Format>(probs, sums, RowsOfItem(work.item).factor,
                           TokenScales{UbAt<float>(kScalesUb), UbAt<float>(kScalesUb + kScaleBytes)},
                           RescaleOf(work), state, WeightsScratchUb(), shape,
-                          ByHead(work.rows, work.tile.num_tokens, shape), quant_);
+                          ByHead(work.rows, shape.pitch(), shape), quant_);
       if (quant_ == KvQuant::kInt8Token) scales_.ReleaseFree();
       work_ring_.ReleaseFree();
       store_.PublishFull();
@@ -209,7 +209,6 @@ class VectorDecoder {
       if (quant_ != KvQuant::kInt8Token) LoadScalesOfItem(work.tile);
       o_acc_.AcquireFree();
       FillDense(o_acc, 0.0f, shape.repeats());
-      VectorBarrier();
     }
     const Pair o_tile = PairAt(kOTileUb);
     o_tile_ring_.AcquireFree();

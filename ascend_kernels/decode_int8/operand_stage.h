@@ -53,8 +53,8 @@ AICORE_INLINE Pair PairAt(uint32_t offset_bytes) {
 }
 
 // `values` hold x, destroyed. dst: limbs kMaxMatrixElems apart. halves: scratch of
-// both limbs in 16 bits. Returns where the rounded x are in fp32 after the next
-// barrier; until then the stage reads `halves`.
+// both limbs in 16 bits. Returns where the rounded x are in fp32, for those who
+// AwaitRounded.
 AICORE_INLINE UbPtr<float> ToOperand(LimbFormat, UbPtr<int8_t> dst, const Pair& x,
                                      UbPtr<half> halves, uint32_t repeats) {
   const UbPtr<half> low_halves = halves + kMaxMatrixElems;
@@ -75,6 +75,8 @@ AICORE_INLINE UbPtr<float> ToOperand(LimbFormat, UbPtr<int8_t> dst, const Pair& 
   ToInt8(dst + kMaxMatrixElems, low_halves, int8_repeats);
   return x.scratch;
 }
+AICORE_INLINE void AwaitRounded(LimbFormat) {}  // they stand behind its last barrier
+
 AICORE_INLINE UbPtr<float> ToOperand(HalfFormat, UbPtr<half> dst, const Pair& x, UbPtr<half>,
                                      uint32_t repeats) {
   FromF32(dst, x.values, repeats);
@@ -82,6 +84,7 @@ AICORE_INLINE UbPtr<float> ToOperand(HalfFormat, UbPtr<half> dst, const Pair& x,
   ToF32(x.values, dst, repeats);
   return x.values;
 }
+AICORE_INLINE void AwaitRounded(HalfFormat) { VectorBarrier(); }
 
 // In place: `sums` hold the cube's sums, of the lower limb in `scratch`; values
 // become the whole sums after the next barrier.

@@ -75,7 +75,6 @@ AICORE_INLINE void PrepareQueryRows(UbPtr<typename Format::Operand> operand, con
   VectorBarrier();
   const UbPtr<float> rounded = ToOperand(Format(), operand, x, halves, shape.repeats());
   if (quant == KvQuant::kInt8ChannelAsym) {
-    VectorBarrier();
     DotByHead(rows.bias, rounded, input.key_offset, scratch.lane_reduce, by_head);
     VectorBarrier();
     MulDense(rows.bias, rows.bias, rows.factor, 1);

@@ -70,7 +70,7 @@ AICORE_INLINE void AddByHead(UbPtr<float> matrix, UbPtr<float> per_head, const R
 }
 
 // values[r] = sum over lanes of matrix[r, :] * per_head[kv head of r, :]; sums:
-// [rows, 64] scratch.
+// [rows, 64] scratch. A barrier stands before the matrix is read.
 AICORE_INLINE void DotByHead(UbPtr<float> values, UbPtr<float> matrix, UbPtr<float> per_head,
                              UbPtr<float> sums, const RowsByHead& shape) {
   FillDense(sums, 0.0f, shape.range.rows);

@@ -61,7 +61,8 @@ struct WeightsScratch {
   TileRows rows;
 };
 
-// kInt8Token: one row a kv head, as many lanes as the tile.
+// kInt8Token: one row a kv head, as many lanes as rows of the tile; what lies beyond
+// the tile's tokens may be anything.
 struct TokenScales {
   UbPtr<float> keys;
   UbPtr<float> values;
@@ -110,7 +111,7 @@ AICORE_INLINE void ChannelWeights(UbPtr<typename Format::Operand> operand, const
   SpreadRows(rescale.o_tile, scratch.rows.b, shape.rows);
   const UbPtr<float> rounded = ToOperand(
       Format(), operand, x, reinterpret_cast<UbPtr<half>>(scratch.lane_reduce), shape.repeats());
-  VectorBarrier();
+  AwaitRounded(Format());
   RowSum(scratch.rows.sum, rounded, scratch.lane_reduce, shape);
 }
 
@@ -122,7 +123,6 @@ AICORE_INLINE void TokenWeights(UbPtr<typename Format::Operand> operand, const P
                                 const RowsByHead& by_head) {
   const TileRows& rows = scratch.rows;
   RowSum(rows.sum, x.values, scratch.lane_reduce, shape);
-  VectorBarrier();
   MulByHead(x.values, value_scales, by_head);
   FillTail(x.values, 0.0f, shape);
   VectorBarrier();
