@@ -7,12 +7,20 @@ import pathlib
 
 import ascend_attention
 import pytest
-from ascend_attention import decode, device_array, planning
+from ascend_attention import _core, cache, decode, device_array, merge, planning
+
+MODULES = (cache, decode, device_array, merge, planning)
+LONG_SIGNATURES = (
+    decode.paged_attention,
+    decode.DecodeAttention.run,
+    cache.reshape_and_cache,
+    merge.merge_states,
+)
 
 
 def examples() -> list[doctest.DocTest]:
     finder = doctest.DocTestFinder()
-    found = [t for module in (decode, device_array, planning) for t in finder.find(module)]
+    found = [test for module in MODULES for test in finder.find(module)]
     return [test for test in found if test.examples]
 
 
@@ -33,13 +41,14 @@ def test_public_name_says_what_it_is(name):
             assert inspect.getdoc(member), f"{name}.{attribute}"
 
 
-@pytest.mark.parametrize("function", [decode.paged_attention, decode.DecodeAttention.run])
+@pytest.mark.parametrize("function", LONG_SIGNATURES)
 def test_long_signatures_explain_every_argument(function):
     text = inspect.getdoc(function)
     assert text is not None
     for argument in inspect.signature(function).parameters:
         assert argument == "self" or f"\n    {argument}: " in text, argument
-    for section in ("Args:", "Returns:", "Raises:", ">>> "):
+    returns = inspect.signature(function).return_annotation != "None"
+    for section in ("Args:", *(["Returns:"] if returns else []), "Raises:", ">>> "):
         assert section in text
 
 
@@ -66,3 +75,11 @@ def test_readme_lists_the_way_to_an_intrinsic_in_order():
     text = pathlib.Path("README.md").read_text()
     places = [text.index(f"[{path}]({path})") for path in READING_PATH[1:]]
     assert places == sorted(places)
+
+
+def test_the_support_table_of_the_readme_is_the_one_that_is_printed():
+    text = pathlib.Path("README.md").read_text()
+    begin, end = "<!-- support: begin -->\n", "<!-- support: end -->"
+    assert text.count(begin) == text.count(end) == 1
+    table = text[text.index(begin) + len(begin) : text.index(end)]
+    assert table == _core.support_table_markdown(), "paste `ascend-attention support --markdown`"
