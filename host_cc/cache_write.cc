@@ -198,42 +198,70 @@ CacheKernelArgs ArgsOf(const CacheWriteTensors& tensors, const CacheWriter::Impl
   return args;
 }
 
-// Tells the virtual NPU's checkers what the memory is. Key and value cache may be
-// slices of one pool: a name holds one range.
+struct Range {
+  const void* begin;
+  int64_t bytes;
+  const char* name;
+};
+
+// Tells the virtual NPU's checkers what the memory is.
+class Namer {
+ public:
+  explicit Namer(const Runtime::Impl& runtime) : runtime_(runtime) {}
+
+  void One(const Range& range, int rule) const {
+    if (range.begin == nullptr || range.bytes <= 0) return;
+    (void)runtime_.acl->vnpuAclNameRegion(runtime_.device, range.begin,
+                                          static_cast<uint64_t>(range.bytes), range.name, rule);
+  }
+  // Two that may be slices of one tensor: a name holds one range.
+  void Both(const Range& a, const Range& b, const char* together, int rule) const {
+    const auto* first = static_cast<const uint8_t*>(std::min(a.begin, b.begin));
+    const auto* second = static_cast<const uint8_t*>(std::max(a.begin, b.begin));
+    if (second - first < std::min(a.bytes, b.bytes)) {
+      One(Range{first, second - first + std::max(a.bytes, b.bytes), together}, rule);
+      return;
+    }
+    One(a, rule);
+    One(b, rule);
+  }
+
+ private:
+  const Runtime::Impl& runtime_;
+};
+
 void NameRegions(const CacheWriteTensors& tensors, const CacheWriter::Impl& op) {
-  const Runtime::Impl& runtime = op.runtime->impl();
-  const auto name = [&](const void* begin, int64_t bytes, const char* text, int rule) {
-    if (begin == nullptr || bytes <= 0) return;
-    (void)runtime.acl->vnpuAclNameRegion(runtime.device, begin, static_cast<uint64_t>(bytes), text,
-                                         rule);
-  };
+  const Namer namer(op.runtime->impl());
   const CacheWriteShape& shape = op.shape;
+  const CacheKernelArgs args = ArgsOf(tensors, op);
+  const auto input_bytes = [&](int64_t stride) {
+    return ((tensors.num_tokens - 1) * stride + op.row_elems()) * int64_t{kInputBytes};
+  };
+  namer.Both(Range{tensors.key, input_bytes(args.key_stride), "key"},
+             Range{tensors.value, input_bytes(args.value_stride), "value"}, "qkv",
+             VNPU_ACL_READ_ONLY);
   const int64_t elems = (shape.num_kv_blocks - 1) * op.strides.block +
                         (shape.kv_block_size - 1) * op.strides.token +
                         (shape.num_kv_heads - 1) * op.strides.head + shape.head_dim;
   const int64_t bytes = shape.num_kv_blocks == 0 ? 0 : elems * KvElemBytes(shape.kv_quant);
-  const auto* key = static_cast<const uint8_t*>(tensors.key_cache);
-  const auto* value = static_cast<const uint8_t*>(tensors.value_cache);
-  if (std::max(key, value) - std::min(key, value) < bytes) {
-    name(std::min(key, value), std::max(key, value) - std::min(key, value) + bytes, "kv_pool",
-         VNPU_ACL_OUTPUT);
-  } else {
-    name(key, bytes, "key_cache", VNPU_ACL_OUTPUT);
-    name(value, bytes, "value_cache", VNPU_ACL_OUTPUT);
-  }
+  namer.Both(Range{tensors.key_cache, bytes, "key_cache"},
+             Range{tensors.value_cache, bytes, "value_cache"}, "kv_pool", VNPU_ACL_OUTPUT);
   const bool token = shape.kv_quant == KvQuant::kInt8Token;
   const int64_t params = token ? op.num_slots() * shape.num_kv_heads : op.row_elems();
+  const int64_t param_bytes = params * static_cast<int64_t>(sizeof(float));
   const int rule = token ? VNPU_ACL_OUTPUT : VNPU_ACL_READ_ONLY;
-  name(tensors.key_scale, params * 4, "key_scale", rule);
-  name(tensors.value_scale, params * 4, "value_scale", rule);
-  name(tensors.key_offset, params * 4, "key_offset", VNPU_ACL_READ_ONLY);
-  name(tensors.value_offset, params * 4, "value_offset", VNPU_ACL_READ_ONLY);
-  name(tensors.slot_mapping, tensors.num_tokens * 8, "slot_mapping", VNPU_ACL_READ_ONLY);
+  namer.One(Range{tensors.key_scale, param_bytes, "key_scale"}, rule);
+  namer.One(Range{tensors.value_scale, param_bytes, "value_scale"}, rule);
+  namer.One(Range{tensors.key_offset, param_bytes, "key_offset"}, VNPU_ACL_READ_ONLY);
+  namer.One(Range{tensors.value_offset, param_bytes, "value_offset"}, VNPU_ACL_READ_ONLY);
+  namer.One(Range{tensors.slot_mapping, tensors.num_tokens * int64_t{kSlotBytes}, "slot_mapping"},
+            VNPU_ACL_READ_ONLY);
 }
 
 }  // namespace
 
 Status CheckSlotMapping(const int64_t* slot_mapping, int64_t num_tokens, int64_t num_slots) {
+  if (slot_mapping == nullptr && num_tokens > 0) return InvalidArgument("slot_mapping is null");
   std::vector<std::pair<int64_t, int64_t>> used;  // slot, token
   used.reserve(static_cast<size_t>(std::max<int64_t>(num_tokens, 0)));
   for (int64_t token = 0; token < num_tokens; ++token) {

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstring>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -152,6 +153,52 @@ TEST_F(CacheWriterTest, AnErrorOfTheDeviceNamesTheSlotOnce) {
   }
 }
 
+TEST_F(CacheWriterTest, NamesTheMemoryWhileACheckerWatches) {
+  struct Name {
+    const void* begin;
+    uint64_t bytes;
+    int rule;
+  };
+  static std::map<std::string, Name> names;
+  names.clear();
+  fake_.api()->vnpuAclChecksEnabled = [](int32_t) -> int { return 1; };
+  fake_.api()->vnpuAclMarkUndefined = [](int32_t, const void*, uint64_t) -> aclError { return 0; };
+  fake_.api()->vnpuAclNameRegion = [](int32_t, const void* begin, uint64_t bytes, const char* name,
+                                      int rule) -> aclError {
+    names[name] = Name{begin, bytes, rule};
+    return 0;
+  };
+  const auto expect = [](const char* name, const void* begin, uint64_t bytes, int rule) {
+    EXPECT_EQ(names[name].begin, begin) << name;
+    EXPECT_EQ(names[name].bytes, bytes) << name;
+    EXPECT_EQ(names[name].rule, rule) << name;
+  };
+  CacheWriteShape shape = GoodShape(KvQuant::kInt8Token);
+  CacheWriteTensors tensors = GoodTensors(shape.kv_quant);
+  // Slices of one pool: nothing is written here.
+  shape.kv_strides = KvStrides{65536, 1024, 128};
+  tensors.value_cache = static_cast<uint8_t*>(tensors.key_cache) + 32768;
+  ASSERT_TRUE(Writer(shape).Run(tensors, stream).ok());
+  expect("qkv", tensors.key, 100 * 2048 + 2, VNPU_ACL_READ_ONLY);
+  expect("kv_pool", tensors.key_cache, 10 * 65536, VNPU_ACL_OUTPUT);
+  expect("key_scale", tensors.key_scale, 320 * 8 * 4, VNPU_ACL_OUTPUT);
+  expect("value_scale", tensors.value_scale, 320 * 8 * 4, VNPU_ACL_OUTPUT);
+  expect("slot_mapping", tensors.slot_mapping, 800, VNPU_ACL_READ_ONLY);
+  EXPECT_EQ(names.count("key_cache") + names.count("value_cache") + names.count("key_offset"), 0u);
+
+  shape = GoodShape(KvQuant::kInt8ChannelAsym);
+  tensors = GoodTensors(shape.kv_quant);
+  tensors.value_cache = static_cast<uint8_t*>(tensors.key_cache) + 327680;
+  tensors.value = static_cast<const uint8_t*>(tensors.key) + 100 * 2048;
+  ASSERT_TRUE(Writer(shape).Run(tensors, stream).ok());
+  expect("key", tensors.key, 100 * 2048, VNPU_ACL_READ_ONLY);
+  expect("value", tensors.value, 100 * 2048, VNPU_ACL_READ_ONLY);
+  expect("key_cache", tensors.key_cache, 327680, VNPU_ACL_OUTPUT);
+  expect("value_cache", tensors.value_cache, 327680, VNPU_ACL_OUTPUT);
+  expect("key_scale", tensors.key_scale, 4096, VNPU_ACL_READ_ONLY);
+  expect("value_offset", tensors.value_offset, 4096, VNPU_ACL_READ_ONLY);
+}
+
 TEST_F(CacheWriterTest, ChecksSlotsOnRequestBeforeTheLaunch) {
   slots_[3] = 17;
   slots_[9] = 17;
@@ -175,6 +222,7 @@ TEST(CheckSlotMapping, LetsSkippedTokensShareASlot) {
   EXPECT_TRUE(CheckSlotMapping(slots.data(), 6, 6).ok());
   EXPECT_TRUE(CheckSlotMapping(nullptr, 0, 0).ok());
   EXPECT_FALSE(CheckSlotMapping(slots.data(), 6, 5).ok());
+  EXPECT_EQ(CheckSlotMapping(nullptr, 1, 5).message(), "slot_mapping is null");
 }
 
 // ---- refused ------------------------------------------------------------------
