@@ -108,7 +108,6 @@ class MergeProblem:
         out, lse = (np.asarray(array, np.float64) for array in result)
         outs, lses = (np.asarray(array, np.float64) for array in self._parts())
         outs = np.where(lses[..., np.newaxis] == -np.inf, 0, outs)
-        outs = np.where(lses[..., np.newaxis] == -np.inf, 0, outs)
         with np.errstate(all="ignore"):
             most = lses.max(axis=0)
             weights = np.where(lses == -np.inf, 0, np.exp(lses - most))
@@ -132,13 +131,7 @@ class MergeProblem:
         by_row = lses.reshape(self.num_parts, -1)
         rows = np.arange(1, by_row.shape[1], 2)
         by_row[(27 + 7 * np.arange(len(rows))) % self.num_parts, rows] = 120
-        # In every other row one part that outweighs all: a maximum without it overflows.
-        by_row = lses.reshape(self.num_parts, -1)
-        rows = np.arange(1, by_row.shape[1], 2)
-        by_row[(27 + 7 * np.arange(len(rows))) % self.num_parts, rows] = 120
         lses[:, 0, 0] = -np.inf  # a row without any token
-        lses[-1, -1, -1] = -np.inf
-        outs[lses == -np.inf] = np.nan  # which nobody need have written
         lses[-1, -1, -1] = -np.inf
         outs[lses == -np.inf] = np.nan  # which nobody need have written
         return outs, lses
