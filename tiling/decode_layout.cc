@@ -17,10 +17,19 @@ constexpr uint64_t kArrayAlignmentBytes = 64;  // the scalar unit's data-cache l
 constexpr uint64_t kFloatBytes = 4;
 constexpr uint64_t kLseRowMultiple = 8;  // 32 bytes of floats, the grain of a vector store
 
-// Most entries a 32-bit count in the plan can stand for.
-Status CheckCount(const char* name, uint64_t count) {
-  if (count <= std::numeric_limits<uint32_t>::max()) return OkStatus();
-  return ResourceExhausted("plan needs ", count, " ", name, "; at most 4294967295 are possible");
+// Counts of the plan are 32 bits wide.
+Status CheckItems(const SplitParams& params) {
+  constexpr uint64_t kMost = std::numeric_limits<uint32_t>::max();
+  const uint64_t items = MaxItems(params);
+  if (items <= kMost) return OkStatus();
+  if (params.fixed_split_granules == 0) {
+    return ResourceExhausted("batch = ", params.batch, " needs up to ", items,
+                             " work items; at most ", kMost, " are possible");
+  }
+  return ResourceExhausted(
+      "fixed_split_tokens = ", params.fixed_split_granules * kTokenGranule,
+      " with batch = ", params.batch, " and ", uint64_t{params.max_granules} * kTokenGranule,
+      " tokens a sequence needs up to ", items, " work items; at most ", kMost, " are possible");
 }
 
 // Of an element of query, probs and converted K and V: float16, bfloat16 or int8.
@@ -62,7 +71,7 @@ DecodePlanHeader ShapePart(const DecodeShape& shape, const TileSize& tiles, uint
 // header | core_items | items | splits
 Status BookPlan(const SplitParams& params, WorkspaceLedger& ledger, DecodePlanHeader& header) {
   const uint64_t max_items = MaxItems(params);
-  AA_RETURN_IF_ERROR(CheckCount("work items", max_items));
+  AA_RETURN_IF_ERROR(CheckItems(params));
   AA_RETURN_IF_ERROR(ledger.Book("plan header", 1, header.header_size).status());
   AA_ASSIGN_OR_RETURN(const Region cores,
                       ledger.Book("core_items", params.num_cores, ByteCount{sizeof(CoreItems)},

@@ -279,6 +279,15 @@ TEST(FixedSplit, BooksPartialsForTheLongestBatch) {
   EXPECT_EQ(plan.header().workspace_size.bytes, DecodeWorkspaceBytes(shape, Cores(24))->bytes);
 }
 
+TEST(FixedSplit, RefusesMorePartsThanAPlanCanCount) {
+  DecodeShape shape = Shape(1 << 20);
+  shape.fixed_split_tokens = 64;
+  shape.max_kv_blocks = 1 << 20;
+  EXPECT_EQ(DecodeWorkspaceBytes(shape, Cores(24)).status().ToString(),
+            "RESOURCE_EXHAUSTED: fixed_split_tokens = 64 with batch = 1048576 and 134217728 tokens "
+            "a sequence needs up to 2199023255552 work items; at most 4294967295 are possible");
+}
+
 TEST(Int8, HeaderNamesRouteAndOperands) {
   DecodeShape shape = Shape(4);
   shape.kv_quant = KvQuant::kInt8Channel;
