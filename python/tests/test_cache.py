@@ -79,13 +79,8 @@ def make_problem(
     return Problem(key, value, pool, key_cache, value_cache, slots, options)
 
 
-def to_int8(x: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(np.where(np.isnan(x), 0, x)), -128, 127).astype(np.int8)
-
-
-@np.errstate(all="ignore")
 def expect(problem: Problem) -> Problem:
-    """What the call must make of a copy of the problem's memory."""
+    """What the call must make of a copy of the problem's memory, by the reference."""
     begin = problem.pool.__array_interface__["data"][0]
     pool = problem.pool.copy()
 
@@ -98,27 +93,19 @@ def expect(problem: Problem) -> Problem:
         for name, option in problem.options.items()
     }
     key_cache, value_cache = twin(problem.key_cache), twin(problem.value_cache)
-    for token, slot in enumerate(problem.slots):
-        if slot < 0:
-            continue
-        block, row = divmod(int(slot), BLOCK_SIZE)
-        at = (block, slice(None), row) if "kv_layout" in options else (block, row)
-        for name, x, cache in (
-            ("key", problem.key[token], key_cache),
-            ("value", problem.value[token], value_cache),
-        ):
-            scale = options.get(f"{name}_scale")
-            if options["kv_quant"] == "none":
-                cache[at] = x
-                continue
-            x = x.astype(np.float32)
-            if options["kv_quant"] == "int8_token":
-                scale[block, :, row] = np.abs(x).max(axis=1) / np.float32(127)
-                scale = scale[block, :, row, np.newaxis]
-            x = x / scale
-            if options["kv_quant"] == "int8_channel_asym":
-                x = x - options[f"{name}_offset"]
-            cache[at] = to_int8(x)
+    for name, x, cache in (
+        ("key", problem.key, key_cache),
+        ("value", problem.value, value_cache),
+    ):
+        reference.write_cache(
+            x,
+            np.asarray(problem.slots),
+            cache,
+            kv_layout=options.get("kv_layout", "token_major"),
+            kv_quant=options["kv_quant"],
+            scale=options.get(f"{name}_scale"),
+            offset=options.get(f"{name}_offset"),
+        )
     return Problem(problem.key, problem.value, pool, key_cache, value_cache, problem.slots, options)
 
 
