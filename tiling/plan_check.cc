@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -109,24 +110,28 @@ std::string FindDifference(const DecodePlanHeader& header, const DecodePlanHeade
 }
 
 // The extents of the layout that the header describes. A plan does not say what
-// max_q_len it was made for: any that leads to the same bytes will do.
+// max_q_len it was made for: of those that lead to the same bytes, the largest
+// allows the most items.
 StatusOr<SplitParams> FindExtents(const DecodePlanHeader& header) {
-  std::string difference;
+  std::optional<SplitParams> extents;
+  std::string difference = "q_tokens_per_item";
   for (int64_t max_q_len = 1;; ++max_q_len) {
     const DecodeShape shape = ShapeOf(header, max_q_len);
     const Status valid = Validate(shape);
     if (!valid.ok() && max_q_len == 1) return valid;
-    if (!valid.ok()) break;
+    if (!valid.ok()) break;  // more query tokens than any kernel takes
     AA_ASSIGN_OR_RETURN(const TileSize tiles, ChooseTiles(shape));
+    if (tiles.q_tokens_per_item != header.q_tokens_per_item) continue;
     const SplitParams params = LayoutExtents(shape, tiles, header.num_cores);
     AA_ASSIGN_OR_RETURN(const DecodePlanHeader layout, LayOutDecode(shape, tiles, params));
     const std::string found = FindDifference(header, layout);
-    if (found.empty()) return params;
-    // Query tokens come first: the other fields only follow from them.
-    const bool same_q_tokens = header.q_tokens_per_item == layout.q_tokens_per_item;
-    if (difference.empty() && same_q_tokens) difference = found;
+    if (found.empty()) {
+      extents = params;
+    } else {
+      difference = found;
+    }
   }
-  if (difference.empty()) difference = "q_tokens_per_item";
+  if (extents) return *extents;
   return InvalidArgument("plan: header field ", difference,
                          " does not agree with the shape in the header");
 }

@@ -196,6 +196,19 @@ TEST(QueryTokens, AreCutWhereRowsEnd) {
   EXPECT_EQ(plan.items()[1].token_end, 1000u);
 }
 
+// Found by the random problems: arrays are aligned, so that the layout for fewer
+// query tokens may have the same offsets but fewer items.
+TEST(QueryTokens, CheckPlanAllowsAsManyItemsAsMaxQLenDoes) {
+  DecodeShape shape = Shape(1, 64, 1);
+  shape.head_dim = 256;  // 4 units: one query token an item
+  for (int64_t max_q_len = 1; max_q_len <= 16; ++max_q_len) {
+    shape.max_q_len = max_q_len;
+    const DecodePlan plan = MustPlan(shape, {{5000}, {static_cast<int32_t>(max_q_len)}}, 1);
+    const Status checked = CheckPlan(plan.bytes().data(), plan.bytes().size());
+    EXPECT_TRUE(checked.ok()) << max_q_len << ": " << checked.ToString();
+  }
+}
+
 TEST(QueryTokens, RefusalsNameTheEntry) {
   DecodeShape shape = Shape(4);
   shape.max_q_len = 16;
