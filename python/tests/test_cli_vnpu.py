@@ -48,6 +48,31 @@ def test_check_json_has_the_documented_fields():
     assert done.stdout.splitlines()[1].startswith("clean: 1 launch of decode_f16_0")
 
 
+OPTIONS = [
+    ("f16:qlen3,1,4", "decode_f16_0"),
+    ("bf16:headmajor:interleaved:split64", "decode_bf16_0"),
+    ("f16:kvint8-token:route-dequant", "decode_int8_dequant_f16_0"),
+    ("bf16:interleaved:kvint8-channel-asym:route-limbs", "decode_int8_limbs_bf16_0"),
+]
+
+
+@pytest.mark.parametrize(("options", "kernel"), OPTIONS)
+def test_run_check_and_time_take_the_options_of_a_case(options, kernel):
+    case = f"decode:b3:h8:kv2:d64:bs32:ctx0,40,300:{options}:seed31"
+    done = cli("run", "--case", case, "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert last_json(done)["case"] == case
+    done = cli("check", "--case", case, "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"of {kernel}, checked" in done.stdout
+    result = last_json(cli("time", "--case", case, "--json"))
+    assert [launch["kernel"] for launch in result["launches"]] == [kernel]
+    assert result["kv_bytes"] == 340 * 2 * 2 * 64 * (1 if "kvint8" in case else 2)
+    plan = last_json(cli("plan", "--case", case, "--json"))
+    assert plan["num_query_rows"] == (8 if "qlen" in case else 3)
+    assert plan["kv_route"] == ("direct" if "kvint8" not in case else kernel.split("_")[2])
+
+
 def test_check_of_a_refused_case_is_no_clean_bill():
     done = cli("check", "--case", CASE.replace("d64", "d80"), "--json")
     assert done.returncode == 1
