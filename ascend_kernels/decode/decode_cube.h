@@ -4,7 +4,7 @@
 //   prologue   load Q, K[t0];  S[t0] = Q K[t0]^T;  the same of t1;  load K[t2]
 //   steady     load V[ti];     S[ti+2] = Q K[ti+2]^T
 //              await P[ti];    load P[ti]; load K[ti+3];  O[ti] = P[ti] V[ti]
-//   epilogue   the same step without ti+2 and ti+3
+//   epilogue   the same step without ti+2; load V[ti+1] in place of K[ti+3]
 //
 // so the loads of a tile are queued one step before its matrix work, and the
 // vector cores have S[ti+1] and S[ti+2] before the cube asks for P[ti+1]: two
@@ -62,13 +62,16 @@ class CubeDecoder {
       ComputeScores(work_[opened]);
       ++scored;
     }
+    uint32_t loaded = 0;  // tiles whose values are queued
     for (uint32_t tile = 0; tile != opened; ++tile) {
       const TileWork& current = work_[tile % kTilesInWork];
-      LoadValues(current);
+      if (loaded == tile) LoadValues(work_[loaded++ % kTilesInWork]);
       if (scored != opened) ComputeScores(work_[scored++ % kTilesInWork]);
       LoadProbs(current.tile);
       more = more && OpenTile(work_[opened % kTilesInWork]);
       if (more) ++opened;
+      // No keys are left to be queued: the next values take their place.
+      if (!more && loaded != opened) LoadValues(work_[loaded++ % kTilesInWork]);
       ComputeOTile(current);
     }
   }
