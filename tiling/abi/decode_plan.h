@@ -177,14 +177,15 @@ struct DecodePlanHeader {
   ByteCount probs_slot_size;
   ByteCount o_tile_slot_size;
   Region scores;          // n = kTileSlots: float (int32 with limbs) [limbs, rows, kv_tile_tokens]
-  Region probs;           // n = kTileSlots: dtype (int8 with limbs) [limbs, rows, kv_tile_tokens]
+  Region probs;           // n = kTileSlots: dtype (int8 with limbs, float16 with kDequant)
+                          // [limbs, rows, kv_tile_tokens]
   Region o_tiles;         // n = kTileSlots: float (int32 with limbs) [limbs, rows, head_dim]
   Region partial_out;     // float [num_partials, rows, head_dim], normalised
   Region partial_lse;     // float [num_partials, RoundUp(rows, 8)]
   Region error_records;   // ErrorRecord[num_cores]
-  Region query_operands;  // int8 cache only, n = kQuerySlots: dtype (int8 with limbs)
+  Region query_operands;  // int8 cache only, n = kQuerySlots: float16 (int8 with limbs)
                           // [limbs, rows, head_dim]
-  Region dequant_keys;    // kDequant only, n = kDequantSlots: dtype
+  Region dequant_keys;    // kDequant only, n = kDequantSlots: float16
                           // [kv_tile_tokens, kv_heads_per_group, head_dim]
   Region dequant_values;  // like dequant_keys
   ByteCount query_operand_slot_size;
