@@ -67,9 +67,10 @@ class DecodeAttention:
         kv_strides: elements from one kv block, token and kv head to the next,
             (block, token, head), for caches that are views of a larger array; None for
             dense caches. The elements of a head always lie side by side.
-        fixed_split_tokens: cut every sequence at multiples of this many tokens, so that
-            the bits of a row do not depend on the rest of its batch; None to cut where
-            the batch is balanced best, which is faster.
+        fixed_split_tokens: cut every sequence at multiples of this many tokens, a multiple
+            of 16 from 64 on, so that the bits of a row do not depend on the rest of its
+            batch nor on the number of cores; None to cut where the batch is balanced best,
+            which is faster.
         num_cores: cores to use; None for all of the device.
         device: index of the device.
 

@@ -212,7 +212,7 @@ def parts_of(plan: planning.DecodePlan, sequence: int) -> set[tuple]:
 @given(problems(), st.data())
 def test_with_a_fixed_split_the_parts_of_a_sequence_do_not_depend_on_its_batch(problem, data):
     problem["fixed_split_tokens"] = data.draw(st.sampled_from([64, 512, 4096]))
-    lens, q_lens = problem["lens"][:40], q_lens_of(problem)[:40]
+    lens, q_lens = np.minimum(problem["lens"][:40], 9000), q_lens_of(problem)[:40]
     row = data.draw(st.integers(0, len(lens) - 1))
     plan = make_plan(capacity_of(problem, batch=len(lens)), lens, problem["cores"], q_lens)
     cores = data.draw(st.sampled_from(CORES))
