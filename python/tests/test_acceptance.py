@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What users of paged attention have been bitten by, one test each, on the virtual NPU.
 
-The numbers are those of testdata/README.md. A3 is about graph capture, which is not there yet; the
-other numbers without a test here are named in the tests that they share.
+The numbers are those of testdata/README.md. A3 is missing: it is about graph capture, which is not
+there yet.
 """
 
 import dataclasses
@@ -31,7 +31,6 @@ from ascend_attention.cli.case_problem import (
 )
 
 CANARY = 0x5A
-NAN_BYTE = 0xFF  # 0xff.. is a NaN in float16, bfloat16 and float32
 
 
 def make_inputs(text: str, **changes) -> reference.DecodeInputs:
@@ -299,7 +298,8 @@ def test_a12_two_lengths_back_to_back_on_one_stream_and_workspace():
 
 def test_a13_a_thousand_runs_on_many_threads_give_the_same_bytes_and_no_race():
     """Guards the order of everything: the race detector judges all orders that flags allow, and a
-    thousand launches, whose cores run on several host threads, show some of them."""
+    thousand launches, whose cores run on several host threads, show some of them. Orders drawn at
+    random: ascend_kernels/decode_schedules_test.cc."""
     case = reference.parse_case("decode:b2:h2:kv1:d64:bs16:ctx70,150:f16:cores4:split64:seed13")
     inputs = reference.make_inputs(case)
     with vnpu.session(checks="all") as session:
@@ -444,8 +444,8 @@ def test_a18_large_batches(batch):
 
 
 def test_a19_offsets_beyond_2_31_elements_and_2_32_bytes():
-    """Guards 32-bit offsets: the last layer and block of a pool of 10 GiB, of which little is
-    touched. The longest of all addresses, 2^40, is host_cc's test of sparse pools."""
+    """Guards 32-bit offsets: the last blocks of the last layer in a pool of 10 GiB, of which little
+    is touched."""
     inputs = make_inputs("decode:b2:h8:kv8:d128:bs128:ctx130,300:f16:seed19")
     layers, blocks = 2, 10_000
     pool = DeviceArray.empty((layers, blocks, 2, 128, 8, 128), np.float16)
