@@ -90,8 +90,9 @@ class CubeDecoder {
   AICORE_INLINE bool OpenTile(TileWork& work) {
     if (!NextWithTokens(cursor_, work.tile)) return false;
     ReadTileBlocks(args_, problem_, work.tile, work.blocks);
-    if (work.tile.first_of_item) LoadQuery(work.tile);
+    if (!Route::kKeysFirst && work.tile.first_of_item) LoadQuery(work.tile);
     LoadKeys(work);
+    if (Route::kKeysFirst && work.tile.first_of_item) LoadQuery(work.tile);
     return true;
   }
 

@@ -15,6 +15,7 @@ class DirectRoute {
  public:
   using Args = DecodeArgs<T>;
   using Operand = T;
+  static constexpr bool kKeysFirst = false;
 
   AICORE_INLINE explicit DirectRoute(const Args& args)
       : query_(args.query), key_cache_(args.key_cache), value_cache_(args.value_cache) {}

@@ -20,6 +20,7 @@ class DequantRoute {
  public:
   using Args = Int8DecodeArgs<T>;
   using Operand = half;
+  static constexpr bool kKeysFirst = false;  // the query is ready before them
 
   AICORE_INLINE explicit DequantRoute(const Args& args) {
     OpenQueries(queries_, args.workspace);

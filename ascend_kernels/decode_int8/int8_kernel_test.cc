@@ -177,6 +177,7 @@ TEST_P(EveryRoute, TrapsOnAPlanThatIsNotItsOwn) {
   EXPECT_TRUE(traps_with([](DecodePlanHeader* h) { h->dtype = DType::kBFloat16; }));
   EXPECT_TRUE(traps_with([](DecodePlanHeader* h) { h->kv_tile_tokens = 1024; }));
   EXPECT_TRUE(traps_with([](DecodePlanHeader* h) { h->kv_chunk_tokens = 16; }));
+  EXPECT_TRUE(traps_with([](DecodePlanHeader* h) { h->q_tokens_per_item = 2; }));
   EXPECT_TRUE(traps_with([](DecodePlanHeader* h) { h->head_dim = 80; }));
   EXPECT_TRUE(traps_with([](DecodePlanHeader* h) { h->head_dim = 1024; }));
 }

@@ -35,11 +35,12 @@ struct DequantExchange {
 };
 
 // Whether a vector core's matrices and scales fit int8_buffer_map.h, rows padded to
-// whole 64-lane columns.
+// whole 64-lane columns. Items have one query token.
 AICORE_INLINE bool RowsFit(const Problem& problem) {
   const uint32_t rows = CeilDiv(problem.max_rows, 2);
   const uint32_t row_lanes = RoundUp(problem.head_dim, kF32Lanes);
-  return rows * row_lanes <= kMaxMatrixElems && rows * problem.tile_tokens <= kMaxMatrixElems &&
+  return problem.max_rows_per_head == problem.q_per_kv && rows * row_lanes <= kMaxMatrixElems &&
+         rows * problem.tile_tokens <= kMaxMatrixElems &&
          problem.max_kv_heads * row_lanes <= kMaxScaleElems &&
          problem.max_kv_heads * problem.tile_tokens <= kMaxScaleElems &&
          problem.max_kv_heads * problem.head_dim <= kPieceBytes &&

@@ -22,6 +22,7 @@ class LimbsRoute {
  public:
   using Args = Int8DecodeArgs<T>;
   using Operand = int8_t;
+  static constexpr bool kKeysFirst = true;  // they wait for nobody
 
   AICORE_INLINE explicit LimbsRoute(const Args& args)
       : key_cache_(args.key_cache), value_cache_(args.value_cache) {
