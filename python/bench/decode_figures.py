@@ -22,7 +22,7 @@ import decode_suites as suites
 import numpy as np
 from decode_suites import Row
 
-# Before the package is imported: it reads them once.
+# Before the first call of the package: it reads them once.
 os.environ.setdefault("ASCEND_ATTENTION_ACL_LIBRARY", "vnpu")
 os.environ["ASCEND_ATTENTION_VNPU_SOC"] = "Ascend910B1"
 
@@ -173,6 +173,19 @@ def _try_case(case: str, warm: bool) -> Figures | str:
 
 def model_case(case: reference.DecodeCase, *, warm: bool = False) -> Figures:
     """Runs a case under the clock; `warm`: a second time, of which the figures are."""
+    report = _report(case, runs=2 if warm else 1)
+    if warm:
+        half = len(report.launches) // 2
+        report = dataclasses.replace(report, launches=report.launches[half:])
+    return _figures(report)
+
+
+def timelines(case: reference.DecodeCase) -> list[vnpu.Timeline]:
+    """The modelled course of each launch of a case."""
+    return _report(case, runs=1).timelines
+
+
+def _report(case: reference.DecodeCase, *, runs: int) -> vnpu.Report:
     blocks = [-(-length // case.kv_block_size) for length in case.context_lens]
     tensors = _tensors(case, blocks)
     op = DecodeAttention(
@@ -195,13 +208,9 @@ def model_case(case: reference.DecodeCase, *, warm: bool = False) -> Figures:
     )
     op.plan(np.array(case.context_lens, np.int32), np.array(case.q_lens, np.int32))
     with vnpu.session(checks="none", timing=True) as session:
-        for _ in range(2 if warm else 1):
+        for _ in range(runs):
             op.run(**tensors)
-    report = session.report
-    if warm:
-        half = len(report.launches) // 2
-        report = dataclasses.replace(report, launches=report.launches[half:])
-    return _figures(report)
+    return session.report
 
 
 def _tensors(case: reference.DecodeCase, blocks: list[int]) -> dict[str, Any]:

@@ -6,12 +6,14 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import re
+import xml.etree.ElementTree
 
 import ascend_attention_reference as reference
 import bench_decode
 import decode_figures as figures
 import decode_suites as suites
 import decode_table as table
+import draw_timeline
 import pytest
 
 _BASELINE = pathlib.Path("python/bench/baseline.json")
@@ -174,3 +176,15 @@ def test_published_and_modelled_times_have_columns_of_their_own(baseline):
         assert (
             f"{row.published_us:g} us" in cells[columns.index("published by others, on hardware")]
         )
+
+
+def test_the_picture_shows_every_phase_of_a_core():
+    case = suites.case_line([2048])
+    (timeline,) = figures.timelines(reference.parse_case(case))
+    svg = xml.etree.ElementTree.fromstring(draw_timeline.draw(timeline, 3, case))
+    text = [node.text for node in svg.iter("{http://www.w3.org/2000/svg}text")]
+    assert any("modelled, not measured" in line and case in line for line in text)
+    drawn = {node.get("fill") for node in svg.iter("{http://www.w3.org/2000/svg}rect")}
+    assert drawn >= {
+        colour for phase, colour in draw_timeline._COLOURS.items() if phase != "signal"
+    }
