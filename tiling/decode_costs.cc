@@ -87,7 +87,7 @@ StatusOr<KvRoute> ResolveRoute(const DecodeShape& shape, const Platform& platfor
       continue;
     }
     AA_ASSIGN_OR_RETURN(const TileSize tiles, ChooseTiles(candidate));
-    const uint64_t time = TokenTime(WorkOfToken(candidate, tiles), platform);
+    const uint64_t time = TokenTime(WorkOfToken(candidate, tiles), platform) * tiles.kv_head_parts;
     if (best == KvRoute::kAuto || time < best_time) {
       best = route;
       best_time = time;

@@ -54,6 +54,8 @@ DecodePlanHeader ShapePart(const DecodeShape& shape, const TileSize& tiles, uint
   header.dtype = shape.dtype;
   header.kv_quant = shape.kv_quant;
   header.kv_route = shape.kv_route;
+  header.kv_head_parts = tiles.kv_head_parts;
+  header.max_q_len = static_cast<uint32_t>(shape.max_q_len);
   header.kv_heads_per_group = tiles.kv_heads_per_group;
   header.q_tokens_per_item = tiles.q_tokens_per_item;
   header.operand_limbs = tiles.operand_limbs;
@@ -145,7 +147,7 @@ SplitParams LayoutExtents(const DecodeShape& shape, const TileSize& tiles, uint3
   SplitParams params = {};
   params.batch = static_cast<uint32_t>(shape.batch);
   params.num_cores = num_cores;
-  params.num_kv_heads = static_cast<uint32_t>(shape.num_kv_heads);
+  params.num_kv_heads = static_cast<uint32_t>(shape.num_kv_heads) * tiles.kv_head_parts;
   params.kv_heads_per_group = tiles.kv_heads_per_group;
   params.max_q_len = static_cast<uint32_t>(shape.max_q_len);
   params.q_tokens_per_item = tiles.q_tokens_per_item;

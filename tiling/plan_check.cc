@@ -33,6 +33,7 @@ constexpr HeaderField kDerivedFields[] = {
     AA_FIELD(header_size),
     AA_FIELD(plan_size),
     AA_FIELD(workspace_size),
+    AA_FIELD(kv_head_parts),
     AA_FIELD(kv_heads_per_group),
     AA_FIELD(q_tokens_per_item),
     AA_FIELD(operand_limbs),
@@ -62,7 +63,7 @@ constexpr HeaderField kDerivedFields[] = {
 
 #undef AA_FIELD
 
-DecodeShape ShapeOf(const DecodePlanHeader& header, int64_t max_q_len) {
+DecodeShape ShapeOf(const DecodePlanHeader& header) {
   DecodeShape shape;
   shape.batch = header.batch;
   shape.num_heads = header.num_heads;
@@ -72,7 +73,7 @@ DecodeShape ShapeOf(const DecodePlanHeader& header, int64_t max_q_len) {
   shape.num_kv_blocks = header.num_kv_blocks;
   shape.max_kv_blocks = header.max_kv_blocks;
   shape.dtype = header.dtype;
-  shape.max_q_len = max_q_len;
+  shape.max_q_len = header.max_q_len;
   shape.kv_quant = header.kv_quant;
   shape.kv_route = header.kv_route;
   shape.kv_strides = KvStrides{static_cast<int64_t>(header.kv_block_stride), header.kv_token_stride,
@@ -109,29 +110,15 @@ std::string FindDifference(const DecodePlanHeader& header, const DecodePlanHeade
   return "";
 }
 
-// The extents of the layout that the header describes. A plan does not say what
-// max_q_len it was made for: of those that lead to the same bytes, the largest
-// allows the most items.
+// The extents of the layout that the header describes.
 StatusOr<SplitParams> FindExtents(const DecodePlanHeader& header) {
-  std::optional<SplitParams> extents;
-  std::string difference = "q_tokens_per_item";
-  for (int64_t max_q_len = 1;; ++max_q_len) {
-    const DecodeShape shape = ShapeOf(header, max_q_len);
-    const Status valid = Validate(shape);
-    if (!valid.ok() && max_q_len == 1) return valid;
-    if (!valid.ok()) break;  // more query tokens than any kernel takes
-    AA_ASSIGN_OR_RETURN(const TileSize tiles, ChooseTiles(shape));
-    if (tiles.q_tokens_per_item != header.q_tokens_per_item) continue;
-    const SplitParams params = LayoutExtents(shape, tiles, header.num_cores);
-    AA_ASSIGN_OR_RETURN(const DecodePlanHeader layout, LayOutDecode(shape, tiles, params));
-    const std::string found = FindDifference(header, layout);
-    if (found.empty()) {
-      extents = params;
-    } else {
-      difference = found;
-    }
-  }
-  if (extents) return *extents;
+  const DecodeShape shape = ShapeOf(header);
+  AA_RETURN_IF_ERROR(Validate(shape));
+  AA_ASSIGN_OR_RETURN(const TileSize tiles, ChooseTiles(shape));
+  const SplitParams params = LayoutExtents(shape, tiles, header.num_cores);
+  AA_ASSIGN_OR_RETURN(const DecodePlanHeader layout, LayOutDecode(shape, tiles, params));
+  const std::string difference = FindDifference(header, layout);
+  if (difference.empty()) return params;
   return InvalidArgument("plan: header field ", difference,
                          " does not agree with the shape in the header");
 }
@@ -182,6 +169,7 @@ class SegmentChecker {
       : header_(header),
         items_(items),
         splits_(splits),
+        num_parts_(header.num_kv_heads * header.kv_head_parts),
         max_context_(static_cast<int64_t>(header.max_kv_blocks) * header.kv_block_size) {}
 
   Status Check() {
@@ -221,7 +209,7 @@ class SegmentChecker {
       block = first;
       block.sequence = sequence;
       block.query_row = query_row_;
-      for (uint32_t head = 0; head < header_.num_kv_heads; head += header_.kv_heads_per_group) {
+      for (uint32_t head = 0; head < num_parts_; head += header_.kv_heads_per_group) {
         AA_RETURN_IF_ERROR(CheckSegment(block, head));
       }
       query_row_ += block.q_len;
@@ -243,7 +231,7 @@ class SegmentChecker {
   // `block`: an item that has the query tokens of the segment.
   Status CheckSegment(WorkItem block, uint32_t head) {
     block.kv_head_begin = head;
-    block.kv_head_count = std::min(header_.num_kv_heads - head, header_.kv_heads_per_group);
+    block.kv_head_count = std::min(num_parts_ - head, header_.kv_heads_per_group);
     if (item_ == header_.num_items) {
       return InvalidArgument("plan: no item for sequence ", block.sequence, ", kv head ", head);
     }
@@ -324,6 +312,7 @@ class SegmentChecker {
   const DecodePlanHeader& header_;
   const WorkItem* items_;
   const SplitRange* splits_;
+  const uint32_t num_parts_;  // kv heads, or their parts
   const int64_t max_context_;
   uint32_t item_ = 0;
   uint32_t split_ = 0;

@@ -76,7 +76,7 @@ std::vector<Interval> RegionsOf(const DecodePlanHeader& header) {
 // Bytes that kernels use of each region, counted from the shape.
 std::vector<std::pair<Region, uint64_t>> UsedBytes(const DecodePlanHeader& header) {
   const uint64_t rows = uint64_t{header.kv_heads_per_group} * header.q_tokens_per_item *
-                        (header.num_heads / header.num_kv_heads);
+                        (header.num_heads / (header.num_kv_heads * header.kv_head_parts));
   const uint64_t lse_row = (rows + 7) / 8 * 8;
   const bool is_int8 = header.kv_quant != KvQuant::kNone;
   const bool has_limbs = header.kv_route == KvRoute::kLimbs;
@@ -121,7 +121,7 @@ std::string FindItemError(const DecodePlanHeader& header, const WorkItem& item,
   }
   if (item.visible_tokens != rows.context_len - rows.q_len + first + 1) return "visible tokens";
   if (item.kv_head_count == 0 || item.kv_head_count > header.kv_heads_per_group ||
-      item.kv_head_begin + item.kv_head_count > header.num_kv_heads) {
+      item.kv_head_begin + item.kv_head_count > header.num_kv_heads * header.kv_head_parts) {
     return "kv heads";
   }
   return "";
@@ -144,7 +144,7 @@ std::string FindCoverageError(const DecodePlan& plan, const std::vector<int32_t>
 
   // Ranges of each (query row, kv head), and what they must cover: the tokens
   // that the last query token of the same item sees.
-  const uint64_t num_heads = header.num_kv_heads;
+  const uint64_t num_heads = uint64_t{header.num_kv_heads} * header.kv_head_parts;
   std::vector<std::vector<Interval>> ranges(num_rows * num_heads);
   std::vector<uint64_t> lengths(num_rows * num_heads);
   for (uint32_t i = 0; i < header.num_items; ++i) {

@@ -59,6 +59,10 @@ void AppendShape(std::string& text, const DecodePlanHeader& header) {
   AppendOptions(text, header);
   AppendF(text, "  tiles      %u kv heads x %u tokens, loads of %u tokens\n",
           header.kv_heads_per_group, header.kv_tile_tokens, header.kv_chunk_tokens);
+  if (header.kv_head_parts != 1) {
+    AppendF(text, "  kv heads   each in %u parts of its query heads, numbered through below\n",
+            header.kv_head_parts);
+  }
 }
 
 void AppendCounts(std::string& text, const DecodePlan& plan) {

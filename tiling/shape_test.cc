@@ -84,26 +84,20 @@ TEST(Shape, RefusesValuesThatAreNotCounts) {
   EXPECT_EQ(Validate(DecodeShape{}).code(), StatusCode::kInvalidArgument);
 }
 
-TEST(Shape, QueryHeadsEndWithHeadDimAndRoute) {
-  EXPECT_EQ(ErrorAfter([](DecodeShape& s) {
-              s.head_dim = 256;
-              s.num_heads = 8 * 65;
-            }),
-            "UNIMPLEMENTED: num_heads / num_kv_heads = 65 with head_dim = 256 has no kernel; "
-            "nearest supported: 64");
-  const auto int8_heads = [](KvRoute route) {
-    return ErrorAfter([route](DecodeShape& s) {
-      s.num_heads = 8 * 42;
-      s.head_dim = 192;
-      s.kv_quant = KvQuant::kInt8Token;
+TEST(Shape, QueryHeadsEndAlikeForEveryHeadDimAndRoute) {
+  const auto error = [](int64_t q_per_kv, KvQuant quant, KvRoute route) {
+    return ErrorAfter([=](DecodeShape& s) {
+      s.head_dim = 256;
+      s.num_heads = 8 * q_per_kv;
+      s.kv_quant = quant;
       s.kv_route = route;
     });
   };
-  EXPECT_EQ(int8_heads(KvRoute::kAuto), "OK");  // converted
-  EXPECT_EQ(int8_heads(KvRoute::kDequant), "OK");
-  EXPECT_EQ(int8_heads(KvRoute::kLimbs),
-            "UNIMPLEMENTED: num_heads / num_kv_heads = 42 with head_dim = 192 has no kernel; "
-            "nearest supported: 40");
+  EXPECT_EQ(error(128, KvQuant::kNone, KvRoute::kAuto), "OK");
+  EXPECT_EQ(error(128, KvQuant::kInt8Token, KvRoute::kLimbs), "OK");
+  EXPECT_EQ(error(128, KvQuant::kInt8Token, KvRoute::kDequant), "OK");
+  EXPECT_EQ(error(129, KvQuant::kInt8Token, KvRoute::kLimbs),
+            "UNIMPLEMENTED: num_heads / num_kv_heads = 129 has no kernel; nearest supported: 128");
 }
 
 TEST(Shape, RefusesMoreQueryTokensThanThereAreKernelsFor) {

@@ -69,7 +69,7 @@ TEST(Support, RendersOneLinePerKernel) {
     EXPECT_NE(markdown.find("| `" + row.kernel + "` |"), std::string::npos);
     EXPECT_NE(json.find("\"kernel\": \"" + row.kernel + "\""), std::string::npos);
   }
-  EXPECT_NE(json.find("{\"head_dim\": 192, \"max_q_per_kv\": 80}"), std::string::npos);
+  EXPECT_NE(json.find("{\"head_dim\": 192, \"max_q_per_kv\": 128}"), std::string::npos);
   EXPECT_NE(json.find("\"kv_quants\": [\"int8_channel\", \"int8_channel_asym\", \"int8_token\"]"),
             std::string::npos);
 }

@@ -54,9 +54,7 @@ uint32_t RoundDown(uint32_t value, uint32_t multiple) { return value / multiple 
 class TileChooser {
  public:
   explicit TileChooser(const DecodeShape& shape)
-      : kv_heads_(static_cast<uint32_t>(shape.num_kv_heads)),
-        q_per_kv_(static_cast<uint32_t>(shape.q_per_kv())),
-        head_dim_(static_cast<uint32_t>(shape.head_dim)),
+      : head_dim_(static_cast<uint32_t>(shape.head_dim)),
         row_lanes_(static_cast<uint32_t>(CeilDiv(shape.head_dim, kVectorLanes)) * kVectorLanes),
         is_int8_(shape.kv_quant != KvQuant::kNone),
         max_q_len_(static_cast<uint32_t>(shape.max_q_len)),
@@ -68,14 +66,18 @@ class TileChooser {
         chunk_multiple_(kTokenGranule * limbs_),
         // Converted tiles are dense, however the cache lies.
         separate_heads_(shape.kv_route != KvRoute::kDequant && !LoadsHeadsTogether(shape)),
-        contiguous_heads_(HeadsAreContiguous(shape)) {}
+        contiguous_heads_(HeadsAreContiguous(shape)),
+        parts_(KvHeadParts(static_cast<uint32_t>(shape.q_per_kv()))),
+        kv_heads_(static_cast<uint32_t>(shape.num_kv_heads) * parts_),
+        q_per_kv_(static_cast<uint32_t>(shape.q_per_kv()) / parts_) {}
 
   StatusOr<TileSize> Choose() const {
     if (MaxKvHeads(1) == 0) {
       return Unimplemented("num_heads / num_kv_heads = ", q_per_kv_, " with head_dim = ", head_dim_,
-                           " does not fit the buffers; nearest supported: ", MaxQPerKv());
+                           " does not fit the buffers");
     }
     TileSize tiles;
+    tiles.kv_head_parts = parts_;
     tiles.operand_limbs = limbs_;
     tiles.q_tokens_per_item = QTokensPerItem();
     SetGroups(MaxKvHeads(tiles.q_tokens_per_item), tiles);
@@ -111,18 +113,27 @@ class TileChooser {
     return std::min(kMaxRowsPerGroup, 2 * (kInt8MatrixElems / row_lanes_));
   }
 
+  // The fewest equal parts of a kv head's query heads that an item holds one of.
+  uint32_t KvHeadParts(uint32_t q_per_kv) const {
+    uint32_t parts = 1;
+    while (q_per_kv % parts != 0 || q_per_kv / parts > MaxQPerKv()) ++parts;
+    return parts;
+  }
+
   uint32_t MaxQPerKv() const { return std::min(MaxUnits() * kUnitRows / limbs_, MaxRows()); }
 
   // Most kv heads of an item with so many query tokens: their units, their
   // query rows, the smallest chunk of all of them in an L1 slot, and the
   // instructions of a chunk.
   uint32_t MaxKvHeads(uint32_t q_tokens) const {
+    // Parts of one kv head are not neighbours in the cache.
+    const uint32_t by_parts = parts_ == 1 ? kv_heads_ : 1;
     const uint32_t by_units = MaxUnits() / UnitsPerHead(q_tokens);
     const uint32_t by_rows = MaxRows() / (q_tokens * q_per_kv_);
     const uint32_t by_slot = kL1SlotBytes / (chunk_multiple_ * head_dim_ * operand_bytes_);
     const uint32_t by_queue = separate_heads_ ? kMaxSeparateHeads : kv_heads_;
     const uint32_t by_scales = is_int8_ ? kInt8ScaleElems / row_lanes_ : kv_heads_;
-    return std::min({by_units, by_rows, by_slot, by_queue, by_scales});
+    return std::min({by_parts, by_units, by_rows, by_slot, by_queue, by_scales});
   }
 
   // Kv heads that make a run as long as the chip reads at its full rate.
@@ -187,8 +198,6 @@ class TileChooser {
     return RoundDown(most, kVectorLanes);
   }
 
-  const uint32_t kv_heads_;
-  const uint32_t q_per_kv_;
   const uint32_t head_dim_;
   const uint32_t row_lanes_;
   const bool is_int8_;
@@ -200,6 +209,9 @@ class TileChooser {
   const uint32_t chunk_multiple_;
   const bool separate_heads_;
   const bool contiguous_heads_;
+  const uint32_t parts_;
+  const uint32_t kv_heads_;  // or parts of them
+  const uint32_t q_per_kv_;  // query heads of a kv head, or of a part
 };
 
 }  // namespace

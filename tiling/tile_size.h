@@ -14,6 +14,7 @@
 namespace ascend_attention {
 
 struct TileSize {
+  uint32_t kv_head_parts = 1;  // parts of a kv head's query heads that take the place of kv heads
   uint32_t kv_heads_per_group = 0;  // kv heads that one work item serves
   uint32_t num_groups = 0;          // groups per sequence; the last may be smaller
   uint32_t last_group_heads = 0;    // kv heads of the last group, 1..kv_heads_per_group

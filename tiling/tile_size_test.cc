@@ -60,7 +60,8 @@ void ExpectFits(const DecodeShape& shape, const TileSize& tiles) {
   const uint64_t limbs = has_limbs ? 2 : 1;
   const uint64_t bytes = has_limbs ? 1 : 2;  // of Q, K, V, P in the cube
   const auto head_dim = static_cast<uint64_t>(shape.head_dim);
-  const auto q_per_kv = static_cast<uint64_t>(shape.q_per_kv());
+  ASSERT_EQ(static_cast<uint64_t>(shape.q_per_kv()) % tiles.kv_head_parts, 0u);
+  const uint64_t q_per_kv = static_cast<uint64_t>(shape.q_per_kv()) / tiles.kv_head_parts;
   const uint64_t heads = tiles.kv_heads_per_group;
   const uint64_t head_rows = tiles.q_tokens_per_item * q_per_kv;
   const uint64_t units = heads * ((head_rows * limbs + 15) / 16);
@@ -100,7 +101,10 @@ void ExpectGroupsCoverHeads(const DecodeShape& shape, const TileSize& tiles) {
   EXPECT_GE(tiles.last_group_heads, 1u);
   EXPECT_LE(tiles.last_group_heads, tiles.kv_heads_per_group);
   EXPECT_EQ((tiles.num_groups - 1) * tiles.kv_heads_per_group + tiles.last_group_heads,
-            static_cast<uint64_t>(shape.num_kv_heads));
+            static_cast<uint64_t>(shape.num_kv_heads) * tiles.kv_head_parts);
+  if (tiles.kv_head_parts != 1) {
+    EXPECT_EQ(tiles.kv_heads_per_group, 1u) << "parts are no neighbours in the cache";
+  }
 }
 
 // False if the shape has no kernel.
@@ -128,7 +132,7 @@ TEST(TileSize, FitsEveryBufferForEveryHeadCount) {
       }
     }
   }
-  EXPECT_EQ(shapes, 40 * (128 + 128 + 128 + 80 + 64));
+  EXPECT_EQ(shapes, 40 * 5 * 128);
 }
 
 TEST(TileSize, FitsEveryBufferForEveryOption) {
@@ -156,19 +160,33 @@ TEST(TileSize, FitsEveryBufferForEveryOption) {
   EXPECT_GT(shapes, 20000);
 }
 
-// The table promises exactly what fits: one more query head does not.
-TEST(TileSize, SupportTableEndsWhereTheBuffersEnd) {
-  for (const SupportRow& row : SupportTable()) {
-    if (row.op != "decode") continue;
-    for (const HeadDimSupport& head : row.heads) {
-      DecodeShape shape = Shape(1, head.max_q_per_kv, head.head_dim);
-      shape.kv_quant = row.kv_quants.front();
-      shape.kv_route = row.kv_route;
-      EXPECT_TRUE(ChooseTiles(shape).ok()) << row.kernel << ", head_dim " << head.head_dim;
-      shape.num_heads += 1;
-      EXPECT_EQ(ChooseTiles(shape).status().code(), StatusCode::kUnimplemented)
-          << row.kernel << ", head_dim " << head.head_dim;
-    }
+// Query heads beyond one item are cut into the fewest equal parts that fit.
+TEST(TileSize, CutsTheQueryHeadsOfAKvHead) {
+  struct Row {
+    DecodeShape shape;
+    uint32_t parts;
+  };
+  const Row rows[] = {
+      {Shape(1, 128, 128), 1},
+      {Shape(1, 80, 192), 1},
+      {Shape(1, 81, 192), 3},
+      {Shape(2, 100, 192), 2},
+      {Shape(1, 64, 256), 1},
+      {Shape(3, 128, 256), 2},
+      {Shape(1, 127, 256), 127},  // a prime
+      {Int8Shape(1, 64, 128, KvRoute::kLimbs), 1},
+      {Int8Shape(2, 128, 128, KvRoute::kLimbs), 2},
+      {Int8Shape(1, 42, 192, KvRoute::kDequant), 1},
+      {Int8Shape(1, 42, 192, KvRoute::kLimbs), 2},
+      {Int8Shape(1, 128, 256, KvRoute::kDequant), 4},
+  };
+  for (const Row& row : rows) {
+    const StatusOr<TileSize> tiles = ChooseTiles(row.shape);
+    ASSERT_TRUE(tiles.ok()) << tiles.status().ToString();
+    EXPECT_EQ(tiles->kv_head_parts, row.parts)
+        << row.shape.q_per_kv() << " query heads, head_dim " << row.shape.head_dim;
+    EXPECT_EQ(tiles->num_groups,
+              row.parts == 1 ? tiles->num_groups : row.parts * row.shape.num_kv_heads);
   }
 }
 

@@ -45,7 +45,7 @@ class SlabCursor {
     GmPtr<DecodePlanHeader> header = PlanHeader(workspace);
     const uint32_t num_splits = header->num_splits;
     num_heads_ = header->num_heads;
-    q_per_kv_ = num_heads_ / header->num_kv_heads;
+    q_per_kv_ = num_heads_ / (header->num_kv_heads * header->kv_head_parts);
     const uint32_t head_dim = header->head_dim;
     if (head_dim == 0 || head_dim > kMaxMergeHeadDim) Trap();
     partials_ = Partials{GmAt<float>(workspace, &header->partial_out.begin),

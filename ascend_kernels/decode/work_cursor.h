@@ -21,7 +21,8 @@ namespace ascend_attention {
 struct Problem {
   uint32_t num_heads;
   uint32_t num_kv_heads;
-  uint32_t q_per_kv;
+  uint32_t kv_head_parts;  // items of one kv head, each with a part of its query heads
+  uint32_t q_per_kv;       // of a kv head, or of a part
   uint32_t head_dim;
   uint32_t kv_block_size;
   uint32_t max_kv_blocks;
@@ -71,7 +72,8 @@ AICORE_INLINE Problem ReadProblem(GmPtr<uint8_t> workspace) {
   Problem problem;
   problem.num_heads = header->num_heads;
   problem.num_kv_heads = header->num_kv_heads;
-  problem.q_per_kv = problem.num_heads / problem.num_kv_heads;
+  problem.kv_head_parts = header->kv_head_parts;
+  problem.q_per_kv = problem.num_heads / (problem.num_kv_heads * problem.kv_head_parts);
   problem.head_dim = header->head_dim;
   problem.kv_block_size = header->kv_block_size;
   problem.max_kv_blocks = header->max_kv_blocks;
@@ -153,6 +155,7 @@ class TileCursor {
   AICORE_INLINE TileCursor(GmPtr<uint8_t> workspace, const Problem& problem)
       : num_heads_(problem.num_heads),
         q_per_kv_(problem.q_per_kv),
+        kv_head_parts_(problem.kv_head_parts),
         operand_limbs_(problem.operand_limbs),
         tile_tokens_(problem.tile_tokens) {
     GmPtr<DecodePlanHeader> header = PlanHeader(workspace);
@@ -202,6 +205,7 @@ class TileCursor {
     kv_head_begin_ = items_->kv_head_begin;
     kv_head_count_ = items_->kv_head_count;
     first_head_row_ = items_->query_row * num_heads_ + kv_head_begin_ * q_per_kv_;
+    if (kv_head_parts_ != 1) kv_head_begin_ /= kv_head_parts_;
     partial_ = items_->partial;
     token_ = items_->token_begin;
     token_end_ = items_->token_end;
@@ -211,6 +215,7 @@ class TileCursor {
 
   uint32_t num_heads_;
   uint32_t q_per_kv_;
+  uint32_t kv_head_parts_;
   uint32_t operand_limbs_;
   uint32_t tile_tokens_;
   GmPtr<WorkItem> items_;

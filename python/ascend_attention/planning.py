@@ -93,8 +93,10 @@ PLAN_HEADER = np.dtype(
         ("num_partials", "<u4"),
         ("num_query_rows", "<u4"),
         ("splits", "<u8"),
-        ("batch", "<u4"),
+        ("kv_head_parts", "<u4"),
         ("num_cores", "<u4"),
+        ("batch", "<u4"),
+        ("max_q_len", "<u4"),
         ("num_items", "<u4"),
         ("fixed_split_tokens", "<u4"),
         ("scores_slot_size", "<u8"),
@@ -128,7 +130,7 @@ class WorkItem:
     query_row: int  # of its first query token, in query and out
     q_len: int  # query tokens
     visible_tokens: int  # of the first query token; each later one sees one more; may be < 1
-    kv_head_begin: int
+    kv_head_begin: int  # with kv_head_parts > 1: kv head * kv_head_parts + part
     kv_head_count: int
     token_begin: int
     token_end: int
@@ -151,6 +153,7 @@ class DecodePlan:
     num_query_rows: int  # rows of query and out
     kv_route: str  # "direct", or how the int8 cache is multiplied: "dequant", "limbs"
     fixed_split_tokens: int | None
+    kv_head_parts: int  # parts of a kv head's query heads, if one item cannot hold them all; else 1
     num_cores: int
     items_per_core: tuple[int, ...]
     num_splits: int  # (query tokens, kv-head group) pairs that several cores share
@@ -199,6 +202,7 @@ def view(
         num_query_rows=int(header["num_query_rows"]),
         kv_route=plan.kv_route,
         fixed_split_tokens=int(header["fixed_split_tokens"]) or None,
+        kv_head_parts=int(header["kv_head_parts"]),
         num_cores=int(header["num_cores"]),
         items_per_core=tuple(cores["item_count"].tolist()),
         num_splits=int(header["num_splits"]),

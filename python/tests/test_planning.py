@@ -161,7 +161,8 @@ def test_every_token_that_a_query_token_sees_is_handled_once_for_every_head(prob
     for name in ("q_len", "kv_head_count"):
         assert (rows[name][~first] == rows[name][:-1][~first[1:]]).all()
     # Every query row and kv head is in exactly one of those.
-    covered = np.zeros((plan.num_query_rows + 1, num_kv_heads + 1), int)
+    parts = num_kv_heads * int(header["kv_head_parts"])
+    covered = np.zeros((plan.num_query_rows + 1, parts + 1), int)
     groups = rows[first]
     top, left = groups["query_row"], groups["kv_head_begin"]
     bottom, right = top + groups["q_len"], left + groups["kv_head_count"]
@@ -272,7 +273,9 @@ def test_regions_hold_what_the_kernels_put_there(problem):
     slots = problem["cores"] * SLOTS_PER_CORE
     limbs = int(header["operand_limbs"])
     assert limbs == (2 if plan.kv_route == "limbs" else 1)
-    q_per_kv = problem["heads"][0] // problem["heads"][1]
+    parts = int(header["kv_head_parts"])
+    assert problem["heads"][0] % (problem["heads"][1] * parts) == 0
+    q_per_kv = problem["heads"][0] // (problem["heads"][1] * parts)
     rows = int(header["kv_heads_per_group"]) * int(header["q_tokens_per_item"]) * q_per_kv
     tile, head_dim = int(header["kv_tile_tokens"]), problem["head_dim"]
     operand_bytes = 1 if plan.kv_route == "limbs" else 2

@@ -72,11 +72,16 @@ struct Region {
 // The item's query rows, in scores, probs, o_tiles and partials, are ordered
 //   [kv_head_count][q_len][q_per_kv]
 // so that all rows of one kv head are neighbours.
+//
+// A kv head with more query heads than one item holds is cut into kv_head_parts
+// parts of equally many query heads, each of which reads the kv head. Parts stand
+// in the place of kv heads then: part p of kv head h has the number
+// h * kv_head_parts + p, kv_head_count is 1, and q_per_kv counts a part's heads.
 struct WorkItem {
   uint32_t sequence;       // row of block_table, context_lens
   uint32_t query_row;      // of the item's first query token, in query and out
   uint32_t q_len;          // query tokens, 1..q_tokens_per_item
-  uint32_t kv_head_begin;  // first kv head
+  uint32_t kv_head_begin;  // first kv head (part)
   uint32_t kv_head_count;  // 1..kv_heads_per_group
   uint32_t token_begin;
   uint32_t token_end;
@@ -164,8 +169,10 @@ struct DecodePlanHeader {
   uint32_t num_partials;
   uint32_t num_query_rows;  // rows of query and out: query tokens of all sequences
   ByteOffset splits;
-  uint32_t batch;
+  uint32_t kv_head_parts;  // 1 if an item holds all query heads of a kv head
   uint32_t num_cores;
+  uint32_t batch;
+  uint32_t max_q_len;  // of any sequence that the plan's shape allows
   uint32_t num_items;
   uint32_t fixed_split_tokens;  // cuts lie on its multiples, in every sequence; 0: where cost says
 

@@ -57,7 +57,7 @@ TEST(DecodePlanAbi, SizesArePinned) {
   EXPECT_EQ(sizeof(SplitRange), 24u);
   EXPECT_EQ(sizeof(ErrorRecord), 64u);
   EXPECT_EQ(alignof(ErrorRecord), 64u);
-  EXPECT_EQ(sizeof(DecodePlanHeader), 344u);
+  EXPECT_EQ(sizeof(DecodePlanHeader), 352u);
   EXPECT_EQ(alignof(DecodePlanHeader), 8u);
 }
 
@@ -114,8 +114,10 @@ TEST(DecodePlanAbi, HeaderFieldsArePinned) {
                FIELD(DecodePlanHeader, num_partials),
                FIELD(DecodePlanHeader, num_query_rows),
                FIELD(DecodePlanHeader, splits),
-               FIELD(DecodePlanHeader, batch),
+               FIELD(DecodePlanHeader, kv_head_parts),
                FIELD(DecodePlanHeader, num_cores),
+               FIELD(DecodePlanHeader, batch),
+               FIELD(DecodePlanHeader, max_q_len),
                FIELD(DecodePlanHeader, num_items),
                FIELD(DecodePlanHeader, fixed_split_tokens),
                FIELD(DecodePlanHeader, scores_slot_size),
@@ -137,10 +139,9 @@ TEST(DecodePlanAbi, HeaderFieldsArePinned) {
                FIELD(DecodePlanHeader, workspace_size)},
               sizeof(DecodePlanHeader));
   EXPECT_EQ(offsetof(DecodePlanHeader, kv_token_stride), 64u);
-  EXPECT_EQ(offsetof(DecodePlanHeader, num_items), 128u);
-  EXPECT_EQ(offsetof(DecodePlanHeader, o_tiles), 192u);
-  EXPECT_EQ(offsetof(DecodePlanHeader, query_operands), 256u);
-  EXPECT_EQ(offsetof(DecodePlanHeader, header_size), 320u);
+  EXPECT_EQ(offsetof(DecodePlanHeader, batch), 128u);
+  EXPECT_EQ(offsetof(DecodePlanHeader, scores), 168u);
+  EXPECT_EQ(offsetof(DecodePlanHeader, header_size), 328u);
 }
 
 // Bytes and element counts must not mix: neither converts to the other.
