@@ -3,13 +3,13 @@
 // which hold for the cube core.
 //
 //   ring            producer -> consumer  slots  ids  guards
-//   WorkRing        MTE2 -> V             1      0    UB pair: scores of a tile, or rows of a query
-//   OTileRing       MTE2 -> V             1      1    UB pair: o_tile
-//   ScalesRing      MTE2 -> V             1      2    UB value scales of an item, or scales of a
-//   tile DequantInRing   MTE2 -> V             2      3-4  UB int8 piece of the cache StoreRing V
-//   -> MTE3             2      0-1  UB query or probs operand, or out and lse rows OAccRing V ->
-//   MTE3             1      2    UB o_acc of a work item DequantOutRing  V -> MTE3             2
-//   3-4  UB 16-bit piece of the cache
+//   WorkRing        MTE2 -> V             1      0    UB scores of a tile, or query rows
+//   OTileRing       MTE2 -> V             1      1    UB o_tile
+//   ScalesRing      MTE2 -> V             1      2    UB scales of an item or of a tile
+//   DequantInRing   MTE2 -> V             2      3-4  UB int8 piece of the cache
+//   StoreRing       V -> MTE3             2      0-1  UB operand rows, or out and lse rows
+//   OAccRing        V -> MTE3             1      2    UB o_acc of a work item
+//   DequantOutRing  V -> MTE3             2      3-4  UB 16-bit piece of the cache
 //
 // Signals between the cores of one block (mode 2) beyond those of a tile:
 //
