@@ -11,10 +11,15 @@
 //
 // With limbs the cube multiplies two int8 rows for a query row; int8 fractals are
 // 32 deep, so that this costs more only where two limbs need more units.
+//
+// A cube core's loads ask for K and V row by row. Direct and limbs ask HBM: with one
+// kv head of 128 in int8, rows of 128 bytes come at 0.8 TB/s and no faster. Dequant asks
+// the L2, and vector cores read the cache in bulk.
 #include "tiling/decode_costs.h"
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 
 #include "tiling/abi/decode_plan.h"
 #include "tiling/checked_math.h"
@@ -27,11 +32,48 @@ namespace {
 constexpr uint64_t kFloatBytes = 4;      // scores, o_tiles, partials; int32 as well
 constexpr uint64_t kConvertedBytes = 2;  // float16, bfloat16
 constexpr uint64_t kWrittenAndRead = 2;
-constexpr uint64_t kFractal = 16;  // rows, columns; depth for 16 bits, twice for 8
+constexpr uint64_t kVectorCores = 2;  // of each core
+constexpr uint64_t kFractal = 16;     // rows, columns; depth for 16 bits, twice for 8
 
 // Time as bytes of KV that one core's share of the bandwidth moves meanwhile.
 uint64_t CostOf(uint64_t nanoseconds, uint64_t bytes_per_us) {
   return nanoseconds * bytes_per_us / 1000;
+}
+
+// Rows of a line of L2 or less.
+constexpr uint64_t kRowBytes = 512;
+constexpr uint64_t kPart = 256;  // of a row, a load
+
+// The rows that the cube's loads ask for, and the instructions.
+void AddLoads(const DecodeShape& shape, const TileSize& tiles, TokenWork& work) {
+  const auto head_dim = static_cast<uint64_t>(shape.head_dim);
+  const uint64_t heads = tiles.kv_heads_per_group;
+  const bool is_dequant = shape.kv_route == KvRoute::kDequant;
+  const KvStrides strides = ResolveStrides(shape);
+  const uint64_t elem_bytes =
+      is_dequant ? kConvertedBytes : static_cast<uint64_t>(KvElemBytes(shape.kv_quant));
+  // Neighbouring kv heads make one row.
+  const bool joined = is_dequant || strides.head == shape.head_dim;
+  const uint64_t row_heads = joined ? heads : 1;
+  const uint64_t row_bytes = row_heads * head_dim * elem_bytes;
+  const uint64_t rows = 2 * kPart * CeilDiv(row_bytes, kRowBytes) / row_heads;  // K and V
+  if (is_dequant) {
+    work.l2_rows = rows;
+  } else if (strides.token == static_cast<int64_t>(row_heads * head_dim)) {
+    work.cache_rows = rows;
+  } else {
+    work.apart_rows = rows;
+  }
+  const uint64_t heads_of_load = is_dequant || LoadsHeadsTogether(shape) ? heads : 1;
+  const uint64_t load_tokens =
+      is_dequant
+          ? tiles.kv_chunk_tokens
+          : std::min<uint64_t>(tiles.kv_chunk_tokens, static_cast<uint64_t>(shape.kv_block_size));
+  work.loads = 2 * kPart / (load_tokens * heads_of_load);
+  // P lies in L2, a row of the tile for each matrix row.
+  const uint64_t prob_rows = tiles.operand_limbs * tiles.rows_per_group / heads;
+  const uint64_t prob_bytes = tiles.kv_tile_tokens * (tiles.operand_limbs == 2 ? 1 : 2);
+  work.l2_rows += kPart * prob_rows * CeilDiv(prob_bytes, kRowBytes) / tiles.kv_tile_tokens;
 }
 
 uint64_t ShareOf(const Platform& platform) {
@@ -59,6 +101,11 @@ TokenWork WorkOfToken(const DecodeShape& shape, const TileSize& tiles) {
   // A fractal is 16 tokens wide, one cycle; 1/256 cycles so that a token has some.
   const uint64_t depth = kFractal * 2 / operand_bytes;
   work.matrix_cycles = 2 * units * CeilDiv(head_dim, depth) * (256 / kFractal);
+  AddLoads(shape, tiles, work);
+  if (shape.kv_quant != KvQuant::kNone) {
+    work.scores = rows;
+    work.converted = converted;
+  }
   return work;
 }
 
@@ -69,8 +116,33 @@ uint64_t TokenTime(const TokenWork& work, const Platform& platform) {
   const uint64_t l2 = work.l2_bytes * kUnitsPerUs / costs.l2_bytes_per_us;
   const uint64_t cycles_per_us = costs.cube_mhz * static_cast<uint64_t>(platform.num_cores);
   const uint64_t cube = work.matrix_cycles * (kUnitsPerUs / 256) / cycles_per_us;
-  return std::max({hbm, l2, cube});
+  const auto cores = static_cast<uint64_t>(platform.num_cores);
+  const uint64_t load_ps = work.cache_rows * costs.cache_row_ps +
+                           work.apart_rows * costs.apart_row_ps + work.l2_rows * costs.l2_row_ps +
+                           work.loads * costs.load_ps;
+  const uint64_t vector_ps = work.scores * costs.score_ps + work.converted * costs.convert_ps;
+  const uint64_t load = load_ps * (kUnitsPerUs / kPart) / (1'000'000 * cores);
+  const uint64_t vector = vector_ps * kUnitsPerUs / (1'000'000 * kVectorCores * cores);
+  return std::max({hbm, l2, cube, load, vector});
 }
+
+namespace {
+
+// Time of the longest batch in 2^-30 microseconds. Dequant adds the first tile of
+// each core: its cube waits until that is converted.
+uint64_t BatchTime(const DecodeShape& shape, const TileSize& tiles, const Platform& platform) {
+  const uint64_t token = TokenTime(WorkOfToken(shape, tiles), platform) * tiles.kv_head_parts;
+  if (shape.fixed_split_tokens != 0) return token;
+  const uint64_t tile = uint64_t{tiles.kv_tile_tokens} * tiles.kv_heads_per_group;
+  const uint64_t fill =
+      shape.kv_route == KvRoute::kDequant ? tile * static_cast<uint64_t>(platform.num_cores) : 0;
+  const uint64_t most = std::numeric_limits<uint64_t>::max();
+  const auto tokens = CheckedProduct(shape.batch, shape.max_context(), shape.num_kv_heads);
+  if (!tokens || *tokens > most / 2) return most;
+  return CheckedMul(token, *tokens + fill).value_or(most);
+}
+
+}  // namespace
 
 StatusOr<KvRoute> ResolveRoute(const DecodeShape& shape, const Platform& platform) {
   if (shape.kv_route != KvRoute::kAuto) return shape.kv_route;
@@ -87,7 +159,7 @@ StatusOr<KvRoute> ResolveRoute(const DecodeShape& shape, const Platform& platfor
       continue;
     }
     AA_ASSIGN_OR_RETURN(const TileSize tiles, ChooseTiles(candidate));
-    const uint64_t time = TokenTime(WorkOfToken(candidate, tiles), platform) * tiles.kv_head_parts;
+    const uint64_t time = BatchTime(candidate, tiles, platform);
     if (best == KvRoute::kAuto || time < best_time) {
       best = route;
       best_time = time;
@@ -104,10 +176,11 @@ SplitParams MakeSplitParams(const DecodeShape& shape, const TileSize& tiles,
   const auto head_dim = static_cast<uint64_t>(shape.head_dim);
   const uint64_t rows_per_head = tiles.rows_per_group / tiles.kv_heads_per_group;
   const TokenWork work = WorkOfToken(shape, tiles);
-  // Bytes of KV that HBM would move in the time of a token: what it has, unless
-  // L2 or cube are slower.
-  const uint64_t hbm_time = TokenTime(TokenWork{work.hbm_bytes, 0, 0}, platform);
-  const uint64_t token_cost = CeilDiv(work.hbm_bytes * TokenTime(work, platform), hbm_time);
+  // Bytes of KV that the cores' shares of the bandwidth move in the time of a token:
+  // what it has, unless something else is slower.
+  const uint64_t core_time = TokenTime(work, platform) * static_cast<uint64_t>(platform.num_cores);
+  const uint64_t moved = (core_time >> 10) * share >> 20;
+  const uint64_t token_cost = std::max(work.hbm_bytes, moved);
 
   SplitParams params = LayoutExtents(shape, tiles, static_cast<uint32_t>(platform.num_cores));
   // Nothing is free: a core with items has a cost.

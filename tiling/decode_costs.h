@@ -21,15 +21,27 @@ struct TokenWork {
   uint64_t hbm_bytes = 0;      // K and V as they lie in the cache
   uint64_t l2_bytes = 0;       // the same, and all that passes between cube and vector cores
   uint64_t matrix_cycles = 0;  // fractals of both products, in 1/256 cycles
+  // Of the cubes' loads, each in 1/256: rows of K and V from the cache, end to end or
+  // with gaps; rows from L2, of converted K and V and of P; instructions.
+  uint64_t cache_rows = 0;
+  uint64_t apart_rows = 0;
+  uint64_t l2_rows = 0;
+  uint64_t loads = 0;
+  // Of the vector cores, for an int8 cache; a 16-bit one asks less of them than of
+  // the others.
+  uint64_t scores = 0;
+  uint64_t converted = 0;  // elements of K and V
 };
 
 TokenWork WorkOfToken(const DecodeShape& shape, const TileSize& tiles);
 
-// Time for that in 2^-30 microseconds, all cores at it: the slowest of HBM, L2
-// and cube, which work at the same time.
+// Time for that in 2^-30 microseconds, all cores at it: the slowest of HBM, L2,
+// cubes, their loads and vector cores, which work at the same time.
 uint64_t TokenTime(const TokenWork& work, const Platform& platform);
 
-// shape.kv_route, or for kAuto the cheapest route that can take the shape.
+// shape.kv_route, or for kAuto the route that takes the longest batch in the least
+// time, of those that can take the shape. With fixed_split_tokens, where a row's bits
+// must not depend on the batch, the route of the cheapest token.
 StatusOr<KvRoute> ResolveRoute(const DecodeShape& shape, const Platform& platform);
 
 // Prices for a valid shape on this platform. shape.kv_route is not kAuto.

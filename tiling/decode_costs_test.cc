@@ -54,6 +54,37 @@ TEST(TokenWork, CountsWhatPassesTheL2) {
   EXPECT_EQ(limbs.matrix_cycles, direct.matrix_cycles / 2);  // fractals twice as deep
 }
 
+// The cube's loads: rows of K and V, and of P, in 1/256.
+TEST(TokenWork, CountsRowsOfLoads) {
+  // 8 kv heads of 256 bytes: 2 KiB a token, four rows of a line each for K and V; loads of
+  // 32 tokens; P rows of 128 tokens.
+  const TokenWork direct = Work(Shape(32, 8, 128, KvQuant::kNone, KvRoute::kDirect));
+  EXPECT_EQ(direct.cache_rows, 2u * 4 * 256 / 8);
+  EXPECT_EQ(direct.apart_rows, 0u);
+  EXPECT_EQ(direct.loads, 2u * 256 / (32 * 8));
+  EXPECT_EQ(direct.l2_rows, 4u * 256 / 128);
+  EXPECT_EQ(direct.scores, 0u);
+
+  // One kv head of 128 in int8: 128 bytes a row.
+  const DecodeShape narrow = Shape(16, 1, 128, KvQuant::kInt8Channel, KvRoute::kLimbs);
+  const TileSize tiles = *ChooseTiles(narrow);
+  const TokenWork limbs = Work(narrow);
+  EXPECT_EQ(limbs.cache_rows, 2u * 256);
+  EXPECT_EQ(limbs.loads, 2u * 256 / 128);
+  EXPECT_EQ(limbs.l2_rows, 32u * 256 * ((tiles.kv_tile_tokens + 511) / 512) / tiles.kv_tile_tokens);
+  EXPECT_EQ(limbs.scores, 16u);
+  EXPECT_EQ(limbs.converted, 0u);
+  const TokenWork dequant = Work(Shape(16, 1, 128, KvQuant::kInt8Channel, KvRoute::kDequant));
+  EXPECT_EQ(dequant.cache_rows, 0u);
+  EXPECT_EQ(dequant.converted, 256u);
+
+  // Keys and values of one pool: gaps between rows.
+  DecodeShape slices = narrow;
+  slices.kv_strides = {2 * 128 * 128, 2 * 128, 128};
+  EXPECT_EQ(Work(slices).cache_rows, 0u);
+  EXPECT_EQ(Work(slices).apart_rows, 2u * 256);
+}
+
 TEST(TokenWork, LimbsPayForMatrixRowsThatDoNotFitAUnit) {
   // 12 query heads: 24 limb rows are two units.
   const TokenWork dequant = Work(Shape(12, 1, 128, KvQuant::kInt8Token, KvRoute::kDequant));
@@ -61,24 +92,55 @@ TEST(TokenWork, LimbsPayForMatrixRowsThatDoNotFitAUnit) {
   EXPECT_EQ(limbs.matrix_cycles, dequant.matrix_cycles);
 }
 
-TEST(TokenTime, IsTheSlowestOfHbmL2AndCube) {
+TEST(TokenTime, IsTheSlowestOfWhatWorksAtTheSameTime) {
   const Platform platform = B1();
-  const uint64_t hbm = TokenTime(TokenWork{1300, 0, 0}, platform);
+  const uint64_t hbm = TokenTime(TokenWork{1300}, platform);
   EXPECT_EQ(hbm, (uint64_t{1} << 30) / 1000);  // 1300 bytes at 1.3 TB/s: 1 ns
-  EXPECT_EQ(TokenTime(TokenWork{1300, 4700, 0}, platform), hbm);
-  EXPECT_GT(TokenTime(TokenWork{1300, 4900, 0}, platform), hbm);
-  EXPECT_GT(TokenTime(TokenWork{1300, 0, 256 * 50}, platform), hbm);  // 50 of 44.4 cycles
+  const auto with = [&](uint64_t TokenWork::* part, uint64_t value) {
+    TokenWork work;
+    work.hbm_bytes = 1300;
+    work.*part = value;
+    return TokenTime(work, platform);
+  };
+  EXPECT_EQ(with(&TokenWork::l2_bytes, 4700), hbm);
+  EXPECT_GT(with(&TokenWork::l2_bytes, 4900), hbm);
+  EXPECT_GT(with(&TokenWork::matrix_cycles, 256 * 50), hbm);  // 50 of 44.4 cycles
+  EXPECT_EQ(with(&TokenWork::cache_rows, 256 * 6), hbm);      // 24 cores: 6.8 rows in 1 ns
+  EXPECT_GT(with(&TokenWork::cache_rows, 256 * 7), hbm);
+  EXPECT_GT(with(&TokenWork::apart_rows, 256 * 6), hbm);  // 5.3
+  EXPECT_EQ(with(&TokenWork::l2_rows, 256 * 13), hbm);    // 13.9
+  EXPECT_GT(with(&TokenWork::l2_rows, 256 * 14), hbm);
+  EXPECT_GT(with(&TokenWork::loads, 256), hbm);  // 65 ns on one core of 24
+  EXPECT_EQ(with(&TokenWork::scores, 96), hbm);  // 48 vector cores: 96.6
+  EXPECT_GT(with(&TokenWork::scores, 97), hbm);
+  EXPECT_GT(with(&TokenWork::converted, 3001), hbm);
 }
 
 // Converting KV moves ten bytes through the L2 for a byte of cache: more than HBM
-// takes for that byte. Limbs move none, but twice the scores.
-TEST(ResolveRoute, LimbsWinWhileQueryGroupsAreSmall) {
+// takes for that byte. Limbs move none, but their loads are slow where rows are short.
+// The modelled clock gives the same winners: batch 32, context 8192.
+TEST(ResolveRoute, LimbsWinUnlessRowsAreShort) {
   EXPECT_EQ(Chosen(32, 8), KvRoute::kLimbs);
   EXPECT_EQ(Chosen(64, 8), KvRoute::kLimbs);
   EXPECT_EQ(Chosen(28, 4), KvRoute::kLimbs);
   EXPECT_EQ(Chosen(32, 32), KvRoute::kLimbs);
-  EXPECT_EQ(Chosen(16, 1), KvRoute::kLimbs);
-  EXPECT_EQ(Chosen(128, 1, 64), KvRoute::kDequant);
+  EXPECT_EQ(Chosen(16, 2), KvRoute::kLimbs);
+  EXPECT_EQ(Chosen(16, 1, 256), KvRoute::kLimbs);
+  EXPECT_EQ(Chosen(16, 1), KvRoute::kDequant);
+  EXPECT_EQ(Chosen(16, 1, 64), KvRoute::kDequant);
+  EXPECT_EQ(Chosen(8, 2, 64), KvRoute::kDequant);
+  EXPECT_EQ(Chosen(32, 2, 64), KvRoute::kLimbs);
+  EXPECT_EQ(Chosen(64, 1, 64), KvRoute::kLimbs);  // vector cores are the slowest
+}
+
+// Dequant has to convert a tile before the cube can begin. With fixed cuts the size
+// of the batch must not matter.
+TEST(ResolveRoute, DequantPaysForItsFirstTile) {
+  DecodeShape shape = Shape(16, 1, 128, KvQuant::kInt8Channel, KvRoute::kAuto);
+  shape.max_kv_blocks = 8;
+  EXPECT_EQ(*ResolveRoute(shape, B1()), KvRoute::kLimbs);
+  shape.fixed_split_tokens = 512;
+  EXPECT_EQ(*ResolveRoute(shape, B1()), KvRoute::kDequant);
 }
 
 TEST(ResolveRoute, KeepsWhatIsForcedAndWhatIsPossible) {

@@ -43,6 +43,12 @@ Status CheckPlatform(const Platform& platform) {
                            ", cube_mhz = ", costs.cube_mhz, "; take them from PlatformFor");
   }
   constexpr uint64_t kMaxNs = 1'000'000;
+  if (std::max({costs.cache_row_ps, costs.apart_row_ps, costs.l2_row_ps, costs.load_ps,
+                costs.score_ps, costs.convert_ps}) > kMaxNs) {
+    return InvalidArgument(
+        "platform costs: a row, load or score takes more than a microsecond; take them from "
+        "PlatformFor");
+  }
   if (std::max({costs.core_fixed_ns, costs.core_start_ns, costs.item_fixed_ns, costs.empty_item_ns,
                 costs.merge_fixed_ns}) > kMaxNs) {
     return InvalidArgument(

@@ -87,8 +87,10 @@ Status PlanDecode(const DecodeShape& capacity, const Platform& platform,
                   const int32_t* q_lens = nullptr);
 
 // Bytes of workspace that every plan with batch <= capacity.batch, lengths <=
-// capacity.max_context() and q_lens <= capacity.max_q_len fits in. Grows with
-// batch, max_kv_blocks, num_kv_blocks and cores.
+// capacity.max_context() and q_lens <= capacity.max_q_len fits in. On one
+// route it never shrinks when batch, max_kv_blocks, num_kv_blocks or cores grow. It
+// may when max_q_len, heads or head_dim do, which choose other tiles, and where kAuto
+// changes the route: size it for the shape that is planned with.
 StatusOr<ByteCount> DecodeWorkspaceBytes(const DecodeShape& capacity, const Platform& platform);
 
 // Whether a blob is a plan that kernels may follow: magic, version, sizes,

@@ -34,6 +34,24 @@ constexpr uint64_t kL2BytesPerUsB4 = 2'400'000;
 // Clock of the cube, which takes one 16 x 16 fractal of products a cycle [doc].
 constexpr uint64_t kCubeMhz = 1850;
 
+// One core's GM->L1 engine with rows up to a line of L2, the clock as above. From
+// HBM 6.5 cycles a row, 8.4 with gaps between rows: fits to paged-attention kernels,
+// beside published 7.7 and 9 for 128 rows [inf]. From L2 3.2: 256-byte rows at 101
+// GB/s [hw]. So rows of 128 bytes do not reach what HBM can give.
+constexpr uint64_t kCacheRowPs = 3510;
+constexpr uint64_t kApartRowPs = 4540;
+constexpr uint64_t kL2RowPs = 1730;
+
+// An instruction: 60 cycles of setup [hw], and as long again for what the decode
+// kernels put between two; modelled on the virtual NPU: 7.45 cycles a row where 128
+// rows make a load [inf].
+constexpr uint64_t kLoadPs = 65'000;
+
+// Vector work of the int8 routes, modelled on the virtual NPU: 0.92 cycles a score
+// (64 query rows a kv head: 59 cycles a token), 0.03 an element to convert [inf].
+constexpr uint64_t kScorePs = 497;
+constexpr uint64_t kConvertPs = 16;
+
 // First work on a cold core, instruction cache, arguments: 0.3-5.6 us spread
 // [hw]; a middle value.
 constexpr uint64_t kCoreFixedNs = 2000;
@@ -65,6 +83,12 @@ constexpr PlanCosts CostsWith(uint64_t hbm_bytes_per_us) {
   costs.core_bytes_per_us = kCoreBytesPerUs;
   costs.l2_bytes_per_us = hbm_bytes_per_us == kHbmBytesPerUs ? kL2BytesPerUs : kL2BytesPerUsB4;
   costs.cube_mhz = kCubeMhz;
+  costs.cache_row_ps = kCacheRowPs;
+  costs.apart_row_ps = kApartRowPs;
+  costs.l2_row_ps = kL2RowPs;
+  costs.load_ps = kLoadPs;
+  costs.score_ps = kScorePs;
+  costs.convert_ps = kConvertPs;
   costs.core_fixed_ns = kCoreFixedNs;
   costs.core_start_ns = kCoreStartNs;
   costs.item_fixed_ns = kItemFixedNs;

@@ -26,6 +26,12 @@ struct PlanCosts {
   uint64_t core_bytes_per_us = 0;  // one core's limit, whatever the others do
   uint64_t l2_bytes_per_us = 0;    // whole chip, reads and writes together
   uint64_t cube_mhz = 0;           // fractals per microsecond of one core
+  uint64_t cache_row_ps = 0;       // one core's GM->L1 engine: a row of up to 512 B from HBM
+  uint64_t apart_row_ps = 0;       // the same, if rows do not lie end to end
+  uint64_t l2_row_ps = 0;          // the same from L2
+  uint64_t load_ps = 0;            // one instruction of that engine, beside its rows
+  uint64_t score_ps = 0;           // one vector core: a score of an int8 cache, all steps
+  uint64_t convert_ps = 0;         // one vector core: an element of an int8 cache to 16 bits
   uint64_t core_fixed_ns = 0;      // once per core with work: cold caches, pipeline fill
   uint64_t core_start_ns = 0;      // dispatch of one more core, one after the other
   uint64_t item_fixed_ns = 0;      // one work item: the handshake chain no load can hide

@@ -38,6 +38,12 @@ TEST(Platform, EveryRowHasPrices) {
     EXPECT_GT(costs.core_bytes_per_us, 0u) << name;
     EXPECT_GT(costs.l2_bytes_per_us, 2 * costs.hbm_bytes_per_us) << name;
     EXPECT_GT(costs.cube_mhz, 0u) << name;
+    EXPECT_GT(costs.cache_row_ps, costs.l2_row_ps) << name;
+    EXPECT_GT(costs.apart_row_ps, costs.cache_row_ps) << name;
+    EXPECT_GT(costs.l2_row_ps, 0u) << name;
+    EXPECT_GT(costs.load_ps, 0u) << name;
+    EXPECT_GT(costs.score_ps, 0u) << name;
+    EXPECT_GT(costs.convert_ps, 0u) << name;
     EXPECT_GT(costs.item_fixed_ns, 0u) << name;
     EXPECT_GT(costs.empty_item_ns, 0u) << name;
     EXPECT_GT(costs.merge_fixed_ns, 0u) << name;
@@ -56,6 +62,13 @@ TEST(Platform, AgreesWithTheTimingModelOnEveryPartThatItKnows) {
     EXPECT_EQ(platform.num_cores, static_cast<int>(clock.num_cores)) << soc;
     const double gb_per_s = static_cast<double>(platform.costs.hbm_bytes_per_us) * 1e-3;
     EXPECT_NEAR(gb_per_s / clock.hbm_gb_per_s, 1, 0.05) << soc;
+    const auto cycles = [&](uint64_t ps) {
+      return static_cast<double>(ps * platform.costs.cube_mhz) * 1e-6;
+    };
+    EXPECT_NEAR(cycles(platform.costs.cache_row_ps), clock.nd2nz_request_miss_cycles, 0.01);
+    EXPECT_NEAR(cycles(platform.costs.apart_row_ps), clock.nd2nz_request_apart_cycles, 0.01);
+    EXPECT_NEAR(cycles(platform.costs.l2_row_ps), clock.nd2nz_request_cycles, 0.01);
+    EXPECT_GE(cycles(platform.costs.load_ps), clock.nd2nz_setup_cycles);
   }
   EXPECT_EQ(known, 11);
 }
