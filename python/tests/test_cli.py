@@ -4,7 +4,10 @@
 import os
 import sys
 
+import ascend_attention_reference as reference
 import pytest
+from ascend_attention.cli import refuse_case
+from ascend_attention.cli.case_problem import UsageError
 from command_line import cli, last_json
 
 CASE = "decode:b3:h8:kv2:d64:bs32:ctx0,40,300:f16:cores4:seed31"
@@ -53,14 +56,16 @@ def test_run_json_has_the_documented_fields():
         (CASE.replace("d64", "d80"), "NotImplementedError: head_dim = 80 has no kernel"),
         (CASE.replace("bs32", "bs20"), "NotImplementedError: kv_block_size = 20 has no kernel"),
         (CASE.replace("h8", "h9"), "ValueError: num_heads = 9"),
+        (CASE.replace("cores4", "cores200"), "ValueError: num_cores = 200"),
     ],
 )
-def test_run_of_a_refused_case_fails_with_the_reason_and_the_command(case, text):
+def test_run_of_a_refused_case_exits_2_with_the_reason_and_the_command(case, text):
     done = cli("run", "--case", case, "--json")
-    assert done.returncode == 1
-    lines = done.stdout.splitlines()
-    assert lines[0].startswith(f"FAILED: {text}")
+    assert done.returncode == 2
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith(f"ascend-attention: {text}")
     assert lines[1] == f"reproduce: ascend-attention run --case {case} --repeat=1"
+    assert len(done.stdout.splitlines()) == 1
     result = last_json(done)
     assert result["ok"] is False
     assert result["case"] == case
@@ -120,9 +125,76 @@ def test_plan_json_has_the_documented_fields():
     assert sum(result["region_bytes"].values()) <= result["workspace_bytes"]
 
 
+GIB = 1 << 30
+LARGE = "decode:b64:h8:kv8:d128:bs128:ctx1000000:f16:seed1"
+
+
+@pytest.mark.parametrize(
+    ("case", "text"),
+    [
+        # All kv blocks of this one cannot even be numbered.
+        ("decode:b65536:h8:kv2:d128:bs128:ctx16777216:f16:seed1", "num_kv_blocks = 8589934592"),
+        (LARGE, "MemoryError: ctx to 1000000 in b64 sequences: the inputs do not fit into memory"),
+    ],
+)
+def test_run_of_a_case_that_is_too_large_is_refused_before_its_arrays_are_made(case, text):
+    done = cli("run", "--case", case, memory=8 * GIB)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("case", "field", "size"),
+    [
+        (LARGE, "ctx to 1000000 in b64", "key_cache and value_cache 262.161 GB"),
+        (LARGE.replace("f16", "f16:kvint8-token"), "ctx to 1000000 in b64", "131.080 GB"),
+        (LARGE.replace("f16", "f16:shared"), "ctx to 1000000 in b64", "131.080 GB"),
+        (
+            "decode:b9000:h8:kv1:d64:bs16:ctx2,8000000" + ",2" * 8998 + ":f16:seed1",
+            "ctx to 8000000",
+            "block_table 18.000 GB",
+        ),
+        ("decode:b60000:h128:kv1:d256:bs16:ctx1:f16:qlen16:seed1", "qlen to 16", "query 62.915 GB"),
+    ],
+    ids=("cache", "int8", "shared", "table", "query"),
+)
+def test_inputs_beyond_memory_are_refused_by_field_and_size(monkeypatch, case, field, size):
+    monkeypatch.setattr(refuse_case, "available_bytes", lambda: 16 * GIB)
+    with pytest.raises(UsageError, match=f"MemoryError: {field}.*{size}.*available are 17.180 GB"):
+        refuse_case.refuse_case(reference.parse_case(case))
+
+
+def test_inputs_within_memory_pass(monkeypatch):
+    case = reference.parse_case(CASE)
+    needed = 2 * sum(refuse_case.input_bytes(case).values())
+    inputs = reference.make_inputs(case)
+    used = (inputs.block_table >= 0).sum() / len(inputs.key_cache)
+    nbytes = 2 * inputs.key_cache.nbytes * used + inputs.query.nbytes + inputs.block_table.nbytes
+    assert needed == 2 * nbytes
+    monkeypatch.setattr(refuse_case, "available_bytes", lambda: needed)
+    refuse_case.refuse_case(case)
+    monkeypatch.setattr(refuse_case, "available_bytes", lambda: needed - 1)
+    with pytest.raises(UsageError, match="do not fit"):
+        refuse_case.refuse_case(case)
+
+
+def test_available_memory_is_the_least_of_what_limits_it(monkeypatch, tmp_path):
+    (tmp_path / "meminfo").write_text("MemTotal: 9000 kB\nMemAvailable:    3000 kB\n")
+    (tmp_path / "max").write_text("max\n")
+    (tmp_path / "limit").write_text("2048000\n")
+    monkeypatch.setattr(refuse_case, "_MEMORY", tmp_path / "meminfo")
+    monkeypatch.setattr(refuse_case, "_CGROUP_LIMITS", (tmp_path / "max",))
+    assert refuse_case.available_bytes() == 3000 * 1024
+    limits = (tmp_path / "max", tmp_path / "limit", tmp_path / "none")
+    monkeypatch.setattr(refuse_case, "_CGROUP_LIMITS", limits)
+    assert refuse_case.available_bytes() == 2048000
+
+
 def test_plan_of_an_unknown_chip_names_the_known_ones():
     done = cli("plan", "--case", CASE, "--soc", "Ascend999")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "Ascend999" in done.stderr
     assert "Ascend910B1" in done.stderr
     assert "Traceback" not in done.stderr
@@ -169,6 +241,10 @@ def test_support_prints_one_table_in_three_forms():
     decode = rows[0]
     assert {head["head_dim"] for head in decode["heads"]} >= {64, 128}
     assert "16 to 512, multiples of 16" in text.stdout
+    tokens = [
+        line.split("sequence")[1].strip() for line in text.stdout.splitlines() if "query t" in line
+    ]
+    assert tokens == ["1 to 16", "1", "1"]
 
 
 def test_doctor_says_what_is_there():

@@ -75,11 +75,12 @@ def test_run_check_and_time_take_the_options_of_a_case(options, kernel):
 
 def test_check_of_a_refused_case_is_no_clean_bill():
     done = cli("check", "--case", CASE.replace("d64", "d80"), "--json")
-    assert done.returncode == 1
+    assert done.returncode == 2
     result = last_json(done)
     assert result["verdict"] == "error"
     assert result["error"].startswith("NotImplementedError: head_dim = 80 has no kernel")
-    assert "reproduce: ascend-attention check --case" in done.stdout
+    assert f"ascend-attention: {result['error']}" in done.stderr
+    assert "reproduce: ascend-attention check --case" in done.stderr
 
 
 def test_check_needs_the_virtual_npu(tmp_path):
@@ -135,11 +136,23 @@ def test_an_unknown_chip_is_refused_before_any_library_is_looked_for(command, so
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("command", ["check", "time"])
-def test_a_case_with_a_wrong_value_exits_2(command):
-    done = cli(command, "--case", CASE.replace("h8", "h9"), "--json")
+@pytest.mark.parametrize("command", [("check",), ("time",), ("trace", "-o", "none.html"), ("run",)])
+@pytest.mark.parametrize(
+    ("part", "other", "text"),
+    [
+        ("h8", "h9", "ValueError: num_heads = 9"),
+        ("d64", "d80", "NotImplementedError: head_dim = 80 has no kernel"),
+        ("f16", "f16:qlen17", "NotImplementedError: max_q_len = 17 has no kernel"),
+        ("f16", "f16:qlen2:kvint8-token", "NotImplementedError: max_q_len = 2 with kv_quant"),
+    ],
+)
+def test_a_refused_case_exits_2_on_stderr(command, part, other, text):
+    case = CASE.replace(":cores4", "").replace(part, other)
+    done = cli(*command, "--case", case, "--json")
     assert done.returncode == 2, done.stdout + done.stderr
-    assert last_json(done)["error"].startswith("ValueError: num_heads = 9")
+    assert last_json(done)["error"].startswith(text)
+    assert done.stderr.startswith(f"ascend-attention: {text}")
+    assert len(done.stdout.splitlines()) == 1
 
 
 def test_a_source_or_a_compiler_that_is_missing_exits_2(source, tmp_path):
@@ -186,6 +199,7 @@ def test_trace_writes_the_form_that_the_name_asks_for(tmp_path, suffix, start, c
     path = tmp_path / f"out.{suffix}"
     done = cli("trace", "--case", SMALL, "-o", str(path), "--json")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[0] == f"{path}: 1 launch, clean"
     text = path.read_text()
     assert text[: len(start)] == start
     assert text.count(content) > 0

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import shlex
+import sys
 import time
 from collections.abc import Iterator
 from typing import TypedDict
@@ -26,7 +27,16 @@ LIBRARY_ERRORS = (
 )
 
 # What says that a value on the command line is wrong, as long as nothing ran.
-REFUSALS = (TypeError, ValueError, FileExistsError, FileNotFoundError, vnpu.CompileError)
+REFUSALS = (
+    IndexError,
+    MemoryError,
+    NotImplementedError,
+    TypeError,
+    ValueError,
+    FileExistsError,
+    FileNotFoundError,
+    vnpu.CompileError,
+)
 
 _DTYPES = {"f16": "float16", "bf16": "bfloat16"}
 
@@ -171,6 +181,12 @@ def decode(case: DecodeCase, inputs: DecodeInputs, *, device: int, repeat: int) 
             for out, lse in results
         ),
     )
+
+
+def say_failed(error: str) -> None:
+    """Tells people about an error, as all commands do: on stderr."""
+    sys.stdout.flush()
+    print(f"ascend-attention: {error}", file=sys.stderr)
 
 
 def repro_line(command: str, case: DecodeCase, *options: str) -> str:

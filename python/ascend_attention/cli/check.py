@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from ascend_attention.cli.case_problem import repro_line
+from ascend_attention.cli.case_problem import repro_line, say_failed
 from ascend_attention.cli.observed import observe, use_virtual_npu
 
 
@@ -33,14 +33,15 @@ def run(args: argparse.Namespace) -> int:
         "error": seen.error,
     }
     clean = result["verdict"] == "clean"
-    print(f"case         {args.case}")
+    option = ["--strict_gm_visibility"] if args.strict_gm_visibility else []
+    reproduce = f"reproduce: {repro_line('check', args.case, *option)}"
     if result["verdict"] == "error":
-        print(f"FAILED: {seen.error}")
+        say_failed(f"{seen.error}\n{reproduce}")
     else:
+        print(f"case         {args.case}")
         print(seen.report.to_text().rstrip())
-    if not clean:
-        option = ["--strict_gm_visibility"] if args.strict_gm_visibility else []
-        print(f"reproduce: {repro_line('check', args.case, *option)}")
+        if not clean:
+            print(reproduce)
     if args.json:
         print(json.dumps(result, allow_nan=False))
     return 0 if clean else 2 if seen.is_refused else 1

@@ -28,7 +28,7 @@ from ascend_attention.cli import (
     timing,
     trace,
 )
-from ascend_attention.cli.case_problem import LIBRARY_ERRORS, UsageError
+from ascend_attention.cli.case_problem import LIBRARY_ERRORS, UsageError, say_failed
 
 Commands = argparse._SubParsersAction
 Handler = Callable[[argparse.Namespace], int]
@@ -62,7 +62,7 @@ def _dispatch(args: argparse.Namespace) -> int:
 
 
 def _failed(args: argparse.Namespace, text: str, code: int) -> int:
-    print(f"ascend-attention: {text}", file=sys.stderr)
+    say_failed(text)
     if args.json:
         print(json.dumps({"ok": False, "error": text}))
     return code

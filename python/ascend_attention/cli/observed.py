@@ -9,7 +9,14 @@ import os
 import ascend_attention_reference as reference
 
 from ascend_attention import _vnpu, vnpu
-from ascend_attention.cli.case_problem import LIBRARY_ERRORS, REFUSALS, before_anything_runs, decode
+from ascend_attention.cli.case_problem import (
+    LIBRARY_ERRORS,
+    REFUSALS,
+    UsageError,
+    before_anything_runs,
+    decode,
+)
+from ascend_attention.cli.refuse_case import refuse_case
 
 _ACL_VARIABLE = "ASCEND_ATTENTION_ACL_LIBRARY"
 _SOC_VARIABLE = "ASCEND_ATTENTION_VNPU_SOC"
@@ -49,13 +56,16 @@ def observe(
     warm_l2: bool = False,
 ) -> Observed:
     """Decodes `case` once, with `warm_l2` a second time of which alone the launches are kept."""
-    inputs = reference.make_inputs(case)
     error, is_refused = None, False
     with vnpu.session(
         checks=checks, timing=timing, strict_gm_visibility=strict_gm_visibility
     ) as session:
         try:
+            refuse_case(case)
+            inputs = reference.make_inputs(case)
             decode(case, inputs, device=0, repeat=2 if warm_l2 else 1)
+        except UsageError as refused:
+            error, is_refused = str(refused), True
         except LIBRARY_ERRORS as raised:
             error = f"{type(raised).__name__}: {raised}"
             is_refused = isinstance(raised, REFUSALS)
@@ -64,9 +74,9 @@ def observe(
     if warm_l2:
         half = len(report.launches) // 2
         report = dataclasses.replace(report, launches=report.launches[half:])
-    return Observed(report, _kv_bytes(case, inputs), error, is_refused)
+    return Observed(report, _kv_bytes(case), error, is_refused)
 
 
-def _kv_bytes(case: reference.DecodeCase, inputs: reference.DecodeInputs) -> int:
-    row = case.num_kv_heads * case.head_dim * inputs.key_cache.dtype.itemsize
+def _kv_bytes(case: reference.DecodeCase) -> int:
+    row = case.num_kv_heads * case.head_dim * (2 if case.kv_quant == "none" else 1)
     return 2 * row * sum(case.context_lens)

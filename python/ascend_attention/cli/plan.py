@@ -10,14 +10,15 @@ import ascend_attention_reference as reference
 import numpy as np
 
 from ascend_attention import DecodePlan, _core, planning
-from ascend_attention.cli.case_problem import core_shape
+from ascend_attention.cli.case_problem import before_anything_runs, core_shape
 
 DEFAULT_SOC = "Ascend910B1"
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the subcommand; returns the exit code."""
-    plan = plan_case(args.case, args.soc)
+    with before_anything_runs():
+        plan = plan_case(args.case, args.soc)
     print(f"case         {args.case}")
     print((plan.text() if args.full else plan.summary()).rstrip())
     if args.json:

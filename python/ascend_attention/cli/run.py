@@ -11,30 +11,47 @@ import time
 import ascend_attention_reference as reference
 from absl import logging
 
-from ascend_attention.cli.case_problem import LIBRARY_ERRORS, Decoded, decode, repro_line
+from ascend_attention.cli.case_problem import (
+    LIBRARY_ERRORS,
+    REFUSALS,
+    Decoded,
+    UsageError,
+    decode,
+    repro_line,
+    say_failed,
+)
+from ascend_attention.cli.refuse_case import refuse_case
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the subcommand; returns the exit code."""
     started = time.perf_counter()
     result: dict[str, object] = {"ok": False, "case": str(args.case)}
+    reproduce = f"reproduce: {repro_line('run', args.case, f'--repeat={args.repeat}')}"
+    is_refused = False
     try:
+        refuse_case(args.case)
         inputs = reference.make_inputs(args.case)
         decoded = decode(args.case, inputs, device=args.device, repeat=args.repeat)
         report = reference.check(decoded.out, decoded.lse, inputs)
+    except UsageError as error:
+        result["error"], is_refused = str(error), True
     except LIBRARY_ERRORS as error:
         logging.debug("traceback", exc_info=True)
         result["error"] = f"{type(error).__name__}: {error}"
-        print(f"FAILED: {result['error']}")
+        # The case can be planned, so that an index outside is a finding of the device.
+        is_refused = isinstance(error, REFUSALS) and not isinstance(error, IndexError)
     else:
         total_seconds = time.perf_counter() - started
         result |= _fields(decoded, report, total_seconds)
         print(_text(args.case, decoded, report, total_seconds))
-    if not result["ok"]:
-        print(f"reproduce: {repro_line('run', args.case, f'--repeat={args.repeat}')}")
+    if "error" in result:
+        say_failed(f"{result['error']}\n{reproduce}")
+    elif not result["ok"]:
+        print(reproduce)
     if args.json:
         print(json.dumps(result, allow_nan=False))
-    return 0 if result["ok"] else 1
+    return 0 if result["ok"] else 2 if is_refused else 1
 
 
 def _fields(

@@ -43,7 +43,11 @@ def _lines(row: dict[str, Any]) -> list[str]:
         "kv_quant": ", ".join(row["kv_quants"]),
         "head_dim (query heads per kv head)" if knows_query_heads else "head_dim": ", ".join(heads),
         "kv_block_size": sizes if block["most"] else "",
-        "query tokens per sequence": f"1 to {row['max_q_len']}" if row["max_q_len"] else "",
+        "query tokens per sequence": _query_tokens(row["max_q_len"]),
         "cache layouts": ", ".join(row["layouts"]),
     }
     return [row["kernel"], *(f"  {name:<35}{value}" for name, value in facts.items() if value)]
+
+
+def _query_tokens(most: int) -> str:
+    return "" if most == 0 else "1" if most == 1 else f"1 to {most}"

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from ascend_attention.cli.case_problem import say_failed
 from ascend_attention.cli.observed import Observed, observe, use_virtual_npu
 
 
@@ -15,12 +16,12 @@ def run(args: argparse.Namespace) -> int:
     seen = observe(args.case, checks="none", timing=True, warm_l2=args.l2 == "warm")
     result: dict[str, object] = {"ok": False, "case": str(args.case), "l2": args.l2}
     error = seen.error or _untimed(seen)
-    print(f"case         {args.case}")
-    print(f"L2           {_L2[args.l2]}")
     if error is not None:
         result["error"] = error
-        print(f"FAILED: {error}")
+        say_failed(error)
     else:
+        print(f"case         {args.case}")
+        print(f"L2           {_L2[args.l2]}")
         result |= {"ok": True, **seen.report.summary(kv_bytes=seen.kv_bytes)}
         print(seen.report.to_text(kv_bytes=seen.kv_bytes).rstrip())
     if args.json:

@@ -8,7 +8,7 @@ import json
 import os
 import pathlib
 
-from ascend_attention.cli.case_problem import UsageError
+from ascend_attention.cli.case_problem import UsageError, say_failed
 from ascend_attention.cli.observed import observe, use_virtual_npu
 
 SUFFIXES = (".html", ".json", ".json.gz", ".txt")
@@ -68,9 +68,11 @@ def run(args: argparse.Namespace) -> int:
             "bytes": args.output.stat().st_size,
             "verdict": seen.report.verdict,
         }
-        print(f"{args.output}: {len(seen.report.launches)} launches, {seen.report.verdict}")
+        count = len(seen.report.launches)
+        launches = f"{count} launch" if count == 1 else f"{count} launches"
+        print(f"{args.output}: {launches}, {seen.report.verdict}")
     else:
-        print(f"FAILED: {seen.error}")
+        say_failed(seen.error)
     if args.json:
         print(json.dumps(result, allow_nan=False))
     return 0 if result["ok"] else 2 if seen.is_refused else 1
