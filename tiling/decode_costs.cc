@@ -128,11 +128,20 @@ uint64_t TokenTime(const TokenWork& work, const Platform& platform) {
 
 namespace {
 
+// With fixed cuts a route, and with it a row's bits, must not depend on the number of
+// cores: it is that of a 910B1 with all of them, on any number.
+constexpr int kFixedSplitCores = 24;
+
 // Time of the longest batch in 2^-30 microseconds. Dequant adds the first tile of
 // each core: its cube waits until that is converted.
 uint64_t BatchTime(const DecodeShape& shape, const TileSize& tiles, const Platform& platform) {
-  const uint64_t token = TokenTime(WorkOfToken(shape, tiles), platform) * tiles.kv_head_parts;
-  if (shape.fixed_split_tokens != 0) return token;
+  const TokenWork work = WorkOfToken(shape, tiles);
+  if (shape.fixed_split_tokens != 0) {
+    Platform usual = platform;
+    usual.num_cores = kFixedSplitCores;
+    return TokenTime(work, usual) * tiles.kv_head_parts;
+  }
+  const uint64_t token = TokenTime(work, platform) * tiles.kv_head_parts;
   const uint64_t tile = uint64_t{tiles.kv_tile_tokens} * tiles.kv_heads_per_group;
   const uint64_t fill =
       shape.kv_route == KvRoute::kDequant ? tile * static_cast<uint64_t>(platform.num_cores) : 0;

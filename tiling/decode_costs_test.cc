@@ -143,6 +143,29 @@ TEST(ResolveRoute, DequantPaysForItsFirstTile) {
   EXPECT_EQ(*ResolveRoute(shape, B1()), KvRoute::kDequant);
 }
 
+TEST(ResolveRoute, WithFixedCutsTheNumberOfCoresDoesNotMatter) {
+  int balanced_differs = 0;
+  for (const KvQuant kv_quant : {KvQuant::kInt8Channel, KvQuant::kInt8Token}) {
+    for (const int64_t head_dim : {64, 96, 128, 192, 256}) {
+      for (const int64_t kv_heads : {1, 2, 8}) {
+        for (const int64_t q_per_kv : {1, 8, 16, 42, 64, 128}) {
+          DecodeShape shape =
+              Shape(kv_heads * q_per_kv, kv_heads, head_dim, kv_quant, KvRoute::kAuto);
+          const auto route = [&](int64_t split, int cores) {
+            shape.fixed_split_tokens = split;
+            return *ResolveRoute(shape, *PlatformFor("Ascend910B1", cores));
+          };
+          for (int cores = 1; cores <= 25; ++cores) {
+            EXPECT_EQ(route(256, cores), route(256, 24)) << cores << " cores";
+            balanced_differs += route(0, cores) != route(0, 24);
+          }
+        }
+      }
+    }
+  }
+  EXPECT_GT(balanced_differs, 0);
+}
+
 TEST(ResolveRoute, KeepsWhatIsForcedAndWhatIsPossible) {
   EXPECT_EQ(*ResolveRoute(Shape(32, 8, 128, KvQuant::kNone, KvRoute::kAuto), B1()),
             KvRoute::kDirect);
