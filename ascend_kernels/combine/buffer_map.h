@@ -3,8 +3,12 @@
 // decode kernel merges its partials when its own buffers are dead.
 //
 //   ring             producer -> consumer  slots  ids  guards
-//   MergePartRing    MTE2 -> V             2      0-1  rows and lse of the parts of one step
-//   MergeResultRing  V -> MTE3             2      0-1  merged rows and lse
+//   MergePartRing    MTE2 -> V             2      5-6  rows and lse of the parts of one step
+//   MergeResultRing  V -> MTE3             2      5-6  merged rows and lse
+//
+// Ids that no ring of a decode kernel has: when these rings mark their slots free,
+// the last waits of the decoder's rings may still stand in a queue, and a flag must
+// not be set a second time before its wait.
 #ifndef ASCEND_ATTENTION_ASCEND_KERNELS_COMBINE_BUFFER_MAP_H_
 #define ASCEND_ATTENTION_ASCEND_KERNELS_COMBINE_BUFFER_MAP_H_
 
@@ -44,8 +48,8 @@ constexpr uint32_t kMergeBitsBytes = RoundUp(kMaxStepRows * kF32Lanes / 8, kData
 static_assert(kMergeBitsBytes >= 7 * kMaxStepParts * kF32Lanes / 8, "bits of rows exceed theirs");
 static_assert(kMergeBitsUb + kMergeBitsBytes <= 192 * 1024, "merge buffers exceed UB");
 
-using MergePartRing = Ring<PIPE_MTE2, PIPE_V, kMergePartSlots, 0>;
-using MergeResultRing = Ring<PIPE_V, PIPE_MTE3, kMergeResultSlots, 0>;
+using MergePartRing = Ring<PIPE_MTE2, PIPE_V, kMergePartSlots, 5>;
+using MergeResultRing = Ring<PIPE_V, PIPE_MTE3, kMergeResultSlots, 5>;
 
 }  // namespace ascend_attention
 

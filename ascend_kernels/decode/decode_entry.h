@@ -39,6 +39,7 @@ template <typename T>
 AICORE_INLINE void DecodeEntry(GmPtr<uint8_t> signals, const DecodeArgs<T>& args) {
   UseSignals(signals);
   RequirePlan<T>(args.workspace);
+  RequireRoute(args.workspace, KvRoute::kDirect);
   RunSchedule(args);
   EndKernel();
 }

@@ -34,7 +34,8 @@
 //   probs[i+3] is stored after kScoresReady[i+3] was awaited; FIX raises it behind
 //     its store of o_tile[i], whose mmads had loaded probs[i].
 //   o_tile[i+3] is stored after kProbsReady[i+3] was awaited; the vector cores
-//     raise it behind their update of tile i, which had loaded o_tile[i].
+//     raise it behind their update of tile i, which had loaded o_tile[i]. One
+//     without rows raises it at once, but never reads an o_tile of such an item.
 #ifndef ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_EVENTS_H_
 #define ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_EVENTS_H_
 

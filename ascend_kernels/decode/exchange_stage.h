@@ -101,7 +101,7 @@ AICORE_INLINE void StoreOutput(const Args& args, const RowMap& map, UbPtr<T> out
 }
 
 // The same of an item whose sequence is split: fp32 rows and lse to its partial
-// slot, for the combine kernel.
+// slot, for the merge.
 AICORE_INLINE void StorePartial(GmPtr<uint8_t> workspace, const Problem& problem, const Tile& tile,
                                 UbPtr<float> rows, UbPtr<float> lse, uint32_t first_row,
                                 const OutputShape& shape) {

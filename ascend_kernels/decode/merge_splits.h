@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The end of a decode kernel on its vector cores: partial results of split
 // sequences become out and lse. The decode buffers must be dead: the merge uses UB
-// from its start, and the same flag ids.
+// from its start, under flag ids of its own.
 //
 // Next: ascend_kernels/combine/combine_vector.h - who merges what.
 #ifndef ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_MERGE_SPLITS_H_

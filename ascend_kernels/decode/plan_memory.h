@@ -27,6 +27,17 @@ AICORE_INLINE void RequirePlan(GmPtr<uint8_t> workspace) {
   }
 }
 
+// A plan for another cache or route: its regions are not those of this kernel.
+AICORE_INLINE void RequireRoute(GmPtr<uint8_t> workspace, KvRoute route) {
+  GmPtr<DecodePlanHeader> header = PlanHeader(workspace);
+  const uint32_t limbs = route == KvRoute::kLimbs ? 2 : 1;
+  const bool is_direct = route == KvRoute::kDirect;
+  if (header->kv_route != route || header->operand_limbs != limbs ||
+      (header->kv_quant == KvQuant::kNone) != is_direct) {
+    Trap();
+  }
+}
+
 // What a kernel found, for this core's error record.
 struct Finding {
   ErrorCode code;

@@ -100,7 +100,7 @@ AICORE_INLINE bool TilesFit(const Problem& problem) {
   const uint32_t tile = problem.tile_tokens;
   const uint32_t chunk = problem.chunk_tokens;
   const uint32_t head_chunk_bytes = chunk * problem.head_dim * sizeof(T);
-  return units * problem.head_dim <= kMaxUnitLanes && units * tile <= kMaxUnitLanes &&
+  return units != 0 && units * problem.head_dim <= kMaxUnitLanes && units * tile <= kMaxUnitLanes &&
          problem.max_rows <= 2 * kMaxRows && tile != 0 && tile <= kMaxTileTokens &&
          tile % kF32Lanes == 0 && chunk % kSquareRows<T> == 0 && chunk <= kMaxChunkTokens &&
          tile <= kMaxChunksPerTile * chunk &&

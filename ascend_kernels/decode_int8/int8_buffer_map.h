@@ -3,7 +3,7 @@
 // are those of decode/buffer_map.h.
 //
 // Sizes follow from three inequalities that the planner keeps and the kernel
-// checks (Int8TilesFit), for the rows of one vector core, half of an item's:
+// checks (RowsFit), for the rows of one vector core, half of an item's:
 //   rows * kv_tile_tokens        <= 4096   fp32 matrix
 //   rows * head_dim              <= 4096   fp32 matrix
 //   kv heads * kv_tile_tokens, kv heads * head_dim <= 1024   scales
@@ -46,7 +46,7 @@ constexpr uint32_t kStateUb = kRescaleUb + 2 * kTileSlots * kSpreadBytes;  // m 
 constexpr uint32_t kFactorUb = kStateUb + 2 * kTileSlots * kRowValuesBytes;
 constexpr uint32_t kBiasUb = kFactorUb + kItemSlots * kRowValuesBytes;
 constexpr uint32_t kTileRowsUb = kBiasUb + kItemSlots * kRowValuesBytes;
-constexpr uint32_t kTileRowVectors = 6;  // TileRows, vector_stage.h
+constexpr uint32_t kTileRowVectors = 6;  // TileRows, weights_stage.h
 constexpr uint32_t kDequantInUb = kTileRowsUb + kTileRowVectors * kRowValuesBytes;
 
 // Route kDequant: pieces of the cache on their way to 16 bits.

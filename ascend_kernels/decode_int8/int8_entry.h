@@ -45,20 +45,11 @@ AICORE_INLINE void RunSchedule(const Int8DecodeArgs<T>& args) {
 #endif
 }
 
-// A plan of another route: its regions are not those of this kernel.
-AICORE_INLINE void RequireRoute(GmPtr<uint8_t> workspace, KvRoute route, uint32_t limbs) {
-  GmPtr<DecodePlanHeader> header = PlanHeader(workspace);
-  if (header->kv_route != route || header->operand_limbs != limbs ||
-      header->kv_quant == KvQuant::kNone) {
-    Trap();
-  }
-}
-
 template <KvRoute kRoute, typename T>
 AICORE_INLINE void DecodeEntry(GmPtr<uint8_t> signals, const Int8DecodeArgs<T>& args) {
   UseSignals(signals);
   RequirePlan<T>(args.workspace);
-  RequireRoute(args.workspace, kRoute, kRoute == KvRoute::kLimbs ? 2 : 1);
+  RequireRoute(args.workspace, kRoute);
   RunSchedule<kRoute, T>(args);
   EndKernel();
 }
