@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ascend-attention mutate`: no flag, wait or barrier of our kernels can be lost unnoticed."""
 
+import os
+
 import numpy as np
 import pytest
 from ascend_attention import vnpu
@@ -96,6 +98,10 @@ def test_mutants_of_data_change_counts_slots_and_regions():
     shrunk = [mutant for mutant in data if mutant["kind"] == "shrink"]
     assert all(mutant["by"] == "memory" for mutant in shrunk)
     assert any(mutant["by"] == "result" for mutant in data)
+
+
+def test_every_kernel_has_a_test_of_its_own():
+    assert tuple(os.environ["MUTATED_KERNELS"].split(",")) == mutate.KERNELS
 
 
 def test_cases_are_of_decode_kernels():
