@@ -183,7 +183,8 @@ def softmax_scale_or_default(softmax_scale: float | None, head_dim: int) -> floa
     """Returns the scale, 1 / sqrt(head_dim) unless the caller chose one."""
     if softmax_scale is None:
         return 1.0 / math.sqrt(head_dim)
-    if not isinstance(softmax_scale, int | float | np.integer | np.floating):
+    number = int | float | np.integer | np.floating
+    if isinstance(softmax_scale, bool) or not isinstance(softmax_scale, number):
         raise TypeError(f"softmax_scale is {softmax_scale!r}; expected a number")
     with np.errstate(over="ignore"):
         scale = float(np.float32(softmax_scale))
@@ -212,15 +213,13 @@ def choice(allowed: Iterable[str], **values: object) -> str:
 
 
 def fixed_split_or_none(fixed_split_tokens: int | None) -> int:
-    """Returns the tokens of a fixed split, 0 for cuts where the batch is best balanced."""
+    """Returns the tokens of a fixed split, 0 for cuts where the batch is best balanced.
+
+    Which numbers are allowed is said by the C++ library alone.
+    """
     if fixed_split_tokens is None:
         return 0
-    tokens = integers(fixed_split_tokens=fixed_split_tokens)["fixed_split_tokens"]
-    if tokens < 1:
-        raise ValueError(
-            f"fixed_split_tokens is {tokens}; allowed: 1 or more, or None for a balanced batch"
-        )
-    return tokens
+    return integers(fixed_split_tokens=fixed_split_tokens)["fixed_split_tokens"]
 
 
 def check_parameters(

@@ -10,14 +10,22 @@ from __future__ import annotations
 import functools
 import pathlib
 
+import numpy as np
+
 from ascend_attention import _core
 
 PACKAGE = pathlib.Path(__file__).parent
 
 
-@functools.cache
 def open_runtime(device: int) -> _core.Runtime:
     """Returns the runtime of `device`, opened on first use and kept."""
-    if not isinstance(device, int):
+    if isinstance(device, bool) or not isinstance(device, int | np.integer):
         raise TypeError(f"device is {device!r}; expected an integer")
+    if not -(1 << 31) <= device < 1 << 31:
+        raise ValueError(f"device is {device}; allowed: integers of 32 bits")
+    return _open(int(device))
+
+
+@functools.cache
+def _open(device: int) -> _core.Runtime:
     return _core.open_runtime(device)

@@ -19,6 +19,11 @@ The rows of all sequences lie end to end: that of token i is i plus the sum of t
 q_lens before b. A token that sees no other gives out = 0 and lse = -inf, as does a
 sequence of length 0. An int8 cache stands for (int8 + offset) * scale, in float32.
 
+The query tokens of a sequence share one product of weights and values, in which a token
+that the mask hides from a row has weight 0. So with q > 1 a NaN or an infinity in the
+value row of one of the last q - 1 tokens makes all query rows of its tile NaN, also those
+that do not see it (0 * NaN). What lies past context_lens[b] never matters.
+
 Next: tiling/decode_planner.h - how lengths become work items.
 """
 
@@ -68,9 +73,9 @@ class DecodeAttention:
             (block, token, head), for caches that are views of a larger array; None for
             dense caches. The elements of a head always lie side by side.
         fixed_split_tokens: cut every sequence at multiples of this many tokens, a multiple
-            of 16 from 64 on, so that the bits of a row do not depend on the rest of its
-            batch nor on the number of cores; None to cut where the batch is balanced best,
-            which is faster.
+            of 16 from 64 on and less than 2**31, so that for one max_q_len the bits of a row
+            do not depend on the rest of its batch nor on the number of cores; None or 0 to
+            cut where the batch is balanced best, which is faster.
         num_cores: cores to use; None for all of the device.
         device: index of the device.
 
@@ -378,8 +383,10 @@ def paged_attention(
         key_offset: float32 offsets of an int8 cache, likewise.
         value_scale: like key_scale.
         value_offset: like key_offset.
-        fixed_split_tokens: cut every sequence at multiples of this many tokens; None to
-            balance the batch.
+        fixed_split_tokens: cut every sequence at multiples of this many tokens, a multiple
+            of 16 from 64 on and less than 2**31, so that the bits of a row do not depend on
+            the rest of its batch nor on the number of cores: planned for the largest
+            max_q_len there is (16, with an int8 cache 1). None or 0 to balance the batch.
         return_lse: also return lse.
         num_cores: cores to use; None for all of the device.
         out: array to write, like query; None for a new numpy array.
@@ -416,7 +423,7 @@ def paged_attention(
         max_kv_blocks=block_table.shape[1],
         dtype=_checks.dtype_name(query.dtype, "query dtype"),
         softmax_scale=softmax_scale,
-        max_q_len=1 if tokens is None else max(1, int(tokens.max())),
+        max_q_len=_max_q_len(tokens, kv_quant, fixed_split_tokens),
         kv_quant=kv_quant,
         kv_route=kv_route,
         kv_layout=kv_layout,
@@ -438,3 +445,12 @@ def paged_attention(
         out=out,
         return_lse=return_lse,
     )
+
+
+def _max_q_len(tokens: np.ndarray | None, kv_quant: str, fixed_split_tokens: int | None) -> int:
+    """Returns the max_q_len of one call: its own, or with fixed cuts the same for all calls.
+
+    Tiles follow from it, and from them the bits of a row.
+    """
+    own = 1 if tokens is None else max(1, int(tokens.max()))
+    return max(own, planning.most_query_tokens(kv_quant)) if fixed_split_tokens else own

@@ -10,6 +10,8 @@ Next: tiling/decode_planner.h - how lengths become work items.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import json
 
 import numpy as np
 
@@ -119,6 +121,20 @@ PLAN_HEADER = np.dtype(
     ],
     align=True,
 )
+
+
+@functools.cache
+def most_query_tokens(kv_quant: str) -> int:
+    """Returns the most query tokens of a sequence that a decode kernel takes; 1 if none does."""
+    rows = json.loads(_core.support_table_json())
+    return max(
+        (
+            row["max_q_len"]
+            for row in rows
+            if row["op"] == "decode" and kv_quant in row["kv_quants"]
+        ),
+        default=1,
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -335,6 +335,7 @@ BATCHES = [  # of (sequence, query tokens): the first sequence is the one that i
     [(0, 4), (1, 1)],
     [(1, 3), (2, 1), (0, 4)],
     [(3, 1), (0, 4), (2, 4), (1, 2), (3, 2)],
+    [(0, 4), (2, 16)],
 ]
 
 
@@ -366,10 +367,18 @@ def fixed_split_bits(
 def test_a16_with_a_fixed_split_the_bits_of_a_row_do_not_depend_on_its_batch():
     """Guards batch invariance: alone, first, last, between longer and empty ones, any cores."""
     inputs = make_inputs("decode:b4:h8:kv2:d64:bs64:ctx2000,31,5000,0:f16:seed17")
-    query = np.random.default_rng(16).uniform(-1, 1, (4, 4, 8, 64)).astype(np.float16)
+    query = np.random.default_rng(16).uniform(-1, 1, (4, 16, 8, 64)).astype(np.float16)
     runs = [*((batch, 24) for batch in BATCHES), (BATCHES[2], 20), (BATCHES[3], 7), (BATCHES[0], 1)]
     results = {fixed_split_bits(batch, cores, inputs, query) for batch, cores in runs}
     assert len(results) == 1
+
+
+def test_a16_with_a_fixed_split_other_query_tokens_do_not_change_the_bits_of_a_row():
+    """Guards tiles that follow from the most query tokens of the batch: many heads, wide ones."""
+    inputs = make_inputs("decode:b2:h32:kv2:d128:bs64:ctx700,90:f16:seed16")
+    query = np.random.default_rng(16).uniform(-1, 1, (2, 16, 32, 128)).astype(np.float16)
+    batches = [[(0, 1)], [(0, 1), (1, 1)], [(0, 1), (1, 3)], [(1, 16), (0, 1)]]
+    assert len({fixed_split_bits(batch, 8, inputs, query) for batch in batches}) == 1
 
 
 @pytest.mark.parametrize("route", ["dequant", "limbs"])

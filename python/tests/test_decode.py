@@ -402,3 +402,24 @@ def test_small_fp16_weights_of_a_long_tail_are_not_lost(gap, num_cores):
     # rounds once more. lse is fp32: a few roundings of numbers up to gap.
     assert np.abs(out.astype(np.float64) - share).max() <= 2 * 2**-11 * share
     assert np.abs(lse - (gap + np.log1p(tail))).max() <= 2**-11 * share + 4 * 2**-24 * gap
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_bad_value_row_spoils_all_query_rows_of_its_tile(bad):
+    """What the documentation says: the mask is a weight of 0, and 0 * NaN is NaN."""
+    inputs = inputs_of("decode:b2:h4:kv2:d64:bs16:ctx30,30:f16:qlen3:seed5")
+    block, slot = inputs.block_table[0, 1], 29 - 16  # the last token: one row of three sees it
+    inputs.value_cache[block, slot, 0] = bad
+    out = paged_attention(
+        **run_arguments(inputs), context_lens=inputs.context_lens, q_lens=inputs.q_lens
+    )
+    finite = np.isfinite(np.asarray(out, np.float32)).all(axis=2)
+    assert not finite[:3, :2].any()
+    assert finite[:3, 2:].all()  # the other kv head
+    assert finite[3:].all()  # the other sequence
+
+
+def test_sizes_and_the_device_may_be_numpy_integers(ragged):
+    plain = run(make_op(ragged), ragged)
+    cores = {"num_cores": np.int32(24), "fixed_split_tokens": np.int64(0)}
+    assert same(run(make_op(ragged, device=np.int64(0), **cores), ragged), plain)

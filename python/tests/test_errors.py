@@ -103,7 +103,11 @@ BAD_SHAPES = [
     ({"softmax_scale": np.inf}, ValueError, "softmax_scale is inf; allowed: a finite float32"),
     ({"softmax_scale": 1e300}, ValueError, "softmax_scale is 1e+300; allowed: a finite float32"),
     ({"softmax_scale": "1"}, TypeError, "softmax_scale is '1'; expected a number"),
+    ({"softmax_scale": True}, TypeError, "softmax_scale is True; expected a number"),
     ({"device": "0"}, TypeError, "device is '0'; expected an integer"),
+    ({"device": True}, TypeError, "device is True; expected an integer"),
+    ({"device": False}, TypeError, "device is False; expected an integer"),
+    ({"device": 1 << 40}, ValueError, "device is 1099511627776; allowed: integers of 32 bits"),
     ({"device": 99}, ValueError, "device = 99 is outside [0, "),
 ]
 
@@ -463,8 +467,15 @@ BAD_OPTIONS = [
         "kv_strides.block = 1024 elements makes entries of the cache overlap; expected at least "
         "2048",
     ),
-    ({"fixed_split_tokens": 0}, ValueError, "fixed_split_tokens is 0; allowed: 1 or more, or None"),
-    ({"fixed_split_tokens": 24}, ValueError, "fixed_split_tokens = 24; expected 0 or a multiple"),
+    *(
+        (
+            {"fixed_split_tokens": tokens},
+            ValueError,
+            f"fixed_split_tokens = {tokens}; expected 0 or a multiple of 16, at least 64 and less "
+            "than 2^31",
+        )
+        for tokens in (-64, -1, 1, 24, 48, 1 << 31)
+    ),
     ({"fixed_split_tokens": 1.5}, TypeError, "fixed_split_tokens is 1.5; expected an integer"),
 ]
 
