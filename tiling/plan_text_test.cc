@@ -135,8 +135,9 @@ TEST(PlanText, ReadmeCountsAsThePlannerDoes) {
       SumLengths(params, BatchLengths<const int32_t*>{kRaggedLens.data(), nullptr});
   const uint64_t granule = 8 * params.granule_cost;
   const uint64_t partial = 8 * params.partial_cost;
+  const uint64_t starts = 24 * 23 / 2 * params.core_start_cost;
   ASSERT_EQ(EvenShare(params, totals, 24),
-            (TotalCost(params, totals) + 16 * params.item_cost + 17 * partial + 23) / 24);
+            (TotalCost(params, totals) + 16 * params.item_cost + 17 * partial + starts + 23) / 24);
 
   const std::string readme = ReadFile("tiling/README.md");
   const auto expect_number = [&readme](const char* name, uint64_t value) {
@@ -152,7 +153,9 @@ TEST(PlanText, ReadmeCountsAsThePlannerDoes) {
   expect_number("cost without cuts", TotalCost(params, totals));
   expect_number("cost with cuts", TotalCost(params, totals) + 16 * params.item_cost + 17 * partial);
   expect_number("even share", EvenShare(params, totals, 24));
-  expect_number("a part of 272 tokens", 17 * granule + params.item_cost + partial);
+  expect_number("a core's start", params.core_start_cost);
+  expect_number("the end of core 5",
+                5 * params.core_start_cost + 18 * granule + params.item_cost + partial);
   expect_number("4096 tokens on one core, us",
                 (256 * granule + params.item_cost) / RaggedPlan().prediction().bytes_per_us);
 }

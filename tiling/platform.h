@@ -33,7 +33,7 @@ struct PlanCosts {
   uint64_t score_ps = 0;           // one vector core: a score of an int8 cache, all steps
   uint64_t convert_ps = 0;         // one vector core: an element of an int8 cache to 16 bits
   uint64_t core_fixed_ns = 0;      // once per core with work: cold caches, pipeline fill
-  uint64_t core_start_ns = 0;      // dispatch of one more core, one after the other
+  uint64_t core_start_ns = 0;      // from the start of a core to that of the next
   uint64_t item_fixed_ns = 0;      // one work item: the handshake chain no load can hide
   uint64_t empty_item_ns = 0;      // an item that sees no token: store zeros
   uint64_t merge_fixed_ns = 0;     // barrier and merge at the end, if anything is split

@@ -93,9 +93,10 @@ AA_HOST_DEVICE uint64_t NumUnits(const SplitParams& params, const LengthTotals& 
   return (totals.num_blocks - totals.num_cut_blocks + totals.num_parts) * NumGroups(params);
 }
 
-// No plan that gives work to `cores` cores can bring the busiest below this: all
-// cost, spread evenly. With fewer segments than cores, every further core costs
-// a cut: one more item, one more partial, and one partial for the first cut.
+// No plan that gives work to `cores` cores can bring the last one to an end below this:
+// all cost, spread so that all end together. Cores start one after the other. With fewer segments
+// than cores, every further core costs a cut: one more item, one more partial, and one partial for
+// the first cut.
 AA_HOST_DEVICE uint64_t EvenShare(const SplitParams& params, const LengthTotals& totals,
                                   uint64_t cores) {
   const uint64_t units = NumUnits(params, totals);
@@ -105,6 +106,7 @@ AA_HOST_DEVICE uint64_t EvenShare(const SplitParams& params, const LengthTotals&
     cost += cuts * params.item_cost;
     cost += (cuts + 1) * params.partial_cost * params.kv_heads_per_group;
   }
+  cost += params.core_start_cost * (cores * (cores - 1) / 2);
   return split_walk::CeilDivide(cost, cores);
 }
 
@@ -131,8 +133,17 @@ AA_HOST_DEVICE uint64_t LeastGranules(const SplitParams& params, const LengthTot
   return params.item_cost + params.kv_heads_per_group * (granules * params.granule_cost + partial);
 }
 
+// The last core to start has at least an item, of a granule if it has tokens.
+AA_HOST_DEVICE uint64_t LeastOfLast(const SplitParams& params, const LengthTotals& totals,
+                                    uint64_t cores) {
+  const uint64_t item = totals.num_empty != 0
+                            ? split_walk::Min(params.item_cost, params.empty_item_cost)
+                            : params.item_cost + params.granule_cost;
+  return (cores - 1) * params.core_start_cost + item;
+}
+
 // The number of cores with the least estimated time: more cores share the
-// work, but each has to be started. The budget is the least one.
+// work, but each starts later than the one before. The budget is the least one.
 AA_HOST_DEVICE SplitDecision BestCores(const SplitParams& params, const LengthTotals& totals,
                                        bool may_cut) {
   const uint64_t units = NumUnits(params, totals);
@@ -141,19 +152,18 @@ AA_HOST_DEVICE SplitDecision BestCores(const SplitParams& params, const LengthTo
   // Enough work for all: the last core still takes more from the others than
   // its start costs. Rounding up adds less than one to either side.
   const uint64_t even = EvenShare(params, totals, limit);
-  if (units >= limit && even >= least && even >= limit * (params.core_start_cost + 2)) {
+  if (units >= limit && even >= least && even >= limit * (params.core_start_cost + 2) &&
+      even >= LeastOfLast(params, totals, limit)) {
     return SplitDecision{even, static_cast<uint32_t>(limit), may_cut};
   }
-  SplitDecision best = {0, 0, may_cut};
-  uint64_t best_cost = ~uint64_t{0};
+  SplitDecision best = {~uint64_t{0}, 0, may_cut};
   for (uint32_t cores = 1; cores <= limit; ++cores) {
     uint64_t budget = split_walk::Max(least, EvenShare(params, totals, cores));
+    budget = split_walk::Max(budget, LeastOfLast(params, totals, cores));
     if (totals.granules != 0) {
       budget = split_walk::Max(budget, LeastGranules(params, totals, cores));
     }
-    const uint64_t cost = budget + cores * params.core_start_cost;
-    if (cost < best_cost) {
-      best_cost = cost;
+    if (budget < best.budget) {
       best.budget = budget;
       best.num_cores = cores;
     }
@@ -245,11 +255,7 @@ AA_HOST_DEVICE SplitDecision DecideSplit(const SplitParams& params, const Length
     return whole;
   }
   SplitDecision cut = BestCores(params, totals, true);
-  const uint64_t cut_cost = cut.budget + cut.num_cores * params.core_start_cost + params.merge_cost;
-  const uint64_t whole_start = whole.num_cores * params.core_start_cost;
-  if (whole_start < cut_cost && FindWholeBudget(params, lengths, cut_cost - whole_start, whole)) {
-    return whole;
-  }
+  if (FindWholeBudget(params, lengths, cut.budget + params.merge_cost, whole)) return whole;
   FindCutBudget(params, totals, lengths, cut);
   return cut;
 }

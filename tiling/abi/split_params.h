@@ -26,7 +26,7 @@ struct SplitParams {
   uint64_t empty_item_cost;       // an item that sees no token
   uint64_t granule_cost;          // 16 tokens of one kv head
   uint64_t partial_cost;          // writing and merging the partial result of one kv head
-  uint64_t core_start_cost;       // one more core
+  uint64_t core_start_cost;       // from the start of a core to that of the next
   uint64_t merge_cost;            // waiting for all cores and merging, if anything is cut
 };
 

@@ -10,7 +10,8 @@
 //
 //   cost of an item   = item_cost + granules x granule_cost
 //                       (+ partial_cost if its segment is cut)
-//   cost of a core    = sum of its items <= budget, the same for all cores
+//   cost of a core    = core_start_cost x cores started before it + sum of its items
+//                       <= budget, the same for all cores
 //
 // With fixed_split_granules, segments are cut at its multiples and nowhere else,
 // so that the parts of a sequence do not depend on its batch; cores take whole
@@ -34,7 +35,7 @@ struct SplitDecision {
 
 // What came of a walk.
 struct WalkResult {
-  uint64_t busiest;   // cost of the most loaded core
+  uint64_t busiest;   // cost of the core that ends last
   uint64_t leftover;  // cost that found no core; 0: the walk covers the batch
   uint64_t spare;     // budget left over at the end of the batch, shared over all cores
   uint32_t num_cores_used;
@@ -115,7 +116,7 @@ class SegmentWalk {
       PlaceQueryTokens();
     }
     const uint64_t spare = SpareShare();
-    if (used_ != 0) FinishCore();
+    if (HasItems()) FinishCore();
     return WalkResult{busiest_, leftover_, spare, core_, num_items_, num_splits_, num_partials_};
   }
 
@@ -319,9 +320,11 @@ class SegmentWalk {
     const uint64_t room = decision_.budget - used_ - price.part;
     // A cut adds an item and a partial; a part that carries less than half of
     // that is a sliver. A core without items takes what it can.
-    const bool is_sliver = used_ != 0 && room <= price.part / 2;
+    const bool is_sliver = HasItems() && room <= price.part / 2;
     return is_sliver ? 0 : room / price.granule;
   }
+
+  AA_HOST_DEVICE bool HasItems() const { return num_items_ != first_item_; }
 
   AA_HOST_DEVICE void AddItem(const WorkItem& item, uint64_t cost) {
     sink_.AddItem(num_items_++, item);
@@ -336,18 +339,21 @@ class SegmentWalk {
 
   AA_HOST_DEVICE void FinishCore() {
     sink_.AddCore(core_++, first_item_, num_items_ - first_item_);
-    busiest_ = split_walk::Max(busiest_, used_);
+    if (HasItems()) busiest_ = split_walk::Max(busiest_, used_);
     first_item_ = num_items_;
-    used_ = 0;
+    used_ = core_ * params_.core_start_cost;
     if (core_ == decision_.num_cores) core_budget_ = 0;  // every cost is larger
   }
 
   // What the last core and those after it do not use, per core.
   AA_HOST_DEVICE uint64_t SpareShare() const {
-    if (core_ == decision_.num_cores) return 0;
-    const uint64_t idle_cores = decision_.num_cores - core_ - 1;
-    return (decision_.budget - used_) / decision_.num_cores +
-           decision_.budget / decision_.num_cores * idle_cores;
+    uint64_t spare = 0;
+    uint64_t used = used_;
+    for (uint64_t core = core_; core < decision_.num_cores && used < decision_.budget; ++core) {
+      spare += decision_.budget - used;
+      used = (core + 1) * params_.core_start_cost;
+    }
+    return spare / decision_.num_cores;
   }
 
   const SplitParams& params_;
@@ -358,7 +364,7 @@ class SegmentWalk {
 
   uint64_t busiest_ = 0;
   uint64_t leftover_ = 0;
-  uint64_t used_ = 0;                        // cost of the core in hand
+  uint64_t used_ = 0;                        // cost of the core in hand, its start included
   uint64_t core_budget_ = decision_.budget;  // 0 when there is no core left
   uint32_t core_ = 0;
   uint32_t first_item_ = 0;  // of the core in hand

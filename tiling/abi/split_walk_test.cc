@@ -72,6 +72,44 @@ TEST(SplitWalk, CutsASegmentWhereTheBudgetEnds) {
   EXPECT_EQ(sink.items[2].partial, 2u);
 }
 
+// Core c begins c starts late, and takes so much less.
+TEST(SplitWalk, LaterCoresTakeLess) {
+  SplitParams params = RoundParams(1, 3, 1, 1);
+  params.core_start_cost = 15;
+  const std::vector<int32_t> lens = {160};  // 10 granules
+  Recorded sink;
+  const WalkResult result = WalkSegments(params, {72, 3, 1}, Of(lens), sink);
+  EXPECT_EQ(result.leftover, 0u);
+  EXPECT_EQ(result.busiest, 72u);  // core 0: 22 + 5 x 10; core 1: 15 + 22 + 3 x 10
+  EXPECT_EQ(result.spare, 0u);     // core 2: 30 + 22 + 2 x 10
+  ASSERT_EQ(sink.items.size(), 3u);
+  EXPECT_EQ(sink.items[0].token_end, 80u);
+  EXPECT_EQ(sink.items[1].token_end, 128u);
+  EXPECT_EQ(sink.items[2].token_end, 160u);
+
+  // One budget less and the last granule has no core; what is spare counts starts.
+  EXPECT_NE(TryBudget(params, {71, 3, 1}, Of(lens)).leftover, 0u);
+  const std::vector<int32_t> shorter = {32};
+  EXPECT_EQ(TryBudget(params, {72, 3, 1}, Of(shorter)).spare, (72u - 40 + 72 - 15 + 72 - 30) / 3);
+}
+
+// Two equal segments on two cores: the second may end a start later. A core that would
+// end later than one core with both is not started.
+TEST(SplitWalk, StartsNoCoreThatEndsLater) {
+  SplitParams params = RoundParams(2, 2, 1, 1);
+  params.merge_cost = 1000;
+  params.core_start_cost = 49;
+  const std::vector<int32_t> lens = {48, 48};  // cost 50 each
+  const LengthTotals totals = SumLengths(params, Of(lens));
+  SplitDecision decision = DecideSplit(params, totals, Of(lens));
+  EXPECT_EQ(decision.num_cores, 2u);
+  EXPECT_EQ(decision.budget, 99u);
+  params.core_start_cost = 101;
+  decision = DecideSplit(params, totals, Of(lens));
+  EXPECT_EQ(decision.num_cores, 1u);
+  EXPECT_EQ(decision.budget, 100u);
+}
+
 TEST(SplitWalk, ReportsWhatFoundNoCore) {
   const SplitParams params = RoundParams(2, 1, 1, 1);
   const std::vector<int32_t> lens = {16, 48};
