@@ -12,12 +12,11 @@
 #include "host_cc/pointer_checks.h"
 #include "host_cc/runtime_impl.h"
 #include "host_cc/verbose.h"
+#include "tiling/support.h"
 
 namespace ascend_attention {
 namespace {
 
-constexpr int64_t kHeadDimStep = 16;  // whole datablocks of 16-bit elements
-constexpr int64_t kMaxHeadDim = 512;
 constexpr uint64_t kMaxPartBytes = std::numeric_limits<uint32_t>::max();  // gaps of a copy
 constexpr uint32_t kVectorCoresPerCore = 2;
 
@@ -52,12 +51,7 @@ uint64_t RowBytes(const MergeStatesArgs& args) {
 
 Status CheckHeadDim(int64_t head_dim) {
   if (head_dim < 1) return InvalidArgument("head_dim = ", head_dim, "; expected at least 1");
-  if (head_dim <= kMaxHeadDim && head_dim % kHeadDimStep == 0) return OkStatus();
-  constexpr char kHave[] = " has no kernel (multiples of 16 in 16..512 have); nearest supported: ";
-  if (head_dim > kMaxHeadDim) return Unimplemented("head_dim = ", head_dim, kHave, kMaxHeadDim);
-  const int64_t below = head_dim / kHeadDimStep * kHeadDimStep;
-  if (below == 0) return Unimplemented("head_dim = ", head_dim, kHave, kHeadDimStep);
-  return Unimplemented("head_dim = ", head_dim, kHave, below, ", ", below + kHeadDimStep);
+  return FindSupport("merge_states")->CheckHeadDim(head_dim);
 }
 
 Status CheckSizes(const MergeStatesArgs& args) {

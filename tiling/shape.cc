@@ -61,27 +61,6 @@ Status CheckTypes(const DecodeShape& shape) {
                        "; nearest supported: ", RouteNames(shape.kv_quant));
 }
 
-// The supported values around one that is not, from an ascending list.
-std::string Around(int64_t value, const std::vector<int64_t>& supported) {
-  std::string below;
-  for (const int64_t candidate : supported) {
-    if (candidate > value) {
-      return below.empty() ? std::to_string(candidate) : below + ", " + std::to_string(candidate);
-    }
-    below = std::to_string(candidate);
-  }
-  return below;
-}
-
-Status CheckHeadDim(const DecodeShape& shape) {
-  const SupportRow& row = *FindDecodeSupport(shape.kv_quant, shape.kv_route);
-  if (row.ForHeadDim(shape.head_dim) != nullptr) return OkStatus();
-  std::vector<int64_t> supported;
-  for (const HeadDimSupport& head : row.heads) supported.push_back(head.head_dim);
-  return Unimplemented("head_dim = ", shape.head_dim,
-                       " has no kernel; nearest supported: ", Around(shape.head_dim, supported));
-}
-
 Status CheckKvBlockSize(const DecodeShape& shape) {
   const BlockSizeSupport& rule = FindDecodeSupport(shape.kv_quant, shape.kv_route)->kv_block_size;
   const int64_t size = shape.kv_block_size;
@@ -90,7 +69,7 @@ Status CheckKvBlockSize(const DecodeShape& shape) {
   for (int64_t s = rule.least; s <= rule.most; s += rule.multiple) supported.push_back(s);
   return Unimplemented("kv_block_size = ", size, " has no kernel (multiples of ", rule.multiple,
                        " in ", rule.least, "..", rule.most,
-                       " have); nearest supported: ", Around(size, supported));
+                       " have); nearest supported: ", NearestSupported(size, supported));
 }
 
 // head_dim must be supported.
@@ -173,7 +152,8 @@ Status Validate(const DecodeShape& shape) {
                            " is not a multiple of num_kv_heads = ", shape.num_kv_heads);
   }
   AA_RETURN_IF_ERROR(CheckTypes(shape));
-  AA_RETURN_IF_ERROR(CheckHeadDim(shape));
+  AA_RETURN_IF_ERROR(
+      FindDecodeSupport(shape.kv_quant, shape.kv_route)->CheckHeadDim(shape.head_dim));
   AA_RETURN_IF_ERROR(CheckHeads(shape));
   AA_RETURN_IF_ERROR(CheckKvBlockSize(shape));
   AA_RETURN_IF_ERROR(CheckQLen(shape));

@@ -53,6 +53,33 @@ std::string JsonList(const std::vector<std::string>& names) {
   return "[" + Join(names, ", ", [](const std::string& name) { return '"' + name + '"'; }) + "]";
 }
 
+// {least, most, multiple} if the head_dims are all multiples in a range of some length,
+// else zeros.
+BlockSizeSupport HeadDimRange(const SupportRow& row) {
+  constexpr size_t kWorthARange = 8;
+  if (row.heads.size() < kWorthARange) return {0, 0, 0};
+  const int64_t least = row.heads.front().head_dim;
+  for (size_t i = 0; i < row.heads.size(); ++i) {
+    const HeadDimSupport& head = row.heads[i];
+    if (head.head_dim != least * static_cast<int64_t>(i + 1) || head.max_q_per_kv != 0) {
+      return {0, 0, 0};
+    }
+  }
+  return {least, row.heads.back().head_dim, least};
+}
+
+std::string RangeText(const BlockSizeSupport& range) {
+  return std::to_string(range.least) + ".." + std::to_string(range.most) + ", multiples of " +
+         std::to_string(range.multiple);
+}
+
+std::string HeadDimsText(const SupportRow& row) {
+  const BlockSizeSupport range = HeadDimRange(row);
+  if (range.most != 0) return RangeText(range);
+  return Join(row.heads, ", ",
+              [](const HeadDimSupport& head) { return std::to_string(head.head_dim); });
+}
+
 std::string JsonRow(const SupportRow& row) {
   const BlockSizeSupport& block = row.kv_block_size;
   const std::string heads = Join(row.heads, ", ", [](const HeadDimSupport& head) {
@@ -62,8 +89,8 @@ std::string JsonRow(const SupportRow& row) {
   return "{\"op\": \"" + row.op + "\", \"kernel\": \"" + row.kernel + "\", \"kv_route\": \"" +
          KvRouteName(row.kv_route) + "\", \"binaries\": " + JsonList(BinariesOf(row)) +
          ", \"dtypes\": " + JsonList(row.dtypes) + ", \"kv_quants\": " + JsonList(QuantNames(row)) +
-         ", \"heads\": [" + heads +
-         "], \"kv_block_size\": {\"least\": " + std::to_string(block.least) +
+         ", \"heads\": [" + heads + "], \"head_dims\": \"" + HeadDimsText(row) +
+         "\", \"kv_block_size\": {\"least\": " + std::to_string(block.least) +
          ", \"most\": " + std::to_string(block.most) +
          ", \"multiple\": " + std::to_string(block.multiple) +
          "}, \"max_q_len\": " + std::to_string(row.max_q_len) +
@@ -75,21 +102,24 @@ std::string OrDash(const std::string& text) { return text.empty() ? "-" : text; 
 
 std::string MarkdownRow(const SupportRow& row) {
   const BlockSizeSupport& block = row.kv_block_size;
-  const std::string head_dims = Join(
-      row.heads, ", ", [](const HeadDimSupport& head) { return std::to_string(head.head_dim); });
   const bool has_heads = !row.heads.empty() && row.heads.front().max_q_per_kv != 0;
   const std::string q_per_kv =
       has_heads ? Join(row.heads, ", ",
                        [](const HeadDimSupport& head) { return std::to_string(head.max_q_per_kv); })
                 : "-";
-  const std::string blocks = block.most == 0
-                                 ? "-"
-                                 : std::to_string(block.least) + ".." + std::to_string(block.most) +
-                                       ", multiples of " + std::to_string(block.multiple);
+  const std::string blocks = block.most == 0 ? "-" : RangeText(block);
   return "| `" + row.kernel + "` | " + JoinNames(row.dtypes, ", ") + " | " +
-         OrDash(JoinNames(QuantNames(row), ", ")) + " | " + head_dims + " | " + q_per_kv + " | " +
-         blocks + " | " + (row.max_q_len == 0 ? "-" : std::to_string(row.max_q_len)) + " | " +
-         OrDash(JoinNames(row.layouts, ", ")) + " |\n";
+         OrDash(JoinNames(QuantNames(row), ", ")) + " | " + HeadDimsText(row) + " | " + q_per_kv +
+         " | " + blocks + " | " + (row.max_q_len == 0 ? "-" : std::to_string(row.max_q_len)) +
+         " | " + OrDash(JoinNames(row.layouts, ", ")) + " |\n";
+}
+
+std::vector<HeadDimSupport> HeadDims(int64_t least, int64_t most, int64_t multiple) {
+  std::vector<HeadDimSupport> heads;
+  for (int64_t head_dim = least; head_dim <= most; head_dim += multiple) {
+    heads.push_back({head_dim, 0});
+  }
+  return heads;
 }
 
 const SupportRow* SearchDecodeRow(KvQuant kv_quant, KvRoute kv_route) {
@@ -111,8 +141,40 @@ const HeadDimSupport* SupportRow::ForHeadDim(int64_t head_dim) const {
   return nullptr;
 }
 
+Status SupportRow::CheckHeadDim(int64_t head_dim) const {
+  if (ForHeadDim(head_dim) != nullptr) return OkStatus();
+  std::vector<int64_t> supported;
+  for (const HeadDimSupport& head : heads) supported.push_back(head.head_dim);
+  const BlockSizeSupport range = HeadDimRange(*this);
+  const std::string rule = range.most == 0 ? ""
+                                           : " (multiples of " + std::to_string(range.multiple) +
+                                                 " in " + std::to_string(range.least) + ".." +
+                                                 std::to_string(range.most) + " have)";
+  return Unimplemented("head_dim = ", head_dim, " has no kernel", rule,
+                       "; nearest supported: ", NearestSupported(head_dim, supported));
+}
+
+std::string NearestSupported(int64_t value, const std::vector<int64_t>& supported) {
+  std::string below;
+  for (const int64_t candidate : supported) {
+    if (candidate > value) {
+      return below.empty() ? std::to_string(candidate) : below + ", " + std::to_string(candidate);
+    }
+    below = std::to_string(candidate);
+  }
+  return below;
+}
+
+const SupportRow* FindSupport(std::string_view op) {
+  for (const SupportRow& row : SupportTable()) {
+    if (row.op == op) return &row;
+  }
+  return nullptr;
+}
+
 const std::vector<SupportRow>& SupportTable() {
 #define AA_LIST(...) {__VA_ARGS__}
+#define AA_HEAD_DIMS(least, most, multiple) HeadDims(least, most, multiple)
 #define AA_SUPPORT_ROW(op, kernel, route, dtypes, kv_quants, heads, block, max_q_len, layouts) \
   SupportRow{op, kernel, route, dtypes, kv_quants, heads, block, max_q_len, layouts},
   static const auto* const kTable = new std::vector<SupportRow>{

@@ -40,9 +40,18 @@ struct SupportRow {
 
   // Null if there is no kernel for it.
   const HeadDimSupport* ForHeadDim(int64_t head_dim) const;
+
+  // Unimplemented, naming the nearest head_dim, if there is no kernel for it.
+  Status CheckHeadDim(int64_t head_dim) const;
 };
 
 const std::vector<SupportRow>& SupportTable();
+
+// The supported values around one that is not, from an ascending list: "64, 96".
+std::string NearestSupported(int64_t value, const std::vector<int64_t>& supported);
+
+// The first row of an operation. Null if there is none.
+const SupportRow* FindSupport(std::string_view op);
 
 // The decode kernel that reads such a cache on such a route; kAuto: any route,
 // the first row. Null if there is none.

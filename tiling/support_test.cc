@@ -60,6 +60,24 @@ TEST(Support, RowsAreWellFormed) {
   EXPECT_EQ(KernelNames("decode").size(), 6u);
 }
 
+TEST(Support, HeadDimsAreAListOrARange) {
+  const SupportRow& merge = *FindSupport("merge_states");
+  EXPECT_EQ(merge.heads.size(), 32u);
+  for (int64_t head_dim = 1; head_dim <= 600; ++head_dim) {
+    EXPECT_EQ(merge.CheckHeadDim(head_dim).ok(), head_dim % 16 == 0 && head_dim <= 512);
+  }
+  EXPECT_EQ(
+      merge.CheckHeadDim(100).ToString(),
+      "UNIMPLEMENTED: head_dim = 100 has no kernel (multiples of 16 in 16..512 have); nearest "
+      "supported: 96, 112");
+  EXPECT_EQ(FindSupport("decode")->CheckHeadDim(80).ToString(),
+            "UNIMPLEMENTED: head_dim = 80 has no kernel; nearest supported: 64, 96");
+  EXPECT_NE(SupportTableMarkdown().find("| - | 16..512, multiples of 16 | - |"), std::string::npos);
+  EXPECT_NE(SupportTableJson().find("\"head_dims\": \"16..512, multiples of 16\""),
+            std::string::npos);
+  EXPECT_EQ(FindSupport("prefill"), nullptr);
+}
+
 TEST(Support, RendersOneLinePerKernel) {
   const std::string markdown = SupportTableMarkdown();
   const std::string json = SupportTableJson();

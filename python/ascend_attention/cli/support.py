@@ -33,15 +33,13 @@ def rows() -> list[dict[str, Any]]:
 def _lines(row: dict[str, Any]) -> list[str]:
     block = row["kv_block_size"]
     sizes = f"{block['least']} to {block['most']}, multiples of {block['multiple']}"
-    heads = [
-        f"{head['head_dim']}" + (f" (to {head['max_q_per_kv']})" if head["max_q_per_kv"] else "")
-        for head in row["heads"]
-    ]
+    heads = [f"{head['head_dim']} (to {head['max_q_per_kv']})" for head in row["heads"]]
     knows_query_heads = any(head["max_q_per_kv"] for head in row["heads"])
     facts = {
         "dtypes": ", ".join(row["dtypes"]),
         "kv_quant": ", ".join(row["kv_quants"]),
-        "head_dim (query heads per kv head)" if knows_query_heads else "head_dim": ", ".join(heads),
+        "head_dim (query heads per kv head)": ", ".join(heads) if knows_query_heads else "",
+        "head_dim": "" if knows_query_heads else row["head_dims"],
         "kv_block_size": sizes if block["most"] else "",
         "query tokens per sequence": _query_tokens(row["max_q_len"]),
         "cache layouts": ", ".join(row["layouts"]),
