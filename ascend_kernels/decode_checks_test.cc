@@ -27,7 +27,9 @@ TEST_P(EveryGoldenCase, IsCleanUnderTheCheckers) {
   const DecodeCase& c = GetParam();
   ASSERT_TRUE(c.ok()) << c.error;
   Problem problem(c);
-  vnpu::Session session(&problem.device(), {});
+  vnpu::SessionOptions options;
+  options.strict_flags = true;
+  vnpu::Session session(&problem.device(), options);
   problem.DescribeMemory();
   for (int run = 0; run < 2; ++run) {
     const vnpu::LaunchResult launch = problem.Launch();

@@ -124,6 +124,7 @@ class Parts {
 
     vnpu::SessionOptions options;
     options.outputs_complete = want_lse;
+    options.strict_flags = true;
     vnpu::Session session(&device_, options);
     Name(parts_out, values.size() * bytes, "parts_out", vnpu::RegionRule::kReadOnly, true);
     Name(parts_lse, lse.size() * sizeof(float), "parts_lse", vnpu::RegionRule::kReadOnly, true);

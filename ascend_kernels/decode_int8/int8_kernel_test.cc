@@ -47,7 +47,9 @@ TEST_P(EveryInt8Golden, IsMetWithinItsTolerance) {
 
 TEST_P(EveryInt8Golden, IsCleanUnderTheCheckers) {
   Problem problem(GetParam());
-  vnpu::Session session(&problem.device(), vnpu::SessionOptions());
+  vnpu::SessionOptions options;
+  options.strict_flags = true;
+  vnpu::Session session(&problem.device(), options);
   problem.DescribeMemory();
   const vnpu::LaunchResult launch = problem.Launch();
   EXPECT_EQ(launch.fault, vnpu::FaultKind::kNone) << launch.text;

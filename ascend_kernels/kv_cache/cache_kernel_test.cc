@@ -26,7 +26,9 @@ std::string FindingsOf(const vnpu::Session& session) {
 }
 
 void ExpectCleanAndRight(CacheProblem* problem) {
-  vnpu::Session session(&problem->device(), vnpu::SessionOptions());
+  vnpu::SessionOptions options;
+  options.strict_flags = true;
+  vnpu::Session session(&problem->device(), options);
   problem->DescribeMemory();
   const vnpu::LaunchResult launch = problem->Launch();
   ASSERT_EQ(launch.fault, vnpu::FaultKind::kNone) << launch.text;

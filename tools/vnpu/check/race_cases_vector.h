@@ -266,4 +266,17 @@ CASE(LineAndCopy) {
   }
 }
 
+// A ring after another one with the same flag: its first set may come before the
+// last wait of the ring before.
+CASE(FlagSetAgain) {
+  LOAD(0, a.gm);
+  SYNC(PIPE_MTE2, PIPE_MTE3, EVENT_ID0);
+  STORE(a.gm + 256, 0);
+  set_flag(PIPE_MTE3, PIPE_V, EVENT_ID0);
+  wait_flag(PIPE_MTE3, PIPE_V, EVENT_ID0);  // @FlagSetAgainWait
+  if (a.fixed) SYNC(PIPE_V, PIPE_MTE3, EVENT_ID1);
+  set_flag(PIPE_MTE3, PIPE_V, EVENT_ID0);  // @FlagSetAgain
+  wait_flag(PIPE_MTE3, PIPE_V, EVENT_ID0);
+}
+
 #endif  // VNPU_CHECK_RACE_CASES_VECTOR_H_

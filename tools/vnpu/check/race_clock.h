@@ -44,19 +44,37 @@ inline int FencedUnit(int unit) {
   return unit == kScalarStoreGm ? kFencedScalar : -1;
 }
 
-// Per unit of a block: that many instructions are complete.
+constexpr int kWaitsPerBlock = kCoresPerBlock * kNumPipes;
+inline int WaitsOf(CoreRole role, Pipe pipe) {
+  return static_cast<int>(role) * kNumPipes + static_cast<int>(pipe);
+}
+
+// Per unit of a block: that many instructions are complete. Apart from them, per
+// pipe: that many of its wait_flags are over, which orders no access, but says when
+// a flag may be set again.
 struct BlockClock {
   int32_t at[kUnitsPerBlock] = {};
+  int32_t waits[kWaitsPerBlock] = {};
 };
 
 inline void Join(BlockClock* into, const BlockClock& from) {
   for (int i = 0; i < kUnitsPerBlock; ++i) {
     into->at[i] = into->at[i] < from.at[i] ? from.at[i] : into->at[i];
   }
+  for (int i = 0; i < kWaitsPerBlock; ++i) {
+    into->waits[i] = into->waits[i] < from.waits[i] ? from.waits[i] : into->waits[i];
+  }
 }
+// Of the work; HoldsWaits of the rest.
 inline bool Holds(const BlockClock& clock, const BlockClock& part) {
   int32_t behind = 0;
   for (int i = 0; i < kUnitsPerBlock; ++i) behind |= clock.at[i] < part.at[i];
+  return behind == 0;
+}
+
+inline bool HoldsWaits(const BlockClock& clock, const BlockClock& part) {
+  int32_t behind = 0;
+  for (int i = 0; i < kWaitsPerBlock; ++i) behind |= clock.waits[i] < part.waits[i];
   return behind == 0;
 }
 

@@ -36,7 +36,7 @@ void RaceDetector::OnSignal(const CoreId& core, const Instruction& in, const Syn
   if (event.kind == SyncKind::kCacheClean) {
     engine_->Clean(core, in);
   } else {
-    engine_->order.OnSignal(core, in, event);
+    engine_->OnSignal(core, in, event);
   }
 }
 

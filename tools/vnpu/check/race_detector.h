@@ -44,6 +44,10 @@ class Engine;
 
 struct RaceOptions {
   bool strict_gm_visibility = false;
+  // A flag is one bit: report a set that nothing orders behind the flag's last
+  // wait. Off by default: published kernels that use one event over and over rely
+  // on the waiting pipe being far ahead.
+  bool strict_flags = false;
   // Report every pair of instructions, not the first of two places: for tests.
   bool every_pair = false;
   // Keep order_digest(): costs about as much again.

@@ -144,6 +144,7 @@ TEST_P(Racy, IsReportedAndItsTwinIsClean) {
   ASSERT_NE(golden, Goldens().end()) << "no text for this case";
   RaceOptions options;
   options.strict_gm_visibility = GetParam().which == RaceCase::kNoFence;
+  options.strict_flags = GetParam().which == RaceCase::kFlagSetAgain;
   Runner runner;
   EXPECT_EQ(runner.Run(GetParam().which, false, golden->second.blocks, options),
             golden->second.text);

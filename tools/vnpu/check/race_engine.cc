@@ -46,6 +46,8 @@ void Engine::Begin(const LaunchInfo& info) {
   cores_.resize(size_t{info.num_blocks} * kCoresPerBlock);
   gm_.Clear();
   known_.clear();
+  set_again_.clear();
+  set_again_findings_.clear();
   findings_.clear();
 }
 
@@ -54,6 +56,9 @@ void Engine::End() {
     if (data == nullptr) continue;
     for (const Deferred& deferred : data->deferred) Report(deferred.hazard);
   }
+  // A missing order between slots lets their flags be set again too: say that alone
+  // only where nothing else is wrong.
+  if (findings_.empty() && options_.strict_flags) findings_.swap(set_again_findings_);
   for (Finding& finding : findings_) sink_->Report(std::move(finding));
   findings_.clear();
   cores_.clear();
@@ -287,6 +292,20 @@ void Engine::OnRetire(const CoreId& id, const Instruction& in) {
   const Place place{id, in.pipe, in.insn, in.sequence, in.return_address};
   if (!IsNew(HazardKind::kSelfOverlap, place, place)) return;
   findings_.push_back(ComposeOverlap(id, in, own_, overlap, info_));
+}
+
+void Engine::OnSignal(const CoreId& id, const Instruction& in, const SyncEvent& event) {
+  order.OnSignal(id, in, event);
+  for (const FlagSetAgain& again : order.set_again()) {
+    const auto places = std::make_pair(again.wait.return_address, again.set.return_address);
+    const auto [it, added] = set_again_.emplace(places, set_again_findings_.size());
+    if (added) {
+      set_again_findings_.push_back(ComposeSetAgain(again, info_));
+    } else {
+      ++set_again_findings_[it->second].count;
+    }
+  }
+  order.set_again().clear();
 }
 
 bool Engine::IsNew(HazardKind kind, const Place& a, const Place& b) {

@@ -67,6 +67,7 @@ class Engine {
   void OnAccess(const CoreId& id, const Instruction& in, const Access& access);
   // The instruction has been executed.
   void OnRetire(const CoreId& id, const Instruction& in);
+  void OnSignal(const CoreId& id, const Instruction& in, const SyncEvent& event);
   void Clean(const CoreId& id, const Instruction& in);
   uint64_t order_digest() const { return digest_; }
 
@@ -120,6 +121,9 @@ class Engine {
   std::vector<Learned> learned_;  // by the poll at hand
   std::map<Key, Known> known_;
   std::vector<Finding> findings_;
+  // Flags set again before their wait is known to be over, by wait and set.
+  std::map<std::pair<const void*, const void*>, size_t> set_again_;
+  std::vector<Finding> set_again_findings_;
   std::vector<Hazard> hazards_;  // of the access at hand
   OwnAccesses own_;              // of the vector instruction at hand
   uint64_t digest_ = 0;

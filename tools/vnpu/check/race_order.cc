@@ -54,7 +54,8 @@ Clock& CoreOrder::ChangeScalar() {
 }
 
 void CoreOrder::LearnScalar(const Clock& clock) {
-  if (!Holds(scalar(), clock)) Join(&ChangeScalar(), clock);
+  if (Holds(scalar(), clock) && HoldsWaits(scalar().own, clock.own)) return;
+  Join(&ChangeScalar(), clock);
 }
 
 void CoreOrder::LearnScalar(int unit, int32_t index) {
@@ -76,6 +77,7 @@ Clock CoreOrder::PipeToken(Pipe p) const {
   const PipeState& pipe = pipes_[static_cast<int>(p)];
   Clock token = pipe.before;
   token.own.at[Unit(static_cast<int>(p))] = pipe.started;
+  token.own.waits[WaitsOf(id.role, p)] = pipe.waits;
   return token;
 }
 
@@ -105,7 +107,6 @@ bool CoreOrder::AllDrained() const {
 }
 
 void CoreOrder::DrainAll() {
-  if (AllDrained()) return;
   const Clock mine = ScalarToken(true);
   Clock& clock = ChangeScalar();
   Join(&clock, mine);
@@ -174,14 +175,8 @@ void Order::OnCoreEnd(const CoreId& id) {
 void Order::OnSignal(const CoreId& id, const Instruction& in, const SyncEvent& event) {
   CoreOrder& state = core(id);
   switch (event.kind) {
-    case SyncKind::kFlag: {
-      if (event.src != Pipe::kS) state.Start(in);
-      FlagToken& token = state.flag(event);
-      token.set = true;
-      token.clock = event.src == Pipe::kS ? state.ScalarToken(true) : state.PipeToken(event.src);
-      token.place = Place{id, event.src, in.insn, in.sequence, in.return_address};
-      return;
-    }
+    case SyncKind::kFlag:
+      return FlagSet(state, in, event);
     case SyncKind::kPipeBarrier:
       if (event.src == Pipe::kAll) {
         Count(state, in, state.AllDrained());
@@ -212,6 +207,19 @@ void Order::OnSignal(const CoreId& id, const Instruction& in, const SyncEvent& e
   }
 }
 
+void Order::FlagSet(CoreOrder& core, const Instruction& in, const SyncEvent& event) {
+  const bool by_scalar = event.src == Pipe::kS;
+  const BlockClock& knows = by_scalar ? core.scalar().own : core.Start(in).before.own;
+  FlagToken& token = core.flag(event);
+  const Place place{core.id, event.src, in.insn, in.sequence, in.return_address};
+  if (knows.waits[WaitsOf(core.id.role, event.dst)] < token.wait) {
+    set_again_.push_back(FlagSetAgain{event, token.wait_place, place});
+  }
+  token.set = true;
+  token.clock = by_scalar ? core.ScalarToken(true) : core.PipeToken(event.src);
+  token.place = place;
+}
+
 void Order::OnWait(const CoreId& id, const Instruction& in, const SyncEvent& event) {
   CoreOrder& state = core(id);
   if (event.kind == SyncKind::kCrossCore) return CrossCoreWait(state, in, event.id);
@@ -226,7 +234,11 @@ void Order::OnWait(const CoreId& id, const Instruction& in, const SyncEvent& eve
   } else {
     PipeState& pipe = state.Start(in);
     redundant = Holds(pipe.before, token.clock);
-    if (!redundant) Join(&pipe.before, token.clock);
+    if (!redundant || !HoldsWaits(pipe.before.own, token.clock.own)) {
+      Join(&pipe.before, token.clock);
+    }
+    token.wait = ++pipe.waits;
+    token.wait_place = Place{id, event.dst, in.insn, in.sequence, in.return_address};
   }
   state.last_flag(event.src, event.dst) = LastFlag{true, event.id, token.place.sequence};
   Count(state, in, redundant);

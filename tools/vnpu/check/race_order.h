@@ -7,7 +7,9 @@
 //   issue        what the scalar unit knew when it issued an instruction is
 //                complete before that starts, on every pipe            [hw]
 //   set_flag     carries the setting pipe's clock and all its own work  [doc]
-//   wait_flag    gives that to the waiting pipe, or to the scalar unit  [doc]
+//   wait_flag    gives that to the waiting pipe, or to the scalar unit. The flag
+//                is one bit: what sets it again must know that the last wait
+//                is over                                                [doc]
 //   pipe_barrier the pipe's own earlier work; PIPE_ALL: all pipes' work to
 //                the scalar unit                                        [doc]
 //   ffts         carries the clock of the pipe it is queued on and all its own
@@ -60,6 +62,17 @@ struct FlagToken {
   bool set = false;
   Clock clock;
   Place place;
+  // Its last wait: number among those of the waiting pipe, from 1. The scalar
+  // unit's are over before anything else is issued: 0.
+  int32_t wait = 0;
+  Place wait_place;
+};
+
+// A flag is one bit: set again where nothing says that its last wait is over.
+struct FlagSetAgain {
+  SyncEvent event;
+  Place wait;
+  Place set;
 };
 
 // The last wait of `dst` for a flag of `src`.
@@ -72,6 +85,7 @@ struct LastFlag {
 struct PipeState {
   Clock before;         // complete before the next instruction starts
   int32_t started = 0;  // instructions that touched memory, with the current one
+  int32_t waits = 0;    // wait_flags that are over
   uint64_t current = ~uint64_t{0};
   bool counted = false;  // the current one is in `started`
   uint64_t joined = 0;   // stamp of the scalar clock it has
@@ -158,6 +172,8 @@ class Order {
   void OnCoreEnd(const CoreId& id);
   uint32_t num_blocks() const { return num_blocks_; }
   std::map<const void*, SyncUse>& use() { return use_; }
+  // Of the signal at hand; the caller clears it.
+  std::vector<FlagSetAgain>& set_again() { return set_again_; }
 
  private:
   struct Barrier {
@@ -174,6 +190,7 @@ class Order {
     std::deque<SignalRef> arrived[2];
   };
 
+  void FlagSet(CoreOrder& core, const Instruction& in, const SyncEvent& event);
   void CrossCoreSet(CoreOrder& core, const Instruction& in, const SyncEvent& event);
   void ArriveAll(CoreOrder& core, const SyncEvent& event, Clock clock, const Place& place);
   void ArrivePair(CoreOrder& core, const SyncEvent& event, SignalRef signal);
@@ -188,6 +205,7 @@ class Order {
   std::map<std::pair<uint32_t, int>, Pair> pairs_;  // (block, mode * 16 + flag)
   Barriers barriers_[2][kCrossCoreFlags];           // [is aic]
   std::map<const void*, SyncUse> use_;
+  std::vector<FlagSetAgain> set_again_;
 };
 
 }  // namespace race

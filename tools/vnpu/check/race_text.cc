@@ -310,5 +310,28 @@ Finding Compose(const Hazard& hazard, CoreOrder& order, const LaunchInfo& info) 
   return Writer(hazard, order, info).Write();
 }
 
+Finding ComposeSetAgain(const FlagSetAgain& again, const LaunchInfo& info) {
+  const std::string src = PipeName(again.event.src), dst = PipeName(again.event.dst);
+  const std::string flag = src + "->" + dst + " EVENT_ID" + std::to_string(again.event.id);
+  const auto site = [&info](const Place& place, std::string what) {
+    return Site{place.core,
+                place.pipe,
+                place.insn,
+                place.sequence,
+                place.return_address,
+                std::move(what),
+                info.calls->Describe(place.return_address)};
+  };
+  Finding finding;
+  finding.checker = "race";
+  finding.kind = "flag-set-again";
+  finding.headline = "flag set twice: " + flag + " is one bit, and is set again before its wait";
+  finding.kernel = info.kernel;
+  finding.sites = {site(again.wait, "waits for " + flag), site(again.set, "sets " + flag)};
+  finding.missing = "no order between the wait of " + dst + " and the next set by " + src;
+  finding.fix = "another event, or a flag from " + dst + " to " + src + " behind the wait";
+  return finding;
+}
+
 }  // namespace race
 }  // namespace vnpu

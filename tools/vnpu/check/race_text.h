@@ -35,6 +35,7 @@ struct Hazard {
 
 // `second` is of core `order`; `info` of the running launch.
 Finding Compose(const Hazard& hazard, CoreOrder& order, const LaunchInfo& info);
+Finding ComposeSetAgain(const FlagSetAgain& again, const LaunchInfo& info);
 
 }  // namespace race
 }  // namespace vnpu

@@ -31,6 +31,8 @@ struct SessionOptions {
   // Demand a dsb(DSB_DDR) between a store and the signal that hands it to
   // another core: needed by some runtimes, not by others [hw].
   bool strict_gm_visibility = false;
+  // Report a flag that is set again where nothing orders its last wait before.
+  bool strict_flags = false;
   bool digest_order = false;  // for order_digest()
   // Fail the launch (507015) when a checker has a finding, as a fault does.
   bool fail_launch = true;
