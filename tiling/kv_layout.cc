@@ -36,22 +36,30 @@ Status RefuseStride(const Axis& axis, const char* rule, int64_t nearest) {
                        "; nearest supported: ", nearest);
 }
 
-Status CheckAlignment(const Axis& axis, int64_t elem_bytes) {
-  const int64_t multiple = kRowAlignmentBytes / elem_bytes;
-  if (axis.stride % multiple == 0) return OkStatus();
-  const int64_t below = axis.stride / multiple * multiple;
-  return Unimplemented(axis.name, " = ", axis.stride, " elements is not a multiple of ", multiple,
-                       " (32 bytes); nearest supported: ", below, ", ", below + multiple);
+std::array<Axis, 3> FromTheSmallest(std::array<Axis, 3> axes) {
+  std::sort(axes.begin(), axes.end(),
+            [](const Axis& a, const Axis& b) { return a.stride < b.stride; });
+  return axes;
+}
+
+// Of strides that nest. From the smallest on: where a stride is named, those below
+// it are multiples, and both nearest ones have room for them.
+Status CheckAlignment(const DecodeShape& shape) {
+  const int64_t multiple = kRowAlignmentBytes / KvElemBytes(shape.kv_quant);
+  for (const Axis& axis : FromTheSmallest(AxesOf(shape))) {
+    if (axis.count <= 1 || axis.stride % multiple == 0) continue;
+    const int64_t below = axis.stride / multiple * multiple;
+    return Unimplemented(axis.name, " = ", axis.stride, " elements is not a multiple of ", multiple,
+                         " (32 bytes); nearest supported: ", below, ", ", below + multiple);
+  }
+  return OkStatus();
 }
 
 // From the smallest stride on, an entry of an axis must be at least as long as
 // all that the axes before it put into it.
 Status CheckNesting(const DecodeShape& shape) {
-  std::array<Axis, 3> axes = AxesOf(shape);
-  std::sort(axes.begin(), axes.end(),
-            [](const Axis& a, const Axis& b) { return a.stride < b.stride; });
   auto extent = static_cast<uint64_t>(shape.head_dim);
-  for (const Axis& axis : axes) {
+  for (const Axis& axis : FromTheSmallest(AxesOf(shape))) {
     if (axis.count <= 1) continue;
     if (static_cast<uint64_t>(axis.stride) < extent) {
       return InvalidArgument(axis.name, " = ", axis.stride,
@@ -64,19 +72,29 @@ Status CheckNesting(const DecodeShape& shape) {
   return OkStatus();
 }
 
+// `axis` is the one with which the cache gets too long.
+Status RefuseExtent(const DecodeShape& shape, const Axis& axis) {
+  constexpr char kTooLong[] = " makes a cache of more than 2^63 bytes";
+  if (shape.kv_strides.is_dense()) {
+    return InvalidArgument("num_kv_blocks = ", shape.num_kv_blocks, kTooLong);
+  }
+  return InvalidArgument(axis.name, " = ", axis.stride, " elements, ", axis.count, " times,",
+                         kTooLong);
+}
+
 // The byte after the last element has a 63-bit offset.
 Status CheckExtent(const DecodeShape& shape) {
-  auto elems = std::optional<uint64_t>(shape.head_dim);
-  for (const Axis& axis : AxesOf(shape)) {
+  const auto most = static_cast<uint64_t>(std::numeric_limits<int64_t>::max() /
+                                          KvElemBytes(shape.kv_quant));  // elements
+  auto elems = static_cast<uint64_t>(shape.head_dim);
+  for (const Axis& axis : FromTheSmallest(AxesOf(shape))) {
     if (axis.count <= 1) continue;
     const auto last = CheckedMul(static_cast<uint64_t>(axis.count - 1), axis.stride);
-    elems = elems && last ? CheckedAdd(*elems, *last) : std::nullopt;
+    const auto sum = last ? CheckedAdd(elems, *last) : std::nullopt;
+    if (!sum || *sum > most) return RefuseExtent(shape, axis);
+    elems = *sum;
   }
-  const auto elem_bytes = static_cast<uint64_t>(KvElemBytes(shape.kv_quant));
-  const auto bytes = elems ? CheckedMul(*elems, elem_bytes) : std::nullopt;
-  if (bytes && *bytes <= uint64_t{std::numeric_limits<int64_t>::max()}) return OkStatus();
-  return InvalidArgument("num_kv_blocks = ", shape.num_kv_blocks,
-                         " makes a cache of more than 2^63 bytes");
+  return OkStatus();
 }
 
 Status CheckDensePitch(const DecodeShape& shape) {
@@ -89,15 +107,18 @@ Status CheckDensePitch(const DecodeShape& shape) {
                        max_kv_heads);
 }
 
-Status CheckGivenStrides(const DecodeShape& shape) {
-  const int64_t elem_bytes = KvElemBytes(shape.kv_quant);
-  const int64_t multiple = kRowAlignmentBytes / elem_bytes;
+Status CheckNotNegative(const DecodeShape& shape) {
   for (const Axis& axis : AxesOf(shape)) {
-    if (axis.stride < 0) {
-      return InvalidArgument(axis.name, " = ", axis.stride, "; expected 0 or more");
-    }
-    if (axis.count > 1) AA_RETURN_IF_ERROR(CheckAlignment(axis, elem_bytes));
+    if (axis.stride >= 0) continue;
+    return InvalidArgument(axis.name, " = ", axis.stride, "; expected 0 or more");
   }
+  return OkStatus();
+}
+
+// What the load instructions cannot reach.
+Status CheckGivenStrides(const DecodeShape& shape) {
+  AA_RETURN_IF_ERROR(CheckAlignment(shape));
+  const int64_t multiple = kRowAlignmentBytes / KvElemBytes(shape.kv_quant);
   const auto [block, token, head] = AxesOf(shape);
   if (token.stride > kMaxLoadPitchElems) {
     return RefuseStride(token, "is longer than the largest pitch of the load instruction",
@@ -133,13 +154,12 @@ bool HeadsAreContiguous(const DecodeShape& shape) {
 }
 
 Status CheckKvLayout(const DecodeShape& shape) {
-  if (shape.kv_strides.is_dense()) {
-    AA_RETURN_IF_ERROR(CheckDensePitch(shape));
-  } else {
-    AA_RETURN_IF_ERROR(CheckGivenStrides(shape));
-  }
+  const bool dense = shape.kv_strides.is_dense();
+  if (dense) AA_RETURN_IF_ERROR(CheckDensePitch(shape));
+  AA_RETURN_IF_ERROR(CheckNotNegative(shape));
   AA_RETURN_IF_ERROR(CheckExtent(shape));
-  return CheckNesting(shape);
+  AA_RETURN_IF_ERROR(CheckNesting(shape));
+  return dense ? OkStatus() : CheckGivenStrides(shape);
 }
 
 }  // namespace ascend_attention

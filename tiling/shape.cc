@@ -56,6 +56,10 @@ Status CheckTypes(const DecodeShape& shape) {
                          "(int8_channel_asym), 3 (int8_token)");
   }
   if (FindDecodeSupport(shape.kv_quant, shape.kv_route) != nullptr) return OkStatus();
+  if (shape.kv_route > KvRoute::kLimbs) {
+    return Unimplemented("kv_route code ", static_cast<uint32_t>(shape.kv_route),
+                         " has no kernel; supported: 0 (auto), 1 (direct), 2 (dequant), 3 (limbs)");
+  }
   return Unimplemented("kv_route = ", KvRouteName(shape.kv_route),
                        " has no kernel for kv_quant = ", KvQuantName(shape.kv_quant),
                        "; nearest supported: ", RouteNames(shape.kv_quant));

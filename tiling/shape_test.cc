@@ -188,8 +188,16 @@ TEST(Strides, RefuseWhatLoadsCannotReach) {
   EXPECT_EQ(ErrorWithStrides({131072, 128, int64_t{1} << 32}),
             "UNIMPLEMENTED: kv_strides.head = 4294967296 elements does not fit the plan; nearest "
             "supported: 4294967280");
+  // What is called supported is: of a smaller stride first, and not too short.
+  EXPECT_EQ(ErrorWithStrides({140008, 1032, 129}),
+            "UNIMPLEMENTED: kv_strides.head = 129 elements is not a multiple of 16 (32 bytes); "
+            "nearest supported: 128, 144");
+  EXPECT_EQ(ErrorWithStrides({131072, 1024, 1}),
+            "INVALID_ARGUMENT: kv_strides.head = 1 elements makes entries of the cache overlap; "
+            "expected at least 128");
   EXPECT_EQ(ErrorWithStrides({int64_t{1} << 60, 1024, 128}),
-            "INVALID_ARGUMENT: num_kv_blocks = 100 makes a cache of more than 2^63 bytes");
+            "INVALID_ARGUMENT: kv_strides.block = 1152921504606846976 elements, 100 times, makes "
+            "a cache of more than 2^63 bytes");
 }
 
 // What is never used does not matter: the head stride of one head, the block
@@ -220,6 +228,12 @@ TEST(Shape, RefusesWhatInt32BlockIdsCannotName) {
       ErrorAfter([](DecodeShape& s) { s.max_kv_blocks = std::numeric_limits<int64_t>::max(); }),
       "OK");
   EXPECT_NE(ErrorAfter([](DecodeShape& s) { s.batch = int64_t{1} << 40; }), "OK");
+}
+
+TEST(Shape, RefusesAnUnknownRouteByItsCode) {
+  EXPECT_EQ(ErrorAfter([](DecodeShape& s) { s.kv_route = static_cast<KvRoute>(77); }),
+            "UNIMPLEMENTED: kv_route code 77 has no kernel; supported: 0 (auto), 1 (direct), "
+            "2 (dequant), 3 (limbs)");
 }
 
 TEST(Shape, RefusesAnUnknownDType) {
