@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <string>
 
@@ -64,6 +65,19 @@ TEST(LoadAclApi, SaysWhatWasTriedAndWhatToDo) {
             std::string::npos)
       << status.message();
   EXPECT_NE(status.message().find("ASCEND_ATTENTION_ACL_LIBRARY"), std::string::npos);
+}
+
+TEST(LoadAclApi, NamesWhereTheLibraryWasAskedFor) {
+  setenv("ASCEND_ATTENTION_ACL_LIBRARY", "/nosuch", 1);
+  EXPECT_EQ(LoadAclApi("").status().message().find(
+                "no ACL library (ASCEND_ATTENTION_ACL_LIBRARY = \"/nosuch\"):"),
+            0u);
+  EXPECT_EQ(LoadAclApi("/nowhere")
+                .status()
+                .message()
+                .find("no ACL library (acl_library = \"/nowhere\"):"),
+            0u);
+  unsetenv("ASCEND_ATTENTION_ACL_LIBRARY");
 }
 
 TEST(AclFailure, NamesCallCodeAndDetail) {

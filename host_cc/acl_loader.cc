@@ -13,6 +13,7 @@ namespace ascend_attention {
 namespace {
 
 constexpr char kAclLibrary[] = "libascendcl.so";
+constexpr char kLibraryVariable[] = "ASCEND_ATTENTION_ACL_LIBRARY";
 constexpr char kVnpuName[] = "vnpu";
 // In an installed package; in a Bazel tree.
 constexpr char kVnpuInstalled[] = "vnpu/lib/libascendcl.so";
@@ -72,7 +73,7 @@ Library OpenAny(std::string* why) {
 }
 
 Library OpenRequested(std::string requested, std::string* why) {
-  if (requested.empty()) requested = Environment("ASCEND_ATTENTION_ACL_LIBRARY");
+  if (requested.empty()) requested = Environment(kLibraryVariable);
   if (requested.empty()) return OpenAny(why);
   if (requested == kVnpuName) return OpenVnpu(why);
   return Open(requested, 0, why);
@@ -136,7 +137,11 @@ StatusOr<std::shared_ptr<const AclApi>> LoadAclApi(const std::string& requested)
   std::string why;
   const Library library = OpenRequested(requested, &why);
   if (library.handle == nullptr) {
-    return FailedPrecondition("no ACL library (acl_library = \"", requested, "\"):", why,
+    const std::string environment = Environment(kLibraryVariable);
+    const bool from_environment = requested.empty() && !environment.empty();
+    return FailedPrecondition("no ACL library (",
+                              from_environment ? kLibraryVariable : "acl_library", " = \"",
+                              from_environment ? environment : requested, "\"):", why,
                               "\n  Set ASCEND_ATTENTION_ACL_LIBRARY to a libascendcl.so, or to "
                               "\"vnpu\" for the virtual NPU.");
   }
