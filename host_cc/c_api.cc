@@ -152,6 +152,11 @@ size_t ascend_attention_decode_workspace_bytes(const AscendAttentionDecode* deco
   return decode == nullptr ? 0 : decode->decode.workspace_bytes();
 }
 
+AscendAttentionKvRoute ascend_attention_decode_kv_route(const AscendAttentionDecode* decode) {
+  if (decode == nullptr) return ASCEND_ATTENTION_KV_ROUTE_AUTO;
+  return static_cast<AscendAttentionKvRoute>(decode->decode.shape().kv_route);
+}
+
 int ascend_attention_decode_plan(const AscendAttentionDecode* decode, const int32_t* context_lens,
                                  size_t batch, void* workspace, size_t workspace_size, void* stream,
                                  AscendAttentionPlan** plan) {

@@ -144,6 +144,29 @@ TEST_F(CApi, DecodesAnInt8PoolFromC) {
   }
 }
 
+TEST_F(CApi, TellsTheRouteInUse) {
+  AscendAttentionRuntime* runtime = nullptr;
+  ASSERT_EQ(ascend_attention_runtime_open(nullptr, &runtime), ASCEND_ATTENTION_OK);
+  const auto route_of = [&](AscendAttentionKvQuant kv_quant, AscendAttentionKvRoute wanted) {
+    client_.shape.kv_quant = kv_quant;
+    client_.shape.kv_route = wanted;
+    AscendAttentionDecode* decode = nullptr;
+    EXPECT_EQ(ascend_attention_decode_create(runtime, &client_.shape, 1, &decode),
+              ASCEND_ATTENTION_OK);
+    const AscendAttentionKvRoute route = ascend_attention_decode_kv_route(decode);
+    ascend_attention_decode_destroy(decode);
+    return route;
+  };
+  EXPECT_EQ(route_of(ASCEND_ATTENTION_KV_QUANT_NONE, ASCEND_ATTENTION_KV_ROUTE_AUTO),
+            ASCEND_ATTENTION_KV_ROUTE_DIRECT);
+  for (const auto route : {ASCEND_ATTENTION_KV_ROUTE_DEQUANT, ASCEND_ATTENTION_KV_ROUTE_LIMBS}) {
+    EXPECT_EQ(route_of(ASCEND_ATTENTION_KV_QUANT_INT8_TOKEN, route), route);
+  }
+  EXPECT_NE(route_of(ASCEND_ATTENTION_KV_QUANT_INT8_TOKEN, ASCEND_ATTENTION_KV_ROUTE_AUTO),
+            ASCEND_ATTENTION_KV_ROUTE_AUTO);
+  ascend_attention_runtime_close(runtime);
+}
+
 TEST_F(CApi, GivesStatusAndTextOfErrors) {
   client_.shape.head_dim = 80;
   EXPECT_EQ(DecodeFromC(&client_), ASCEND_ATTENTION_UNIMPLEMENTED);
@@ -182,6 +205,7 @@ TEST_F(CApi, NamesNullArguments) {
   expect_null(ascend_attention_decode_run(nullptr, nullptr, nullptr, nullptr), "decode");
   EXPECT_GT(ascend_attention_decode_workspace_bytes(decode), 0u);
   EXPECT_EQ(ascend_attention_decode_workspace_bytes(nullptr), 0u);
+  EXPECT_EQ(ascend_attention_decode_kv_route(nullptr), ASCEND_ATTENTION_KV_ROUTE_AUTO);
   // In any order: the operator keeps the runtime.
   ascend_attention_runtime_close(runtime);
   ascend_attention_decode_destroy(decode);

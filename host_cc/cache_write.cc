@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <limits>
+#include <mutex>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -23,7 +25,8 @@ namespace ascend_attention {
 
 class CacheWriter::Impl : public ErrorSource {
  public:
-  Status TakeError() override;
+  Status TakeError(void* stream) override;
+  void NoteRun(void* stream);
 
   int64_t num_slots() const { return shape.num_kv_blocks * shape.kv_block_size; }
   int64_t row_elems() const { return shape.num_kv_heads * shape.head_dim; }
@@ -34,6 +37,11 @@ class CacheWriter::Impl : public ErrorSource {
   Kernel kernel;
   uint32_t vector_cores = 0;
   DeviceBuffer errors;  // CacheWriteError[vector_cores]
+
+ private:
+  // Streams of launches: the error of one is not that of another writer's stream.
+  std::mutex mutex_;
+  std::set<void*> streams_;
 };
 
 namespace {
@@ -117,7 +125,7 @@ Status CheckParam(const char* name, const float* address, bool has, KvQuant kv_q
                            " has none; expected null");
   }
   if (!has) return OkStatus();
-  if (address != nullptr) return CheckAligned(name, address, kElementBytes);
+  if (address != nullptr) return CheckAligned(name, address, kDatablockBytes);
   return InvalidArgument(name, " is null; kv_quant ", KvQuantName(kv_quant), " needs float32 ",
                          kv_quant == KvQuant::kInt8Token
                              ? "[num_kv_blocks, num_kv_heads, kv_block_size]"
@@ -144,6 +152,45 @@ Status CheckCaches(const CacheWriteTensors& tensors, const CacheWriteShape& shap
   return CheckParam("value_offset", tensors.value_offset, offsets, shape.kv_quant);
 }
 
+// Scales or offsets of all heads of an int8 cache.
+int64_t ParamBytes(const CacheWriteShape& shape) {
+  const int64_t per_head = shape.kv_quant == KvQuant::kInt8Token
+                               ? shape.num_kv_blocks * shape.kv_block_size
+                               : shape.head_dim;
+  return shape.num_kv_heads * per_head * static_cast<int64_t>(sizeof(float));
+}
+
+// Bytes from the first element of key or value to behind the last.
+int64_t InputBytes(const CacheWriteTensors& tensors, const CacheWriter::Impl& op, int64_t stride) {
+  const int64_t row = op.row_elems();
+  const int64_t pitch = stride == 0 ? row : stride;
+  return ((tensors.num_tokens - 1) * pitch + row) * static_cast<int64_t>(kInputBytes);
+}
+
+// What is written overlaps nothing else.
+Status CheckApart(const CacheWriteTensors& tensors, const CacheWriter::Impl& op) {
+  const DecodeShape cache = ReaderOf(op.shape);
+  const int64_t params = ParamBytes(op.shape);
+  std::vector<Memory> written = {CacheMemory("key_cache", tensors.key_cache, cache),
+                                 CacheMemory("value_cache", tensors.value_cache, cache)};
+  std::vector<Memory> read = {
+      {"key", tensors.key, InputBytes(tensors, op, tensors.key_token_stride)},
+      {"value", tensors.value, InputBytes(tensors, op, tensors.value_token_stride)},
+      {"slot_mapping", tensors.slot_mapping,
+       tensors.num_tokens * static_cast<int64_t>(sizeof(int64_t))},
+      {"key_offset", tensors.key_offset, params},
+      {"value_offset", tensors.value_offset, params},
+  };
+  std::vector<Memory>& scales = op.shape.kv_quant == KvQuant::kInt8Token ? written : read;
+  scales.push_back({"key_scale", tensors.key_scale, params});
+  scales.push_back({"value_scale", tensors.value_scale, params});
+  for (size_t i = 0; i < written.size(); ++i) {
+    for (const Memory& other : read) AA_RETURN_IF_ERROR(CheckApart(written[i], other));
+    for (size_t j = 0; j < i; ++j) AA_RETURN_IF_ERROR(CheckApart(written[i], written[j]));
+  }
+  return OkStatus();
+}
+
 Status CheckTensors(const CacheWriteTensors& tensors, const CacheWriter::Impl& op) {
   if (tensors.num_tokens < 0 || tensors.num_tokens > kMaxInt32) {
     return InvalidArgument("num_tokens = ", tensors.num_tokens, "; expected 0..", kMaxInt32);
@@ -156,7 +203,9 @@ Status CheckTensors(const CacheWriteTensors& tensors, const CacheWriter::Impl& o
   AA_RETURN_IF_ERROR(CheckPointer("value", tensors.value, kInputBytes));
   AA_RETURN_IF_ERROR(CheckPointer("slot_mapping", tensors.slot_mapping, kSlotBytes));
   // Without kv blocks every slot must be negative, and nothing is written.
-  return op.shape.num_kv_blocks == 0 ? OkStatus() : CheckCaches(tensors, op.shape);
+  if (op.shape.num_kv_blocks == 0) return OkStatus();
+  AA_RETURN_IF_ERROR(CheckCaches(tensors, op.shape));
+  return CheckApart(tensors, op);
 }
 
 Status CheckSlotsOnDevice(const CacheWriteTensors& tensors, const CacheWriter::Impl& op,
@@ -234,21 +283,14 @@ void NameRegions(const CacheWriteTensors& tensors, const CacheWriter::Impl& op) 
   const Namer namer(op.runtime->impl());
   const CacheWriteShape& shape = op.shape;
   const CacheKernelArgs args = ArgsOf(tensors, op);
-  const auto input_bytes = [&](int64_t stride) {
-    return ((tensors.num_tokens - 1) * stride + op.row_elems()) * int64_t{kInputBytes};
-  };
-  namer.Both(Range{tensors.key, input_bytes(args.key_stride), "key"},
-             Range{tensors.value, input_bytes(args.value_stride), "value"}, "qkv",
+  namer.Both(Range{tensors.key, InputBytes(tensors, op, args.key_stride), "key"},
+             Range{tensors.value, InputBytes(tensors, op, args.value_stride), "value"}, "qkv",
              VNPU_ACL_READ_ONLY);
-  const int64_t elems = (shape.num_kv_blocks - 1) * op.strides.block +
-                        (shape.kv_block_size - 1) * op.strides.token +
-                        (shape.num_kv_heads - 1) * op.strides.head + shape.head_dim;
-  const int64_t bytes = shape.num_kv_blocks == 0 ? 0 : elems * KvElemBytes(shape.kv_quant);
+  const int64_t bytes = CacheMemory("", nullptr, ReaderOf(shape)).span_bytes();
   namer.Both(Range{tensors.key_cache, bytes, "key_cache"},
              Range{tensors.value_cache, bytes, "value_cache"}, "kv_pool", VNPU_ACL_OUTPUT);
   const bool token = shape.kv_quant == KvQuant::kInt8Token;
-  const int64_t params = token ? op.num_slots() * shape.num_kv_heads : op.row_elems();
-  const int64_t param_bytes = params * static_cast<int64_t>(sizeof(float));
+  const int64_t param_bytes = ParamBytes(shape);
   const int rule = token ? VNPU_ACL_OUTPUT : VNPU_ACL_READ_ONLY;
   namer.One(Range{tensors.key_scale, param_bytes, "key_scale"}, rule);
   namer.One(Range{tensors.value_scale, param_bytes, "value_scale"}, rule);
@@ -280,7 +322,14 @@ Status CheckSlotMapping(const int64_t* slot_mapping, int64_t num_tokens, int64_t
                          "] are both ", same->first, "; expected a slot once");
 }
 
-Status CacheWriter::Impl::TakeError() {
+void CacheWriter::Impl::NoteRun(void* stream) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  streams_.insert(stream);
+}
+
+Status CacheWriter::Impl::TakeError(void* stream) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (streams_.count(stream) == 0) return OkStatus();
   std::vector<CacheWriteError> records(vector_cores);
   const size_t size = records.size() * sizeof(CacheWriteError);
   AA_RETURN_IF_ERROR(errors.Download(records.data(), size));
@@ -330,6 +379,7 @@ Status CacheWriter::Run(const CacheWriteTensors& tensors, void* stream, bool che
   // A vector core for each token, at most all.
   const auto blocks =
       static_cast<uint32_t>(std::min<int64_t>(tensors.num_tokens, impl_->vector_cores));
+  impl_->NoteRun(stream);
   AA_RETURN_IF_ERROR(Launch(*runtime.acl, impl_->kernel, blocks, ArgsOf(tensors, *impl_), stream));
   Verbose("reshape_and_cache", "num_tokens,num_kv_heads,head_dim,kv_quant,blocks,stream",
           tensors.num_tokens, shape.num_kv_heads, shape.head_dim, KvQuantName(shape.kv_quant),

@@ -5,7 +5,6 @@
 
 #include <gtest/gtest.h>
 
-#include <array>
 #include <cstring>
 #include <functional>
 #include <map>
@@ -30,6 +29,12 @@ struct Args {
   uint64_t kv_quant;
 };
 
+// Nothing is read or written there: 4 GiB for each tensor.
+template <typename T>
+T* At(uintptr_t place, uintptr_t offset = 0) {
+  return reinterpret_cast<T*>((place << 32) + offset);
+}
+
 CacheWriteShape GoodShape(KvQuant kv_quant = KvQuant::kNone) {
   CacheWriteShape shape;
   shape.num_kv_heads = 8;
@@ -45,17 +50,17 @@ class CacheWriterTest : public ::testing::Test {
   CacheWriteTensors GoodTensors(KvQuant kv_quant = KvQuant::kNone) {
     CacheWriteTensors tensors;
     tensors.num_tokens = 100;
-    tensors.key = memory_.data();
-    tensors.value = memory_.data() + 2;
+    tensors.key = At<void>(1);
+    tensors.value = At<void>(1, 2);  // may overlap: both are read
     tensors.slot_mapping = slots_.data();
-    tensors.key_cache = memory_.data() + 64;
-    tensors.value_cache = memory_.data() + 128;
+    tensors.key_cache = At<void>(2);
+    tensors.value_cache = At<void>(3);
     if (kv_quant == KvQuant::kNone) return tensors;
-    tensors.key_scale = floats_.data();
-    tensors.value_scale = floats_.data() + 1;
+    tensors.key_scale = At<float>(4);
+    tensors.value_scale = At<float>(5);
     if (kv_quant != KvQuant::kInt8ChannelAsym) return tensors;
-    tensors.key_offset = floats_.data() + 2;
-    tensors.value_offset = floats_.data() + 3;
+    tensors.key_offset = At<float>(6);
+    tensors.value_offset = At<float>(7);
     return tensors;
   }
 
@@ -67,8 +72,6 @@ class CacheWriterTest : public ::testing::Test {
 
   FakeAcl fake_;
   std::shared_ptr<Runtime> runtime_ = *fake_.OpenRuntime();
-  alignas(64) std::array<uint8_t, 256> memory_ = {};
-  std::array<float, 4> floats_ = {};
   std::vector<int64_t> slots_ = std::vector<int64_t>(100, -1);
 };
 
@@ -150,6 +153,26 @@ TEST_F(CacheWriterTest, AnErrorOfTheDeviceNamesTheSlotOnce) {
     const bool named =
         status.message().rfind("slot_mapping[41] = 320 is outside [0, 320); ", 0) == 0;
     EXPECT_EQ(named, first) << status.ToString();
+  }
+}
+
+// Each of two threads has a writer and a stream of its own.
+TEST_F(CacheWriterTest, AnErrorIsTheOneOfItsStream) {
+  const CacheWriter guilty = Writer(GoodShape());
+  const CacheWriter innocent = Writer(GoodShape());
+  char other = 0;
+  ASSERT_TRUE(guilty.Run(GoodTensors(), stream).ok());
+  ASSERT_TRUE(innocent.Run(GoodTensors(), &other).ok());
+  CacheWriteError record = {};
+  record.found = 1;
+  record.token = 41;
+  record.slot = 320;
+  record.num_slots = 320;
+  auto* errors = static_cast<const uint8_t*>(fake_.launches[0].As<Args>().errors);
+  std::memcpy(const_cast<uint8_t*>(errors), &record, sizeof(record));
+  for (void* const waited : {static_cast<void*>(&other), stream}) {
+    fake_.FailNext("aclrtSynchronizeStream", 507015, "");
+    EXPECT_EQ(runtime_->Synchronize(waited).code() == StatusCode::kOutOfRange, waited == stream);
   }
 }
 
@@ -341,7 +364,30 @@ INSTANTIATE_TEST_SUITE_P(
         TensorCase{"OneScale", KvQuant::kInt8Token, [](auto& t) { t.value_scale = t.key_scale; },
                    "INVALID_ARGUMENT: value_scale = 0x"},
         TensorCase{"OddScale", KvQuant::kInt8Token, [](auto& t) { Misalign(t.value_scale); },
-                   "INVALID_ARGUMENT: value_scale = 0x"}),
+                   "INVALID_ARGUMENT: value_scale = 0x500000001 is not a multiple of 32 bytes"},
+        TensorCase{"KeyInKeyCache", KvQuant::kNone, [](auto& t) { t.key = At<void>(2, 2048); },
+                   "INVALID_ARGUMENT: key_cache = 0x200000000, 655360 bytes, overlaps key = "
+                   "0x200000800, 204800 bytes; expected memory of its own"},
+        TensorCase{"ValueInKeyCache", KvQuant::kNone,
+                   [](auto& t) { t.value = At<void>(2, 655358); },
+                   "INVALID_ARGUMENT: key_cache = 0x200000000, 655360 bytes, overlaps value = "
+                   "0x20009fffe, 204800 bytes; expected memory of its own"},
+        TensorCase{"SlotsInCache", KvQuant::kNone,
+                   [](auto& t) { t.slot_mapping = At<int64_t>(3, 655352); },
+                   "INVALID_ARGUMENT: value_cache = 0x300000000, 655360 bytes, overlaps "
+                   "slot_mapping = 0x30009fff8, 800 bytes; expected memory of its own"},
+        TensorCase{"PartOfACache", KvQuant::kNone,
+                   [](auto& t) { t.value_cache = At<void>(2, 2 * 65536); },
+                   "INVALID_ARGUMENT: value_cache = 0x200020000, 655360 bytes, overlaps key_cache "
+                   "= 0x200000000, 655360 bytes; expected memory of its own"},
+        TensorCase{"PartOfAScale", KvQuant::kInt8Token,
+                   [](auto& t) { t.value_scale = At<float>(4, 1024); },
+                   "INVALID_ARGUMENT: value_scale = 0x400000400, 10240 bytes, overlaps key_scale = "
+                   "0x400000000, 10240 bytes; expected memory of its own"},
+        TensorCase{"ScaleInCache", KvQuant::kInt8Channel,
+                   [](auto& t) { t.key_scale = At<float>(3, 32); },
+                   "INVALID_ARGUMENT: value_cache = 0x300000000, 327680 bytes, overlaps key_scale "
+                   "= 0x300000020, 4096 bytes; expected memory of its own"}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST(CacheWriter, NeedsARuntime) {

@@ -20,17 +20,6 @@
 namespace ascend_attention {
 namespace {
 
-// Blocks of the decode kernel wait for each other, so all of them must have a
-// core at the same time.
-Status CheckCores(const Runtime::Impl& runtime, const Platform& platform) {
-  if (platform.num_cores <= runtime.device_cores) return OkStatus();
-  return InvalidArgument(
-      "num_cores = ", platform.num_cores, " exceeds the ", runtime.device_cores,
-      " cores of device ", runtime.device, " (", platform.soc_name,
-      "): blocks that wait for each other need a core each",
-      runtime.acl->is_virtual ? "; ASCEND_ATTENTION_VNPU_CORES sets those of the virtual NPU" : "");
-}
-
 // The planner's choice of a route follows from shape and platform alone; an
 // empty sequence is the cheapest plan that tells it.
 StatusOr<KvRoute> ResolveRoute(const DecodeShape& shape, const Platform& platform,
@@ -164,7 +153,7 @@ StatusOr<DecodeAttention> DecodeAttention::Create(std::shared_ptr<Runtime> runti
   AA_ASSIGN_OR_RETURN(op->shape.kv_route, ResolveRoute(shape, op->platform, softmax_scale));
   AA_ASSIGN_OR_RETURN(const ByteCount workspace, DecodeWorkspaceBytes(op->shape, op->platform));
   op->workspace_bytes = workspace.bytes;
-  AA_RETURN_IF_ERROR(CheckCores(impl, op->platform));
+  AA_RETURN_IF_ERROR(impl.CheckCores(op->platform));
   AA_ASSIGN_OR_RETURN(const std::string kernel,
                       DecodeKernelName(shape.kv_quant, op->shape.kv_route, shape.dtype));
 
@@ -216,6 +205,9 @@ Status DecodeAttention::Run(const PreparedPlan& plan, const DecodeTensors& tenso
     return FailedPrecondition("plan was made by another DecodeAttention");
   }
   AA_RETURN_IF_ERROR(CheckTensors(tensors, impl_->shape));
+  const Memory workspace = {"workspace", prepared->workspace,
+                            static_cast<int64_t>(impl_->workspace_bytes)};
+  AA_RETURN_IF_ERROR(CheckApart(tensors, workspace, impl_->shape, prepared->plan.header()));
   Runtime::Impl& runtime = prepared->runtime();
   if (!runtime.plans.IsCurrent(prepared->workspace, prepared.get())) {
     return FailedPrecondition("plan is stale: a later Plan() used the workspace at ",

@@ -53,11 +53,11 @@ class Decode : public testing::Test {
     op_.emplace(*made);
     workspace_ = *DeviceBuffer::Allocate(runtime_, op_->workspace_bytes());
     ASSERT_TRUE(workspace_.Fill(0xff).ok());
-    tensors_.query = reinterpret_cast<void*>(0x1000);
-    tensors_.key_cache = reinterpret_cast<void*>(0x2000);
-    tensors_.value_cache = reinterpret_cast<void*>(0x3000);
-    tensors_.block_table = reinterpret_cast<const int32_t*>(0x4000);
-    tensors_.out = reinterpret_cast<void*>(0x6000);
+    tensors_.query = reinterpret_cast<void*>(0x100000000);
+    tensors_.key_cache = reinterpret_cast<void*>(0x200000000);
+    tensors_.value_cache = reinterpret_cast<void*>(0x300000000);
+    tensors_.block_table = reinterpret_cast<const int32_t*>(0x400000000);
+    tensors_.out = reinterpret_cast<void*>(0x600000000);
   }
 
   StatusOr<PreparedPlan> Plan(const std::vector<int32_t>& lens) {
@@ -103,7 +103,7 @@ TEST_F(Decode, UploadsThePlanAndClearsTheErrorRecords) {
 }
 
 TEST_F(Decode, PassesEveryArgumentInItsPlace) {
-  tensors_.lse = reinterpret_cast<float*>(0x7000);
+  tensors_.lse = reinterpret_cast<float*>(0x700000000);
   const auto plan = Plan({8192});  // one long sequence: split
   ASSERT_TRUE(plan.ok());
   ASSERT_TRUE(plan->plan().has_splits());
@@ -158,8 +158,8 @@ TEST_F(Decode, PlansQueryTokens) {
 }
 
 DecodeTensors WithScales(DecodeTensors tensors) {
-  tensors.key_scale = reinterpret_cast<const float*>(0x8000);
-  tensors.value_scale = reinterpret_cast<const float*>(0x9000);
+  tensors.key_scale = reinterpret_cast<const float*>(0x800000000);
+  tensors.value_scale = reinterpret_cast<const float*>(0x900000000);
   return tensors;
 }
 
@@ -171,9 +171,9 @@ TEST_F(Decode, PassesEveryArgumentOfAnInt8Cache) {
     Make(shape);
     EXPECT_EQ(op_->shape().kv_route, route);
     DecodeTensors tensors = WithScales(tensors_);
-    tensors.key_offset = reinterpret_cast<const float*>(0xa000);
-    tensors.value_offset = reinterpret_cast<const float*>(0xb000);
-    tensors.lse = reinterpret_cast<float*>(0x7000);
+    tensors.key_offset = reinterpret_cast<const float*>(0xa00000000);
+    tensors.value_offset = reinterpret_cast<const float*>(0xb00000000);
+    tensors.lse = reinterpret_cast<float*>(0x700000000);
     const auto plan = Plan({8192});
     ASSERT_TRUE(plan.ok()) << plan.status().ToString();
     EXPECT_EQ(plan->plan().header().kv_route, route);

@@ -15,9 +15,9 @@ namespace ascend_attention {
 class ErrorSource {
  public:
   virtual ~ErrorSource() = default;
-  // What a kernel of this operator wrote down, once; OK if nothing. Reads device
-  // memory.
-  virtual Status TakeError() = 0;
+  // What a kernel of this operator wrote down, once; OK if nothing, or if none was
+  // launched on `stream`. Reads device memory.
+  virtual Status TakeError(void* stream) = 0;
 };
 
 // Thread-safe. Keeps no source alive.

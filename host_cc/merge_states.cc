@@ -72,31 +72,17 @@ Status CheckSizes(const MergeStatesArgs& args) {
   return OkStatus();
 }
 
-struct Range {
-  const char* name;
-  const void* begin;
-  uint64_t bytes;
-};
-
-Status CheckApart(const Range& result, const Range& input) {
-  const auto a = reinterpret_cast<uintptr_t>(result.begin);
-  const auto b = reinterpret_cast<uintptr_t>(input.begin);
-  if (result.begin == nullptr || a + result.bytes <= b || b + input.bytes <= a) return OkStatus();
-  return InvalidArgument(result.name, " = ", AddressText(result.begin), ", ", result.bytes,
-                         " bytes, overlaps ", input.name, " = ", AddressText(input.begin), ", ",
-                         input.bytes, " bytes; expected memory of its own");
-}
-
 struct Tensors {
   explicit Tensors(const MergeStatesArgs& args) {
-    const auto rows = static_cast<uint64_t>(args.rows);
-    const auto parts = static_cast<uint64_t>(args.num_parts);
-    parts_out = {"parts_out", args.parts_out, parts * rows * RowBytes(args)};
-    parts_lse = {"parts_lse", args.parts_lse, parts * rows * sizeof(float)};
-    out = {"out", args.out, rows * RowBytes(args)};
-    lse = {"lse", args.lse, rows * sizeof(float)};
+    const auto row_bytes = static_cast<int64_t>(RowBytes(args));
+    const auto lse_bytes = static_cast<int64_t>(args.rows * sizeof(float));
+    // Below 2^63: a part is less than 4 GiB, and there are less than 2^31.
+    parts_out = {"parts_out", args.parts_out, args.num_parts * args.rows * row_bytes};
+    parts_lse = {"parts_lse", args.parts_lse, args.num_parts * lse_bytes};
+    out = {"out", args.out, args.rows * row_bytes};
+    lse = {"lse", args.lse, lse_bytes};
   }
-  Range parts_out, parts_lse, out, lse;
+  Memory parts_out, parts_lse, out, lse;
 };
 
 Status CheckTensors(const MergeStatesArgs& args) {
@@ -114,10 +100,10 @@ Status CheckTensors(const MergeStatesArgs& args) {
 
 // Tells the virtual NPU's checkers what the memory is.
 void NameTensors(const Runtime::Impl& runtime, const MergeStatesArgs& args) {
-  const auto name = [&](const Range& range, int rule) {
-    if (range.begin == nullptr) return;
-    (void)runtime.acl->vnpuAclNameRegion(runtime.device, range.begin, range.bytes, range.name,
-                                         rule);
+  const auto name = [&](const Memory& memory, int rule) {
+    if (memory.begin == nullptr) return;
+    (void)runtime.acl->vnpuAclNameRegion(
+        runtime.device, memory.begin, static_cast<uint64_t>(memory.run_bytes), memory.name, rule);
   };
   const Tensors tensors(args);
   name(tensors.parts_out, VNPU_ACL_READ_ONLY);

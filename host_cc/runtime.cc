@@ -125,9 +125,18 @@ Status Runtime::Impl::Initialize(const RuntimeOptions& options) {
   AA_ASSIGN_OR_RETURN(device_cores, ReadCores(*acl, device));
   AA_ASSIGN_OR_RETURN(
       platform, PlatformFor(soc_name, options.num_cores == 0 ? device_cores : options.num_cores));
+  AA_RETURN_IF_ERROR(CheckCores(platform));
   AA_ASSIGN_OR_RETURN(sync_address, HardwareSyncAddress(*acl));
   kernels = KernelLibrary::Shared(acl, device, options.kernel_dir);
   return OkStatus();
+}
+
+Status Runtime::Impl::CheckCores(const Platform& wanted) const {
+  if (wanted.num_cores <= device_cores) return OkStatus();
+  return InvalidArgument(
+      "num_cores = ", wanted.num_cores, " exceeds the ", device_cores, " cores of device ", device,
+      " (", wanted.soc_name, "): blocks that wait for each other need a core each",
+      acl->is_virtual ? "; ASCEND_ATTENTION_VNPU_CORES sets those of the virtual NPU" : "");
 }
 
 Runtime::Impl::~Impl() {
@@ -171,7 +180,7 @@ Status Runtime::Synchronize(void* stream) {
     if (explains(cause)) return explained(cause);
   }
   for (const auto& source : impl_->error_sources.Living()) {
-    const Status cause = source->TakeError();
+    const Status cause = source->TakeError(stream);
     if (explains(cause)) return explained(cause);
   }
   return failure;

@@ -26,6 +26,10 @@ class Runtime::Impl {
   Impl(std::shared_ptr<const AclApi> acl, int device) : acl(acl), device(device), uploads(acl) {}
   ~Impl();
 
+  // Blocks of the decode kernel wait for each other, so all of them must have a
+  // core at the same time.
+  Status CheckCores(const Platform& wanted) const;
+
   const std::shared_ptr<const AclApi> acl;
   const int device;
   Platform platform;

@@ -61,6 +61,11 @@ TEST(Open, TakesTheCoresThatTheDeviceReports) {
   options.num_cores = -2;
   EXPECT_EQ(fake.OpenRuntime(options).status().ToString(),
             "INVALID_ARGUMENT: num_cores = -2; expected 0 or more");
+  options.num_cores = 99;
+  EXPECT_EQ(fake.OpenRuntime(options).status().ToString(),
+            "INVALID_ARGUMENT: num_cores = 99 exceeds the 20 cores of device 0 (Ascend910B4): "
+            "blocks that wait for each other need a core each; ASCEND_ATTENTION_VNPU_CORES sets "
+            "those of the virtual NPU");
 }
 
 TEST(Open, RefusesADeviceThatIsNotThere) {
@@ -162,8 +167,8 @@ class Synchronize : public testing::Test {
     plan_ = std::make_unique<PreparedPlan>(
         *op.Plan({100, 200, 300}, workspace_.data(), workspace_.size(), stream_));
     DecodeTensors tensors;
-    tensors.query = tensors.key_cache = tensors.value_cache = tensors.out =
-        reinterpret_cast<void*>(0x1000);
+    tensors.query = tensors.key_cache = tensors.value_cache = reinterpret_cast<void*>(0x100000000);
+    tensors.out = reinterpret_cast<void*>(0x200000);
     tensors.block_table = reinterpret_cast<const int32_t*>(0x1000);
     ASSERT_TRUE(op.Run(*plan_, tensors, stream_).ok());
   }
@@ -346,8 +351,9 @@ TEST(Verbose, LinesOfPlanAndRunHaveAsManyColumnsAsTheirTemplates) {
   auto workspace = *DeviceBuffer::Allocate(runtime, op.workspace_bytes());
   auto plan = *op.Plan({100, 200}, workspace.data(), workspace.size(), nullptr);
   DecodeTensors tensors;
-  tensors.query = tensors.key_cache = tensors.value_cache = tensors.out = workspace.data();
-  tensors.block_table = static_cast<const int32_t*>(workspace.data());
+  tensors.query = tensors.key_cache = tensors.value_cache = reinterpret_cast<void*>(0x100000000);
+  tensors.out = reinterpret_cast<void*>(0x200000);
+  tensors.block_table = reinterpret_cast<const int32_t*>(0x1000);
   ASSERT_TRUE(op.Run(plan, tensors, nullptr).ok());
   SetVerboseForTest(false, nullptr);
   ASSERT_EQ(Lines().size(), 6u);  // open, plan, run, each with its template

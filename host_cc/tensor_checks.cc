@@ -2,6 +2,7 @@
 #include "host_cc/tensor_checks.h"
 
 #include <string>
+#include <vector>
 
 #include "host_cc/pointer_checks.h"
 #include "tiling/support.h"
@@ -63,6 +64,39 @@ Status CheckTensors(const DecodeTensors& tensors, const DecodeShape& shape) {
   AA_RETURN_IF_ERROR(CheckPointer("key_cache", tensors.key_cache, kDatablockBytes));
   AA_RETURN_IF_ERROR(CheckPointer("value_cache", tensors.value_cache, kDatablockBytes));
   return CheckPointer("block_table", tensors.block_table, kElementBytes);
+}
+
+Status CheckApart(const DecodeTensors& tensors, const Memory& workspace, const DecodeShape& shape,
+                  const DecodePlanHeader& header) {
+  constexpr int64_t kQueryElemBytes = 2;  // float16, bfloat16
+  constexpr int64_t kFloatBytes = sizeof(float);
+  const int64_t rows = int64_t{header.num_query_rows} * shape.num_heads;
+  const int64_t table_bytes =
+      int64_t{header.batch} * shape.max_kv_blocks * static_cast<int64_t>(sizeof(int32_t));
+  const int64_t scales = shape.kv_quant == KvQuant::kInt8Token
+                             ? shape.num_kv_blocks * shape.kv_block_size
+                             : shape.head_dim;
+  const int64_t scale_bytes = shape.num_kv_heads * scales * kFloatBytes;
+  const std::vector<Memory> written = {
+      {"out", tensors.out, rows * shape.head_dim * kQueryElemBytes},
+      {"lse", tensors.lse, rows * kFloatBytes},
+      workspace,
+  };
+  const std::vector<Memory> read = {
+      {"query", tensors.query, rows * shape.head_dim * kQueryElemBytes},
+      CacheMemory("key_cache", tensors.key_cache, shape),
+      CacheMemory("value_cache", tensors.value_cache, shape),
+      {"block_table", tensors.block_table, table_bytes},
+      {"key_scale", tensors.key_scale, scale_bytes},
+      {"key_offset", tensors.key_offset, scale_bytes},
+      {"value_scale", tensors.value_scale, scale_bytes},
+      {"value_offset", tensors.value_offset, scale_bytes},
+  };
+  for (size_t i = 0; i < written.size(); ++i) {
+    for (const Memory& other : read) AA_RETURN_IF_ERROR(CheckApart(written[i], other));
+    for (size_t j = 0; j < i; ++j) AA_RETURN_IF_ERROR(CheckApart(written[i], written[j]));
+  }
+  return OkStatus();
 }
 
 }  // namespace ascend_attention

@@ -68,8 +68,8 @@ INSTANTIATE_TEST_SUITE_P(
                   "UNIMPLEMENTED: kv_quant code 9 has no kernel; supported: 0 (none), 1 "
                   "(int8_channel), 2 (int8_channel_asym), 3 (int8_token)"},
         ShapeCase{"RouteCode", [](DecodeShape& s) { s.kv_route = static_cast<KvRoute>(9); },
-                  "UNIMPLEMENTED: kv_route = unknown has no kernel for kv_quant = none; nearest "
-                  "supported: direct, auto"},
+                  "UNIMPLEMENTED: kv_route code 9 has no kernel; supported: 0 (auto), 1 (direct), "
+                  "2 (dequant), 3 (limbs)"},
         ShapeCase{"Int8QLen",
                   [](DecodeShape& s) {
                     s.kv_quant = KvQuant::kInt8Token;
@@ -120,17 +120,12 @@ TEST(Create, RefusesMoreCoresThanTheDeviceHas) {
   EXPECT_TRUE(DecodeAttention::Create(runtime, GoodShape(), 0.1f, 24).ok());
   EXPECT_EQ(DecodeAttention::Create(runtime, GoodShape(), 0.1f, 25).status().ToString(),
             text + hint);
-  RuntimeOptions options;
-  options.num_cores = 25;
-  runtime = *fake.OpenRuntime(options);
   fake.api()->is_virtual = false;
-  EXPECT_EQ(DecodeAttention::Create(runtime, GoodShape(), 0.1f).status().ToString(), text);
-  options.num_cores = 0;
+  EXPECT_EQ(DecodeAttention::Create(runtime, GoodShape(), 0.1f, 25).status().ToString(), text);
   fake.num_cores = 25;
-  EXPECT_EQ(DecodeAttention::Create(runtime, GoodShape(), 0.1f).status().ToString(), text);
-  runtime = *fake.OpenRuntime(options);
-  fake.api()->is_virtual = true;
-  EXPECT_TRUE(DecodeAttention::Create(runtime, GoodShape(), 0.1f).ok());
+  EXPECT_EQ(DecodeAttention::Create(runtime, GoodShape(), 0.1f, 25).status().ToString(), text);
+  runtime = *fake.OpenRuntime();
+  EXPECT_TRUE(DecodeAttention::Create(runtime, GoodShape(), 0.1f, 25).ok());
 }
 
 TEST(Create, NeedsARuntime) {
@@ -153,10 +148,11 @@ class DecodeInput : public testing::Test {
     out_ = *DeviceBuffer::Allocate(runtime_, kTensorBytes);
     ASSERT_TRUE(workspace_.Fill(kUntouched).ok());
     ASSERT_TRUE(out_.Fill(kUntouched).ok());
-    tensors_.query = tensors_.key_cache = tensors_.value_cache = reinterpret_cast<void*>(0x1000);
+    tensors_.query = tensors_.key_cache = tensors_.value_cache =
+        reinterpret_cast<void*>(0x100000000);
     tensors_.block_table = reinterpret_cast<const int32_t*>(0x2004);
     tensors_.out = out_.data();
-    tensors_.lse = reinterpret_cast<float*>(0x3004);
+    tensors_.lse = reinterpret_cast<float*>(0x13004);
   }
 
   Status PlanStatus(const std::vector<int32_t>& lens) {
@@ -315,8 +311,41 @@ INSTANTIATE_TEST_SUITE_P(
         TensorCase{"Table", [](DecodeTensors& t) { t.block_table = At<int32_t>(0x1001); },
                    "INVALID_ARGUMENT: block_table = 0x1001 is not a multiple of 4 bytes"},
         TensorCase{"Lse", [](DecodeTensors& t) { t.lse = At<float>(0x1002); },
-                   "INVALID_ARGUMENT: lse = 0x1002 is not a multiple of 4 bytes"}),
+                   "INVALID_ARGUMENT: lse = 0x1002 is not a multiple of 4 bytes"},
+        // Two rows of query and out, caches of 128 MiB.
+        TensorCase{"OutIsQuery",
+                   [](DecodeTensors& t) { t.out = const_cast<void*>(t.query = At<void>(0x90000)); },
+                   "INVALID_ARGUMENT: out = 0x90000, 16384 bytes, overlaps query = 0x90000, 16384 "
+                   "bytes; expected memory of its own"},
+        TensorCase{"OutInCache", [](DecodeTensors& t) { t.out = At<void>(0x107ffffe0); },
+                   "INVALID_ARGUMENT: out = 0x107ffffe0, 16384 bytes, overlaps key_cache = "
+                   "0x100000000, 134217728 bytes; expected memory of its own"},
+        TensorCase{"OutInTable", [](DecodeTensors& t) { t.out = At<void>(0x2200); },
+                   "INVALID_ARGUMENT: out = 0x2200, 16384 bytes, overlaps block_table = 0x2004, "
+                   "512 bytes; expected memory of its own"},
+        TensorCase{"LseInTable", [](DecodeTensors& t) { t.lse = At<float>(0x2000); },
+                   "INVALID_ARGUMENT: lse = 0x2000, 256 bytes, overlaps block_table = 0x2004, 512 "
+                   "bytes; expected memory of its own"}),
     [](const auto& info) { return std::string(info.param.name); });
+
+TEST_F(DecodeInput, TensorsInTheWorkspace) {
+  auto plan = op_->Plan({100, 8192}, workspace_.data(), workspace_.size(), stream);
+  ASSERT_TRUE(plan.ok()) << plan.status().ToString();
+  const auto error_of = [&](const DecodeTensors& tensors) {
+    const std::string text = op_->Run(*plan, tensors, stream).message();
+    return text.substr(0, 9) + (text.find(" bytes, overlaps query = ") != std::string::npos
+                                    ? "query"
+                                : text.find(" bytes, overlaps out = ") != std::string::npos ? "out"
+                                                                                            : text);
+  };
+  DecodeTensors tensors = tensors_;
+  tensors.query = workspace_.data();
+  EXPECT_EQ(error_of(tensors), "workspacequery");
+  tensors = tensors_;
+  tensors.out = static_cast<uint8_t*>(workspace_.data()) + 512;
+  EXPECT_EQ(error_of(tensors), "workspaceout");
+  EXPECT_EQ(fake_.launches.size(), 0u);
+}
 
 TEST_F(DecodeInput, PlanOfAnotherOperator) {
   auto other = DecodeAttention::Create(runtime_, GoodShape(), 0.2f);

@@ -86,7 +86,7 @@ typedef struct AscendAttentionDecodeShape {
   int64_t fixed_split_tokens; /* batch-invariant: cut at its multiples only; 0: where balanced */
 } AscendAttentionDecodeShape;
 
-/* Device pointers. */
+/* Device pointers: scales, offsets and those to void are multiples of 32 bytes. */
 typedef struct AscendAttentionDecodeTensors {
   const void* query;
   const void* key_cache;
@@ -121,6 +121,9 @@ ASCEND_ATTENTION_EXPORT int ascend_attention_decode_create(AscendAttentionRuntim
 ASCEND_ATTENTION_EXPORT void ascend_attention_decode_destroy(AscendAttentionDecode* decode);
 ASCEND_ATTENTION_EXPORT size_t
 ascend_attention_decode_workspace_bytes(const AscendAttentionDecode* decode);
+/* The route in use: with kv_route AUTO the one that was chosen. AUTO for NULL only. */
+ASCEND_ATTENTION_EXPORT AscendAttentionKvRoute
+ascend_attention_decode_kv_route(const AscendAttentionDecode* decode);
 
 /* context_lens: `batch` lengths in host memory, read before the call returns. One
  * query token per sequence. */
@@ -183,7 +186,7 @@ typedef struct AscendAttentionCacheWriteShape {
   int64_t kv_head_stride;
 } AscendAttentionCacheWriteShape;
 
-/* Device pointers. */
+/* Device pointers: caches, scales and offsets are multiples of 32 bytes. */
 typedef struct AscendAttentionCacheWriteTensors {
   int64_t num_tokens;
   const void* key; /* [num_tokens, num_kv_heads, head_dim] */

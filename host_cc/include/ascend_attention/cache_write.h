@@ -39,7 +39,9 @@ struct CacheWriteShape {
   KvStrides kv_strides;  // of key_cache and value_cache
 };
 
-// Device pointers.
+// Device pointers: caches, scales and offsets are multiples of 32 bytes, key and
+// value of 2, slot_mapping of 8. What is written overlaps nothing else; slices of
+// one pool may interleave.
 struct CacheWriteTensors {
   int64_t num_tokens = 0;
   const void* key = nullptr;  // [num_tokens, num_kv_heads, head_dim]

@@ -138,7 +138,8 @@ class DecodeAttention {
 
   // Enqueues the decode kernel, one launch whatever the plan; it never waits. `plan` is one of this
   // object's or its copies'. Another stream than Plan's is made to wait for the upload. Data
-  // pointers, scales and offsets are multiples of 32 bytes, block_table and lse of 4.
+  // pointers, scales and offsets are multiples of 32 bytes, block_table and lse of 4. out, lse and
+  // the workspace overlap nothing else.
   Status Run(const PreparedPlan& plan, const DecodeTensors& tensors, void* stream) const;
 
   class Impl;
