@@ -93,6 +93,7 @@ void AppendBalance(std::string& text, const PlanPrediction& prediction) {
 }
 
 void AppendRegion(std::string& text, const char* name, const Region& region) {
+  if (region.size.bytes == 0) return;
   AppendF(text, "    %-14s %12" PRIu64 " at %" PRIu64 "\n", name, region.size.bytes,
           region.begin.bytes);
 }

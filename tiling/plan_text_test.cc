@@ -104,6 +104,14 @@ TEST(PlanText, SummaryOfAnInt8HeadMajorCache) {
   ExpectGolden("int8_summary", PlanText(plan, PlanTextDetail::kSummary));
 }
 
+TEST(PlanText, LeavesOutRegionsThatTakeNothing) {
+  const std::string text = PlanText(RaggedPlan(), PlanTextDetail::kSummary);
+  EXPECT_NE(text.find("partial_lse"), std::string::npos);
+  for (const char* region : {"query_operands", "dequant_keys", "dequant_values", " 0 at"}) {
+    EXPECT_EQ(text.find(region), std::string::npos) << region;
+  }
+}
+
 TEST(PlanText, SaysNothingAboutBalanceOfAPlanReadFromBytes) {
   const DecodePlan plan = RaggedPlan();
   const DecodePlan read = *DecodePlan::FromBytes(plan.bytes().data(), plan.bytes().size());
