@@ -42,8 +42,9 @@ struct DecodeShape {
   KvQuant kv_quant = KvQuant::kNone;  // what the cache holds
   KvRoute kv_route = KvRoute::kAuto;  // forced, or the cheapest by the cost model
   KvStrides kv_strides;               // of key_cache and value_cache
-  int64_t fixed_split_tokens = 0;     // batch-invariant: cut every sequence at multiples of
-                                      // this; 0: where the batch is best balanced
+  int64_t fixed_split_tokens = 0;     // batch-invariant, for one max_q_len: cut every sequence
+                                      // at multiples of this, itself a multiple of 16 from 64
+                                      // on; 0: where the batch is best balanced
 
   int64_t q_per_kv() const { return num_heads / num_kv_heads; }
   int64_t max_context() const { return max_kv_blocks * kv_block_size; }
