@@ -39,7 +39,7 @@ def dtype_name(dtype: str | np.dtype | type, argument: str = "dtype") -> str:
         if dtype in DTYPES:
             return dtype
     else:
-        dtype = np.dtype(dtype)
+        dtype = _numpy_dtype(dtype, argument)
         for name, known in DTYPES.items():
             if dtype == known:
                 return name
@@ -49,6 +49,16 @@ def dtype_name(dtype: str | np.dtype | type, argument: str = "dtype") -> str:
     raise ValueError(
         f"{argument} is {dtype}; allowed: float16, bfloat16 (ml_dtypes.bfloat16){hint}"
     )
+
+
+def _numpy_dtype(dtype: object, argument: str) -> np.dtype:
+    text = f"{argument} is {dtype!r}; allowed: {', '.join(DTYPES)}, or their numpy dtypes"
+    if dtype is None:  # float64 to numpy
+        raise TypeError(text)
+    try:
+        return np.dtype(dtype)
+    except TypeError:
+        raise TypeError(text) from None
 
 
 def integers(*, bits: int = 64, **values: object) -> dict[str, int]:
@@ -70,10 +80,19 @@ def check_rank(name: str, array: object, axes: Sequence[str]) -> None:
         raise TypeError(
             f"{name} is a {type(array).__name__}; expected numpy.ndarray or DeviceArray"
         )
+    refuse_masked(name, array)
     if len(array.shape) != len(axes):
         raise ValueError(
             f"{name} has rank {len(array.shape)} (shape {array.shape}); "
             f"expected rank {len(axes)}: [{', '.join(axes)}]"
+        )
+
+
+def refuse_masked(name: str, array: object) -> None:
+    """Raises for an array whose mask nothing here would look at."""
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError(
+            f"{name} is a MaskedArray; expected an array without a mask, such as {name}.filled()"
         )
 
 
@@ -147,6 +166,7 @@ def q_lens_array(q_lens: object, batch: int) -> np.ndarray:
 
 
 def _int32_vector(name: str, values: object, lower_limit: str) -> np.ndarray:
+    refuse_masked(name, values)
     vector = np.asarray(values)
     if vector.ndim != 1:
         raise ValueError(f"{name} has rank {vector.ndim} (shape {vector.shape}); expected [batch]")
@@ -157,7 +177,7 @@ def _int32_vector(name: str, values: object, lower_limit: str) -> np.ndarray:
     if outside.size:
         row = int(outside[0])
         raise ValueError(f"{name}[{row}] = {vector[row]}; allowed: {lower_limit} <= {limits.max}")
-    return np.ascontiguousarray(vector, dtype=np.int32)
+    return np.array(vector, dtype=np.int32, order="C")  # a copy: the caller may reuse its own
 
 
 def check_block_ids(
@@ -197,9 +217,12 @@ def num_cores_or_all(num_cores: int | None) -> int:
     """Returns the number of cores to use, 0 for all of the device."""
     if num_cores is None:
         return 0
+    allowed = "1 up to the cores of the device, or None for all"
+    if isinstance(num_cores, int | np.integer) and num_cores > np.iinfo(np.int32).max:
+        raise ValueError(f"num_cores is {num_cores}; allowed: {allowed}")
     cores = integers(bits=32, num_cores=num_cores)["num_cores"]
     if cores < 1:
-        raise ValueError(f"num_cores is {cores}; allowed: 1 or more, or None for all")
+        raise ValueError(f"num_cores is {cores}; allowed: {allowed}")
     return cores
 
 

@@ -10,8 +10,10 @@ several layers: only its strides must be the ones that were declared.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -82,6 +84,19 @@ def layout_of(name: str, cache: Array, kv_layout: str) -> KvLayout:
         elif i + 1 < len(shape):
             strides[i] = strides[i + 1] * shape[i + 1]
     return KvLayout(axes, shape, tuple(strides))
+
+
+@contextlib.contextmanager
+def strides_are_of(name: str) -> Iterator[None]:
+    """Lets errors name the array that strides were taken from, for callers who gave none."""
+    try:
+        yield
+    except (ValueError, NotImplementedError) as error:
+        text = str(error)
+        if "kv_strides." not in text:
+            raise
+        text = re.sub(r"kv_strides\.(\w+)", rf"{name}'s \1 stride", text)
+        raise type(error)(text) from None
 
 
 def check_cache(name: str, cache: Array, dtype: np.dtype, layout: KvLayout) -> None:

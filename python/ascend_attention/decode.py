@@ -240,7 +240,8 @@ class DecodeAttention:
 
         Raises:
             TypeError: an argument is no array.
-            ValueError: wrong dtype, rank, shape or stride, a scale that is missing or too many.
+            ValueError: wrong dtype, rank, shape or stride, a scale that is missing or too many, a
+                DeviceArray `out` that overlaps another tensor.
             IndexError: block_table names a kv block outside the caches. A numpy table is
                 checked before the launch; for a DeviceArray the device finds it.
             RuntimeError: no plan yet, or the device failed.
@@ -416,22 +417,23 @@ def paged_attention(
             "block_table"
         )
     sizes = dict(zip(axes, key_cache.shape, strict=True))
-    op = DecodeAttention(
-        **sizes,
-        batch=len(lens),
-        num_heads=query.shape[1],
-        max_kv_blocks=block_table.shape[1],
-        dtype=_checks.dtype_name(query.dtype, "query dtype"),
-        softmax_scale=softmax_scale,
-        max_q_len=_max_q_len(tokens, kv_quant, fixed_split_tokens),
-        kv_quant=kv_quant,
-        kv_route=kv_route,
-        kv_layout=kv_layout,
-        kv_strides=_kv_layout.layout_of("key_cache", key_cache, kv_layout).kv_strides,
-        fixed_split_tokens=fixed_split_tokens,
-        num_cores=num_cores,
-        device=device,
-    )
+    with _kv_layout.strides_are_of("key_cache"):
+        op = DecodeAttention(
+            **sizes,
+            batch=len(lens),
+            num_heads=query.shape[1],
+            max_kv_blocks=block_table.shape[1],
+            dtype=_checks.dtype_name(query.dtype, "query dtype"),
+            softmax_scale=softmax_scale,
+            max_q_len=_max_q_len(tokens, kv_quant, fixed_split_tokens),
+            kv_quant=kv_quant,
+            kv_route=kv_route,
+            kv_layout=kv_layout,
+            kv_strides=_kv_layout.layout_of("key_cache", key_cache, kv_layout).kv_strides,
+            fixed_split_tokens=fixed_split_tokens,
+            num_cores=num_cores,
+            device=device,
+        )
     op.plan(lens, tokens)
     return op.run(
         query,

@@ -9,12 +9,15 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
+from typing import NoReturn
 
 import numpy as np
 
 from ascend_attention import _core, _runtime
 
 Index = int | slice | None  # or Ellipsis
+
+_MOST_BYTES = 2**63 - 1  # of a size in the library
 
 
 class DeviceArray:
@@ -43,7 +46,12 @@ class DeviceArray:
     """
 
     def __init__(self, array: np.ndarray, *, device: int = 0) -> None:
-        array = np.ascontiguousarray(array)
+        if isinstance(array, np.ma.MaskedArray):
+            raise TypeError(
+                "array is a MaskedArray; expected an array without a mask, such as array.filled()"
+            )
+        array = np.asarray(array, order="C")
+        _refuse_objects(array.dtype)
         buffer = _core.DeviceBuffer(_runtime.open_runtime(device), array.nbytes)
         self._set(buffer, array.shape, array.strides, array.dtype, 0, device)
         self.copy_from(array)
@@ -64,7 +72,10 @@ class DeviceArray:
         dtype, shape = np.dtype(dtype), tuple(operator.index(n) for n in shape)
         if any(n < 0 for n in shape):
             raise ValueError(f"shape is {shape}; allowed: sizes of 0 or more")
+        _refuse_objects(dtype)
         size = math.prod(shape) * dtype.itemsize
+        if size > _MOST_BYTES:
+            raise MemoryError(f"shape {shape} of {dtype} takes {size} bytes; no device has them")
         buffer = _core.DeviceBuffer(_runtime.open_runtime(device), size)
         array._set(buffer, shape, dense_strides(shape, dtype.itemsize), dtype, 0, device)
         return array
@@ -125,8 +136,11 @@ class DeviceArray:
         """Overwrites the contents with `array`, of the same shape and dtype.
 
         Raises:
+            TypeError: no numpy array.
             ValueError: shape or dtype differ.
         """
+        if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray):
+            raise TypeError(f"array is a {type(array).__name__}; expected numpy.ndarray")
         if array.shape != self.shape or array.dtype != self.dtype:
             raise ValueError(
                 f"array is {array.dtype} {array.shape}; expected {self.dtype} {self.shape}"
@@ -141,6 +155,10 @@ class DeviceArray:
     def numpy(self) -> np.ndarray:
         """Returns a copy in host memory."""
         return np.ascontiguousarray(self._elements(self._download_span())).reshape(self.shape)
+
+    def __array__(self, dtype: object = None, copy: object = None) -> NoReturn:
+        """Refuses: numpy would otherwise make a 0-d array of objects of it."""
+        raise TypeError("a DeviceArray is no numpy array; use .numpy() for a copy in host memory")
 
     def __repr__(self) -> str:
         return f"DeviceArray(shape={self.shape}, dtype={self.dtype}, device={self.device})"
@@ -171,6 +189,11 @@ class DeviceArray:
 
 
 Array = np.ndarray | DeviceArray
+
+
+def _refuse_objects(dtype: np.dtype) -> None:
+    if dtype.hasobject:
+        raise TypeError(f"dtype is {dtype}; expected one without Python objects")
 
 
 def as_bytes(array: np.ndarray) -> np.ndarray:

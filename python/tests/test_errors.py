@@ -97,8 +97,14 @@ BAD_SHAPES = [
         "dtype is uint16; allowed: float16, bfloat16 (ml_dtypes.bfloat16); "
         "bfloat16 bits in uint16: pass array.view(ml_dtypes.bfloat16)",
     ),
-    ({"num_cores": 0}, ValueError, "num_cores is 0; allowed: 1 or more, or None for all"),
-    ({"num_cores": 2**40}, ValueError, "num_cores is 1099511627776; allowed: integers of 32 bits"),
+    ({"num_cores": 0}, ValueError, "num_cores is 0; allowed: 1 up to the cores of the device"),
+    (
+        {"num_cores": 2**40},
+        ValueError,
+        "num_cores is 1099511627776; allowed: 1 up to the cores of the device, or None for all",
+    ),
+    ({"dtype": None}, TypeError, "dtype is None; allowed: float16, bfloat16"),
+    ({"dtype": object()}, TypeError, "dtype is <object object at 0x"),
     ({"batch": 2**70}, ValueError, f"batch is {2**70}; allowed: integers of 64 bits"),
     ({"softmax_scale": np.inf}, ValueError, "softmax_scale is inf; allowed: a finite float32"),
     ({"softmax_scale": 1e300}, ValueError, "softmax_scale is 1e+300; allowed: a finite float32"),
@@ -456,10 +462,21 @@ BAD_OPTIONS = [
         "kv_strides[1] (token) is 128.0; expected an integer",
     ),
     (
-        {"kv_strides": (2048, 128, 24)},
+        {"kv_strides": (4096, 192, 72)},
         NotImplementedError,
-        "kv_strides.head = 24 elements is not a multiple of 16 (32 bytes); nearest supported: "
-        "16, 32",
+        "kv_strides.head = 72 elements is not a multiple of 16 (32 bytes); nearest supported: "
+        "64, 80",
+    ),
+    (
+        {"kv_strides": (2048, 128, 1)},
+        ValueError,
+        "kv_strides.head = 1 elements makes entries of the cache overlap; expected at least 64",
+    ),
+    (
+        {"kv_strides": (2**62, 128, 64)},
+        ValueError,
+        "kv_strides.block = 4611686018427387904 elements, 6 times, makes a cache of more than "
+        "2^63 bytes",
     ),
     (
         {"kv_strides": (1024, 128, 64)},
@@ -574,6 +591,101 @@ def test_scales_and_offsets_are_those_of_the_scheme(kv_quant, change, text):
     with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
         op.run(**{**arrays, **scales, **change}, out=out)
     assert (out == SENTINEL).all()
+
+
+# ---- memory that overlaps ---------------------------------------------------------
+
+
+def view_at(memory: DeviceArray, offset: int, like: np.ndarray) -> DeviceArray:
+    """An array from a byte offset of `memory` on."""
+    view = DeviceArray.__new__(DeviceArray)
+    view._set(memory._buffer, like.shape, like.strides, like.dtype, offset, memory.device)
+    return view
+
+
+@pytest.mark.parametrize("name", ["query", "key_cache", "value_cache", "block_table"])
+def test_an_out_that_overlaps_an_input_is_refused(name):
+    op, arrays = DecodeAttention(**SHAPE), valid_arrays()
+    op.plan(LENS)
+    memory = DeviceArray(np.zeros(1 << 16, np.uint8))
+    source = view_at(memory, 512, arrays[name])
+    source.copy_from(arrays[name])
+    out = view_at(memory, 512 + (source.nbytes - 1) // 32 * 32, sentinel_out())
+    with pytest.raises(ValueError, match=rf"^out = 0x\w+, 2048 bytes, overlaps {name} = 0x"):
+        op.run(**{**arrays, name: source}, out=out, return_lse=True)
+    assert source.numpy().tobytes() == arrays[name].tobytes()
+
+
+def test_out_may_lie_between_the_blocks_of_a_cache():
+    pool = DeviceArray(np.zeros((6, 2, 16, 2, 64), np.float16))
+    op = DecodeAttention(**SHAPE, kv_strides=(4096, 128, 64))
+    op.plan(LENS)
+    out = view_at(pool, 4096, sentinel_out())
+    arrays = {**valid_arrays(), "key_cache": pool[:, 0], "value_cache": pool[:, 0]}
+    assert (op.run(**arrays, out=out).numpy() == 0).all()
+    with pytest.raises(ValueError, match=r" overlaps value_cache = "):
+        op.run(**{**arrays, "value_cache": pool[:, 1]}, out=out)
+
+
+# ---- arguments that numpy would take ----------------------------------------------
+
+
+def test_a_plan_keeps_no_reference_to_the_callers_lengths():
+    op, arrays = DecodeAttention(**SHAPE, max_q_len=2), valid_arrays()
+    lens, tokens = np.array(LENS, np.int32), np.array([1, 1], np.int32)
+    plan = op.plan(lens, tokens)
+    expected = op.run(**arrays)
+    lens[:], tokens[:] = 48, 2
+    assert plan.context_lens == tuple(LENS)
+    assert op.run(**arrays).tobytes() == expected.tobytes()  # and block_table[0, 2] is -1
+
+
+@pytest.mark.parametrize("name", ["query", "key_cache", "block_table", "out"])
+def test_a_masked_array_is_refused_by_name(name):
+    op = DecodeAttention(**SHAPE)
+    op.plan(LENS)
+    arrays = {**valid_arrays(), "out": sentinel_out()}
+    arrays[name] = np.ma.masked_array(arrays[name])
+    with pytest.raises(TypeError, match=rf"^{name} is a MaskedArray; expected"):
+        op.run(**arrays)
+    with pytest.raises(TypeError, match=r"^context_lens is a MaskedArray; expected"):
+        op.plan(np.ma.masked_array(LENS))
+
+
+def test_strides_of_an_array_are_named_as_its_own():
+    arrays = valid_arrays()
+    views = {
+        name: np.zeros((6, 16, 2, 72), np.float16)[..., :64]
+        for name in ("key_cache", "value_cache")
+    }
+    with pytest.raises(NotImplementedError) as caught:
+        paged_attention(**{**arrays, **views}, context_lens=LENS)
+    assert str(caught.value) == (
+        "key_cache's head stride = 72 elements is not a multiple of 16 (32 bytes); nearest "
+        "supported: 64, 80"
+    )
+
+
+def test_a_device_array_says_what_it_takes():
+    array = DeviceArray(np.zeros(3, np.float16))
+    for wrong in ([1], np.ma.masked_array([1])):
+        with pytest.raises(TypeError, match=r"^array is a \w+; expected numpy.ndarray$"):
+            array.copy_from(wrong)
+    with pytest.raises(TypeError, match=r"use \.numpy\(\)"):
+        np.asarray(array)
+    with pytest.raises(TypeError, match=r"^dtype is object; expected one without"):
+        DeviceArray(np.array([None]))
+    with pytest.raises(TypeError, match=r"^dtype is object; expected one without"):
+        DeviceArray.empty((1,), object)
+    with pytest.raises(TypeError, match=r"^array is a MaskedArray"):
+        DeviceArray(np.ma.masked_array([1]))
+    with pytest.raises(
+        MemoryError, match=r"^shape \(4611686018427387904, 4611686018427387904\) of"
+    ):
+        DeviceArray.empty((2**62, 2**62), np.float16)
+    scalar = DeviceArray(np.float16(3))
+    assert scalar.shape == scalar.numpy().shape == ()
+    assert scalar.numpy() == 3
 
 
 def test_a_cache_view_needs_the_strides_that_were_declared():
