@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import pathlib
+import threading
 
 import numpy as np
 
@@ -16,14 +17,17 @@ from ascend_attention import _core
 
 PACKAGE = pathlib.Path(__file__).parent
 
+_lock = threading.Lock()
+
 
 def open_runtime(device: int) -> _core.Runtime:
-    """Returns the runtime of `device`, opened on first use and kept."""
+    """Returns the runtime of `device`, opened on first use and kept: one for all threads."""
     if isinstance(device, bool) or not isinstance(device, int | np.integer):
         raise TypeError(f"device is {device!r}; expected an integer")
     if not -(1 << 31) <= device < 1 << 31:
         raise ValueError(f"device is {device}; allowed: integers of 32 bits")
-    return _open(int(device))
+    with _lock:
+        return _open(int(device))
 
 
 @functools.cache

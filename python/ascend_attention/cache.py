@@ -12,6 +12,8 @@ Next: host_cc/include/ascend_attention/cache_write.h - the same for C++, with th
 from __future__ import annotations
 
 import functools
+import itertools
+import threading
 
 import numpy as np
 
@@ -108,9 +110,12 @@ def reshape_and_cache(
     arrays = {"key": key, "value": value, "slot_mapping": slots, **written, **parameters}
     for name, array in arrays.items():
         _checks.check_device(name, array, device)
-    writer = _writer(device, tuple(sizes.items()), key.dtype.name, kv_quant, layout.kv_strides)
+    with _kv_layout.strides_are_of("key_cache"):
+        writer = _mine.writer(
+            device, tuple(sizes.items()), key.dtype.name, kv_quant, layout.kv_strides
+        )
 
-    runtime, stream = _runtime.open_runtime(device), _stream(device)
+    runtime, stream = _runtime.open_runtime(device), _mine.stream(device)
     key, value = _with_dense_heads("key", key), _with_dense_heads("value", value)
     staged = _Staged(runtime)
     addresses = staged.caches(key_cache, value_cache)
@@ -119,8 +124,8 @@ def reshape_and_cache(
     try:
         writer.run(
             num_tokens=key.shape[0],
-            key_token_stride=_token_stride(key),
-            value_token_stride=_token_stride(value),
+            key_token_stride=_token_stride("key", key),
+            value_token_stride=_token_stride("value", value),
             **addresses,
             stream=stream.handle,
             check_slots=check_slots and isinstance(slots, DeviceArray),
@@ -159,6 +164,20 @@ def _check_written(written: dict[str, Array]) -> None:
         key_array, value_array = written[key_name], written[value_name]
         if 0 not in key_array.shape and _address(key_array) == _address(value_array):
             raise ValueError(f"{value_name} is {key_name}; expected memory of its own")
+    # Caches in host memory go to the device as one pool, where overlap is found; scales do not.
+    for (name, array), (other_name, other) in itertools.combinations(written.items(), 2):
+        if other_name.endswith("_scale") and _share_memory(array, other):
+            raise ValueError(f"{other_name} overlaps {name}; expected memory of its own")
+
+
+def _share_memory(a: Array, b: Array) -> bool:
+    """Whether two host arrays have a byte in common; of the device's the library knows."""
+    if isinstance(a, DeviceArray) or isinstance(b, DeviceArray):
+        return False
+    try:
+        return np.shares_memory(a, b, max_work=1 << 20)
+    except np.exceptions.TooHardError:
+        return True
 
 
 def _address(array: Array) -> int:
@@ -171,6 +190,7 @@ def _checked_slots(slot_mapping: Array, num_tokens: int, sizes: dict[str, int]) 
         int64 = np.dtype(np.int64)
         _checks.check_array("slot_mapping", slot_mapping, int64, ("num_tokens",), (num_tokens,))
         return slot_mapping
+    _checks.refuse_masked("slot_mapping", slot_mapping)
     slots = np.asarray(slot_mapping)
     if slots.shape != (num_tokens,):
         raise ValueError(
@@ -178,10 +198,16 @@ def _checked_slots(slot_mapping: Array, num_tokens: int, sizes: dict[str, int]) 
         )
     if num_tokens and not np.issubdtype(slots.dtype, np.integer):
         raise ValueError(f"slot_mapping has dtype {slots.dtype}; expected integers")
-    if slots.dtype == np.uint64:
-        slots = np.minimum(slots, np.uint64(_INT64_MAX))
+    num_slots = sizes["num_kv_blocks"] * sizes["kv_block_size"]
+    beyond = np.flatnonzero(slots > _INT64_MAX) if slots.dtype == np.uint64 else np.empty(0)
+    if beyond.size:
+        token = int(beyond[0])
+        raise IndexError(
+            f"slot_mapping[{token}] = {slots[token]} is outside [0, {num_slots}), the slots of the "
+            "caches"
+        )
     slots = np.ascontiguousarray(slots, dtype=np.int64)
-    _core.check_slot_mapping(slots, sizes["num_kv_blocks"] * sizes["kv_block_size"])
+    _core.check_slot_mapping(slots, num_slots)
     return slots
 
 
@@ -198,14 +224,15 @@ def _with_dense_heads(name: str, tokens: Array) -> Array:
     )
 
 
-def _token_stride(tokens: Array) -> int:
+def _token_stride(name: str, tokens: Array) -> int:
     """Returns the elements from one token to the next, 0 for dense rows."""
     if tokens.shape[0] < 2:
         return 0
     elements, rest = divmod(tokens.strides[0], tokens.dtype.itemsize)
     if rest:
         raise ValueError(
-            f"token stride {tokens.strides[0]} bytes is no multiple of {tokens.dtype.itemsize}"
+            f"{name} has strides {tokens.strides} bytes; expected a multiple of "
+            f"{tokens.dtype.itemsize} from token to token"
         )
     return elements
 
@@ -265,7 +292,6 @@ class _Staged:
         return np.ndarray(array.shape, array.dtype, buffer=span, strides=array.strides)
 
 
-@functools.lru_cache(maxsize=64)
 def _writer(
     device: int,
     sizes: tuple[tuple[str, int], ...],
@@ -286,6 +312,20 @@ def _writer(
     return _core.CacheWriter(_runtime.open_runtime(device), shape)
 
 
-@functools.cache
 def _stream(device: int) -> _core.Stream:
     return _core.Stream(_runtime.open_runtime(device))
+
+
+class _PerThread(threading.local):
+    """Kept for the next call of a thread.
+
+    Writers hold the error records of their launches, and a stream fails as a whole: shared,
+    the error of one thread would be raised in another.
+    """
+
+    def __init__(self) -> None:
+        self.stream = functools.cache(_stream)
+        self.writer = functools.lru_cache(maxsize=64)(_writer)
+
+
+_mine = _PerThread()

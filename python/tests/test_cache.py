@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """reshape_and_cache: every scheme, layout and dtype bit for bit, its errors, and the round trip."""
 
+import concurrent.futures
 import dataclasses
+import threading
 
 import ascend_attention_reference as reference
 import ml_dtypes
@@ -238,6 +240,13 @@ def test_a_slot_twice_is_refused_by_both_tokens():
     )
 
 
+def test_a_uint64_slot_outside_is_named_as_it_is():
+    problem = make_problem()
+    problem.slots = np.where(problem.slots < 0, 79, problem.slots).astype(np.uint64)
+    problem.slots[3] = 2**64 - 1
+    refuses(problem, IndexError, "slot_mapping[3] = 18446744073709551615 is outside [0, 80), ")
+
+
 @pytest.mark.parametrize("slot", [80, np.iinfo(np.int64).max])
 def test_a_slot_outside_is_refused_by_token(slot):
     problem = make_problem("int8_token")
@@ -253,6 +262,33 @@ def test_a_slot_outside_that_only_the_device_sees():
     refuses(problem, IndexError, "slot_mapping[3] = 80 is outside [0, 80), ", check_slots=True)
     problem.slots = make_problem().slots
     check(problem)  # the device goes on
+
+
+def test_an_error_of_the_device_is_raised_in_its_own_thread():
+    """Each thread has a stream and error records of its own."""
+    good, bad = make_problem(), make_problem()
+    bad.slots[3] = 80
+    devices = {}
+    for name, problem in (("good", good), ("bad", bad)):
+        arrays = (problem.key, problem.value, problem.key_cache, problem.value_cache, problem.slots)
+        devices[name] = [DeviceArray(array) for array in arrays]
+    start = threading.Barrier(2)
+
+    def call(name: str) -> list[str]:
+        errors = []
+        for _ in range(40):
+            start.wait()
+            try:
+                reshape_and_cache(*devices[name])
+                errors.append("")
+            except IndexError as error:
+                errors.append(str(error)[:45])
+        return errors
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        errors = dict(zip(devices, pool.map(call, devices), strict=True))
+    assert errors["good"] == [""] * 40
+    assert errors["bad"] == ["slot_mapping[3] = 80 is outside [0, 80); found"[:45]] * 40
 
 
 def test_a_slot_twice_on_the_device_is_found_on_request():
@@ -313,6 +349,50 @@ def test_one_cache_for_both_is_refused():
     problem = make_problem("int8_token")
     problem.options["value_scale"] = problem.options["key_scale"]
     refuses(problem, ValueError, "value_scale is key_scale; expected memory of its own")
+
+
+@pytest.mark.parametrize("name", ["key", "value"])
+def test_rows_of_the_caches_themselves_are_refused(name):
+    problem = make_problem(tokens=BLOCK_SIZE)
+    problem.slots[:] = np.arange(16, 32)
+    caches = {"key": DeviceArray(problem.key_cache), "value": DeviceArray(problem.value_cache)}
+    problem.key_cache, problem.value_cache = caches.values()
+    setattr(problem, name, caches[name][0])
+    before = caches[name].numpy()
+    text = rf"^{name}_cache = 0x\w+, \d+ bytes, overlaps {name} = 0x\w+, \d+ bytes; expected"
+    with pytest.raises(ValueError, match=text):
+        problem.call()
+    assert caches[name].numpy().tobytes() == before.tobytes()
+
+
+@pytest.mark.parametrize("place", [np.array, DeviceArray])
+def test_caches_and_scales_that_overlap_partly_are_refused(place):
+    problem = make_problem()
+    big = place(random_bytes((8, BLOCK_SIZE, 3, 64), np.dtype(np.float16), 1))
+    problem.key_cache, problem.value_cache = big[:5], big[2:7]
+    text = r"^value_cache = 0x\w+, 30720 bytes, overlaps key_cache = 0x\w+, 30720 bytes; "
+    with pytest.raises(ValueError, match=text):
+        problem.call()
+    problem = make_problem("int8_token")
+    scales = place(np.ones((8, 3, BLOCK_SIZE), np.float32))
+    problem.options |= {"key_scale": scales[:5], "value_scale": scales[2:7]}
+    with pytest.raises(ValueError, match=r"^value_scale .*overlaps key_scale.* memory of its own"):
+        problem.call()
+
+
+def test_strides_of_a_cache_are_named_as_its_own():
+    problem = make_problem()
+    for name in ("key_cache", "value_cache"):
+        setattr(problem, name, np.zeros((5, BLOCK_SIZE, 3, 72), np.float16)[..., :64])
+    text = "key_cache's head stride = 72 elements is not a multiple of 16 (32 bytes); nearest"
+    refuses(problem, NotImplementedError, text)
+
+
+def test_masked_arrays_are_refused():
+    for name in ("key", "value_cache", "slots"):
+        problem = make_problem()
+        setattr(problem, name, np.ma.masked_array(getattr(problem, name)))
+        refuses(problem, TypeError, " is a MaskedArray; expected an array without a mask")
 
 
 def test_a_device_key_with_scattered_heads_is_refused():
