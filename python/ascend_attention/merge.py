@@ -15,7 +15,9 @@ Next: ascend_kernels/combine/merge_stage.h - how the sums are taken.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -83,18 +85,19 @@ def merge_states(
     out_buffer = _buffer_for(runtime, out)
     lse_buffer = _buffer_for(runtime, lse)
     try:
-        _core.merge_states(
-            runtime,
-            parts_out=staging.address("outs", outs),
-            parts_lse=staging.address("lses", lses),
-            out=out_buffer.address,
-            lse=lse_buffer.address,
-            num_parts=num_parts,
-            rows=num_query_rows * num_heads,
-            head_dim=head_dim,
-            dtype=dtype,
-            stream=stream.handle,
-        )
+        with _python_names():
+            _core.merge_states(
+                runtime,
+                parts_out=staging.address("outs", outs),
+                parts_lse=staging.address("lses", lses),
+                out=out_buffer.address,
+                lse=lse_buffer.address,
+                num_parts=num_parts,
+                rows=num_query_rows * num_heads,
+                head_dim=head_dim,
+                dtype=dtype,
+                stream=stream.handle,
+            )
     finally:
         runtime.synchronize(stream.handle)
     for result, buffer in ((out, out_buffer), (lse, lse_buffer)):
@@ -104,6 +107,16 @@ def merge_states(
     return out, lse
 
 
+@contextlib.contextmanager
+def _python_names() -> Iterator[None]:
+    """Lets errors of the library name the arguments as they are called here."""
+    try:
+        yield
+    except ValueError as error:
+        text = re.sub(r"\bparts_(out|lse)\b", r"\1s", str(error))
+        raise ValueError(text) from None
+
+
 def _stacked(name: str, parts: Array | Sequence[np.ndarray]) -> Array:
     """Returns the parts as one array."""
     if not isinstance(parts, list | tuple):
@@ -111,6 +124,7 @@ def _stacked(name: str, parts: Array | Sequence[np.ndarray]) -> Array:
     if not parts:
         raise ValueError(f"{name} is empty; expected at least one part")
     for index, part in enumerate(parts):
+        _checks.refuse_masked(f"{name}[{index}]", part)
         if isinstance(part, DeviceArray):
             raise TypeError(
                 f"{name}[{index}] is a DeviceArray; expected numpy arrays, or one DeviceArray with "
@@ -143,6 +157,8 @@ def _check_inputs(
         _checks.check_out(out, outs.dtype, _AXES, outs.shape[1:])
     if lse is not None:
         _checks.check_out(lse, _FLOAT32, _AXES[:-1], outs.shape[1:-1], name="lse")
+    if isinstance(out, np.ndarray) and isinstance(lse, np.ndarray) and np.shares_memory(out, lse):
+        raise ValueError("lse overlaps out; expected memory of its own")
     for name, array in {"outs": outs, "lses": lses, "out": out, "lse": lse}.items():
         _checks.check_device(name, array, device)
     return names[0]

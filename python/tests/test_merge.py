@@ -275,8 +275,24 @@ def test_a_result_that_overlaps_the_parts_is_refused():
     pool = DeviceArray(np.zeros((3, 3, 4, 64), np.float16))
     lses = np.zeros((2, 3, 4), np.float32)
     merge_states(pool[:2], lses, out=pool[2])
-    with pytest.raises(ValueError, match="overlaps parts_out"):
+    with pytest.raises(ValueError, match=r"^out = 0x\w+, 1536 bytes, overlaps outs = 0x"):
         merge_states(pool[:2], lses, out=pool[1])
+
+
+def test_results_that_overlap_each_other_are_refused():
+    passed = arguments()
+    memory = np.full(2000, 7, np.uint8)
+    passed["out"] = memory[:1536].view(np.float16).reshape(3, 4, 64)
+    passed["lse"] = memory[1532:1580].view(np.float32).reshape(3, 4)
+    with pytest.raises(ValueError, match=r"^lse overlaps out; expected memory of its own"):
+        merge_states(**passed)
+    assert (memory == 7).all()
+
+
+def test_masked_parts_are_refused():
+    part = np.ma.masked_array(np.zeros((3, 4, 64), np.float16))
+    with pytest.raises(TypeError, match=r"^outs\[0\] is a MaskedArray; expected"):
+        merge_states([part], [np.zeros((3, 4), np.float32)])
 
 
 def test_the_library_names_a_dtype_it_does_not_know():
