@@ -3,8 +3,9 @@
 
 The arithmetic that int8_noise.py describes, in float32, with online softmax over tiles: scaled
 queries and probabilities are normalised by the maximum of their row (probabilities: of their row in
-the tile) and rounded, to the dtype or to two int8 limbs; integers are multiplied exactly. Defects
-are arrays that a kernel might have read instead, and a limb that is lost. For tests only.
+the tile) and rounded, to the dtype or to two int8 limbs, those of probabilities with a dither;
+integers are multiplied exactly, exact probabilities are summed. Defects are arrays that a kernel
+might have read instead, and a limb or the dither that is lost. For tests only.
 
 Next: test_int8_tolerance.py - who passes and who must not.
 """
@@ -19,6 +20,9 @@ Float32 = NDArray[np.float32]
 
 _LIMB = np.float32(127)
 _LIMB_BASE = np.float32(254)
+_LANES = 64
+# Equidistant in (-1/2, 1/2), neighbours far apart.
+_DITHER = np.float32((37 * np.arange(_LANES) % _LANES + 0.5) / _LANES - 0.5)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,14 +36,15 @@ class _Side:
 
 
 def decode_sequence(
-    inputs: DecodeInputs, seq: int, route: str, tile: int, lose_limb: str = ""
+    inputs: DecodeInputs, seq: int, route: str, tile: int, lose: str = ""
 ) -> tuple[NDArray, Float32]:
     """One sequence of an int8 cache, with one query token, as a kernel would decode it.
 
     Args:
       route: "dequant" or "limbs".
       tile: tokens per softmax step.
-      lose_limb: "query" or "probs": the low limb of that operand is 0.
+      lose: "query" or "probs": the low limb of that operand is 0; "dither": probs are rounded to
+        nearest.
 
     Returns:
       out [1, num_heads, head_dim] in the dtype and lse [1, num_heads].
@@ -52,7 +57,7 @@ def decode_sequence(
         return out, lse
     for kv_head in range(num_kv_heads):
         heads = slice(kv_head * group, (kv_head + 1) * group)
-        rows = _Rows(inputs, route, lose_limb, inputs.query[seq, heads].astype(np.float32))
+        rows = _Rows(inputs, route, lose, inputs.query[seq, heads].astype(np.float32))
         keys, values = (_side(inputs, side, seq, kv_head) for side in ("key", "value"))
         out[0, heads], lse[0, heads] = rows.attend(keys, values, tile)
     return out, lse
@@ -121,7 +126,7 @@ class _Rows:
 
     inputs: DecodeInputs
     route: str
-    lose_limb: str
+    lose: str
     query: Float32
 
     def attend(self, keys: _Side, values: _Side, tile: int) -> tuple[NDArray, Float32]:
@@ -155,8 +160,11 @@ class _Rows:
             return (rows / largest).astype(dtype).astype(np.float32), largest
         steps = rows * (_LIMB / largest)
         high = np.rint(steps)
-        low = np.rint((steps - high) * _LIMB_BASE)
-        if self.lose_limb == name:
+        low = (steps - high) * _LIMB_BASE
+        if name == "probs" and self.lose != "dither":
+            low += np.resize(_DITHER, low.shape[1])
+        low = np.rint(low)
+        if self.lose == name:
             low = np.zeros_like(low)
         assert not (np.abs(high).max() > 127 or np.abs(low).max() > 127)  # NaN may be
         return high + low / _LIMB_BASE, largest / _LIMB

@@ -22,6 +22,7 @@ from ascend_attention_reference import (
 from ascend_attention_reference.attention import attend, to_float64
 from ascend_attention_reference.tolerance import check
 from simulated_int8_kernel import decode_sequence, wrong_inputs
+from sink_inputs import SHAPES, sink_inputs
 
 _TESTDATA = Path(__file__).parent
 _LISTED = read_cases((_TESTDATA / "cases" / "decode_int8.txt").read_text())
@@ -101,6 +102,26 @@ def test_a_lost_limb_fails(case: DecodeCase):
     # The first limb has 8 bits, as many as a coarse output.
     for operand in ("query",) if _is_coarse(case) else ("query", "probs"):
         assert not check(*decode_sequence(one, 0, "limbs", 128, operand), expected).ok, operand
+
+
+def _sink_ratio(inputs: DecodeInputs, lose: str = "") -> float:
+    """The worst of all sequences."""
+    results = [decode_sequence(inputs, seq, "limbs", 128, lose) for seq in range(len(SHAPES))]
+    out, lse = (np.concatenate(arrays) for arrays in zip(*results, strict=True))
+    return check(out, lse, inputs).worst.ratio
+
+
+@pytest.mark.parametrize("one_value", [False, True])
+@pytest.mark.parametrize("scheme", _SCHEMES)
+@pytest.mark.parametrize("dtype", ["f16", "bf16"])
+def test_limbs_pass_with_room_below_a_sink(dtype: str, scheme: str, one_value: bool):
+    inputs = sink_inputs(512, dtype, scheme, "limbs", one_value=one_value)
+    assert _sink_ratio(inputs) < _MARGIN / 2
+
+
+def test_a_lost_dither_shows_below_a_sink():
+    inputs = sink_inputs(512, "f16", "kvint8-channel", "limbs", one_value=True)
+    assert _sink_ratio(inputs, "dither") > 1.5 * _sink_ratio(inputs)
 
 
 def test_all_kinds_of_defects_are_tried():

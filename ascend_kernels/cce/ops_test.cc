@@ -86,6 +86,7 @@ VectorRun RunVector(const VectorOpCase& op, std::vector<float> a, std::vector<fl
 
 bool LaneActive(const VectorOpCase& op, uint32_t lane) {
   if (op.lanes == 0) return true;
+  if (op.lanes >= 128) return lane % 8 == op.lanes - 128;
   return op.lanes < 64 ? lane < op.lanes : lane >= op.lanes - 64;
 }
 

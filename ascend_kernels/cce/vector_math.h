@@ -38,6 +38,9 @@ AICORE_INLINE void UseLanesBelow(uint32_t count) {
   set_vector_mask(0, (static_cast<uint64_t>(1) << count) - 1);
 }
 
+// The lanes of each repeat of an fp32 op whose bit is set; mask is not 0.
+AICORE_INLINE void UseLanes(uint64_t mask) { set_vector_mask(0, mask); }
+
 // --- dense: dst[i] = f(a[i], b[i]) -------------------------------------------
 
 AICORE_INLINE void FillDense(UbPtr<float> dst, float value, uint32_t repeats) {
@@ -80,8 +83,7 @@ AICORE_INLINE void RoundDense(UbPtr<float> dst, UbPtr<float> src, uint32_t repea
   vconv_f322f32r(dst, src, static_cast<uint8_t>(repeats), 1, 1, kDenseRepeat, kDenseRepeat);
 }
 // dst = src + offset.
-AICORE_INLINE void OffsetDense(UbPtr<float> dst, UbPtr<float> src, float offset,
-                               uint32_t repeats) {
+AICORE_INLINE void OffsetDense(UbPtr<float> dst, UbPtr<float> src, float offset, uint32_t repeats) {
   vadds(dst, src, offset, static_cast<uint8_t>(repeats), 1, 1, kDenseRepeat, kDenseRepeat);
 }
 AICORE_INLINE void CopyDense(UbPtr<float> dst, UbPtr<float> src, uint32_t repeats) {

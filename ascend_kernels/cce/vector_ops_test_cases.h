@@ -50,7 +50,7 @@ struct VectorOpCase {
   VectorOp op;
   uint32_t repeats;  // or rows
   uint32_t pitch;    // lanes
-  uint32_t lanes;    // 0: all; 1..63: lanes below; 64 + n: lanes from n on
+  uint32_t lanes;    // 0: all; 1..63: lanes below; 64 + n: lanes from n on; 128 + n: n = lane mod 8
   float scalar;
 };
 

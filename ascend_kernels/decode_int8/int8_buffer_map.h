@@ -47,7 +47,8 @@ constexpr uint32_t kFactorUb = kStateUb + 2 * kTileSlots * kRowValuesBytes;
 constexpr uint32_t kBiasUb = kFactorUb + kItemSlots * kRowValuesBytes;
 constexpr uint32_t kTileRowsUb = kBiasUb + kItemSlots * kRowValuesBytes;
 constexpr uint32_t kTileRowVectors = 6;  // TileRows, weights_stage.h
-constexpr uint32_t kDequantInUb = kTileRowsUb + kTileRowVectors * kRowValuesBytes;
+constexpr uint32_t kDitherUb = kTileRowsUb + kTileRowVectors * kRowValuesBytes;  // kLimbs
+constexpr uint32_t kDequantInUb = kDitherUb + kVectorBytes;
 
 // Route kDequant: pieces of the cache on their way to 16 bits.
 constexpr uint32_t kPieceBytes = 8 * kKiB;  // int8

@@ -50,6 +50,7 @@ class VectorDecoder {
 
   AICORE_INLINE void Run() {
     UseAllLanes();
+    if (!kDequant) MakeDither(UbAt<float>(kDitherUb), UbAt<float>(kLaneReduceUb));
     for (uint32_t slot = 0; slot < kQuerySlots; ++slot) PrepareQuery();
     for (uint32_t slot = 0; kDequant && slot < kDequantSlots; ++slot) {
       ConvertKeys();
@@ -337,7 +338,7 @@ class VectorDecoder {
   }
   static AICORE_INLINE WeightsScratch WeightsScratchUb() {
     return WeightsScratch{UbAt<float>(kLaneReduceUb), UbAt<float>(kSpreadUb),
-                          TileRowsAt(kTileRowsUb)};
+                          UbAt<float>(kDitherUb), TileRowsAt(kTileRowsUb)};
   }
   static AICORE_INLINE QueryScratch QueryScratchUb() {
     return QueryScratch{UbAt<float>(kLaneReduceUb), UbAt<float>(kTileRowsUb),

@@ -11,11 +11,14 @@
 // relative to the running maximum would lose tiles of many small ones. What the
 // cube sees:
 //
-//   channel schemes  w = round(p); the sum above takes the rounded p
+//   channel schemes  w = round(p)
 //   kInt8Token       w = round(p * value_scale[kv head, j] / u[r]),
 //                    u[r] = max_j |p * value_scale| / c
 //
-// and o_tile counts b[r] (* u[r]) in the output (output_stage.h). factor, S:
+// round: dithered in limbs. The sum above takes p as it is: limbs round many small p
+// to a step that is larger, and lse would see it. Halves keep 11 bits of each; there,
+// but for kInt8Token, it takes the rounded p, whose errors the division undoes in
+// part. o_tile counts b[r] (* u[r]) in the output (output_stage.h). factor, S:
 // query_stage.h, operand_stage.h. Lanes of the last 64-lane column beyond the
 // tile's tokens become -inf, hence p = 0.
 #ifndef ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_INT8_WEIGHTS_STAGE_H_
@@ -58,6 +61,7 @@ struct Rescale {
 struct WeightsScratch {
   UbPtr<float> lane_reduce;  // [rows, 64], and the operands in 16 bits
   UbPtr<float> spread;       // [rows, 8]
+  UbPtr<float> dither;       // [64], a constant
   TileRows rows;
 };
 
@@ -103,16 +107,25 @@ AICORE_INLINE void TileProbs(UbPtr<float> scores, const RowState& state,
   VectorBarrier();
 }
 
-// Channel schemes: p to the operand; the tile's sum of what was rounded.
-template <typename Format>
-AICORE_INLINE void ChannelWeights(UbPtr<typename Format::Operand> operand, const Pair& x,
+// Channel schemes: p to the tile's sum, and to the operand. Limbs take the sum first:
+// it stands behind the barriers of the operand.
+AICORE_INLINE void ChannelWeights(LimbFormat format, UbPtr<int8_t> operand, const Pair& x,
+                                  const Rescale& rescale, const WeightsScratch& scratch,
+                                  const TileShape& shape) {
+  SpreadRows(rescale.o_tile, scratch.rows.b, shape.rows);
+  RowSum(scratch.rows.sum, x.values, scratch.lane_reduce, shape);
+  ToWeights(format, operand, x, reinterpret_cast<UbPtr<half>>(scratch.lane_reduce), scratch.dither,
+            shape.repeats());
+}
+AICORE_INLINE void ChannelWeights(HalfFormat format, UbPtr<half> operand, const Pair& x,
                                   const Rescale& rescale, const WeightsScratch& scratch,
                                   const TileShape& shape) {
   SpreadRows(rescale.o_tile, scratch.rows.b, shape.rows);
   const UbPtr<float> rounded = ToOperand(
-      Format(), operand, x, reinterpret_cast<UbPtr<half>>(scratch.lane_reduce), shape.repeats());
-  AwaitRounded(Format());
+      format, operand, x, reinterpret_cast<UbPtr<half>>(scratch.lane_reduce), shape.repeats());
+  VectorBarrier();
   RowSum(scratch.rows.sum, rounded, scratch.lane_reduce, shape);
+  VectorBarrier();
 }
 
 // kInt8Token: p to the tile's sum, p * value_scale to the operand.
@@ -134,8 +147,8 @@ AICORE_INLINE void TokenWeights(UbPtr<typename Format::Operand> operand, const P
   DivRows(x.values, scratch.spread, shape);
   SpreadRows(rescale.o_tile, rows.row_max, shape.rows);
   VectorBarrier();
-  ToOperand(Format(), operand, x, reinterpret_cast<UbPtr<half>>(scratch.lane_reduce),
-            shape.repeats());
+  ToWeights(Format(), operand, x, reinterpret_cast<UbPtr<half>>(scratch.lane_reduce),
+            scratch.dither, shape.repeats());
 }
 
 // x: sums of the tile, scratch afterwards.
@@ -156,10 +169,9 @@ AICORE_INLINE void TileWeights(UbPtr<typename Format::Operand> operand, const Pa
   if (quant == KvQuant::kInt8Token) {
     TokenWeights<Format>(operand, x, scales.values, rescale, scratch, shape, by_head);
   } else {
-    ChannelWeights<Format>(operand, x, rescale, scratch, shape);
+    ChannelWeights(Format(), operand, x, rescale, scratch, shape);
   }
-  VectorBarrier();
-  MulDense(rows.sum, rows.sum, rows.b, 1);
+  MulDense(rows.sum, rows.sum, rows.b, 1);  // the sum stands behind a barrier
   VectorBarrier();
   AddDense(state.row_sum, state.row_sum, rows.sum, 1);
 }

@@ -16,6 +16,12 @@ with u and s of tolerance.py, if rows are normalised before they are rounded: by
 a power of two, the probabilities per tile. Two limbs h + l / 254 of x / (max / 127), |l| <= 127,
 leave half a unit of the second one.
 
+Limbs of p' may be dithered: one of the two multiples of a unit next to p', by the token's place, so
+that many equal p' below a unit are not all off the same way. One error is then below a whole unit,
+its variance between 0 and 3 times what is assumed here, twice on average over all p'. The bound is
+not widened for it: a unit counts where one token dominates, and there the bounds are 4 standard
+deviations and more.
+
 The error of p'_t is one per token, as in tolerance.py. Whether it cancels in the denominator is
 left to the kernel (sums of rounded or of exact probabilities), so the largest of (v - out)^2, v^2
 and (v - s o)^2 multiplies it.
