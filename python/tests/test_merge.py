@@ -2,6 +2,7 @@
 """merge_states against the formula in float64, its algebra, and what it refuses."""
 
 import ascend_attention
+import ascend_attention_reference as reference
 import ml_dtypes
 import numpy as np
 import pytest
@@ -118,24 +119,23 @@ def test_a9_all_empty_parts_give_zeros_and_minus_infinity():
 
 
 def test_a9_shards_of_a_context_merge_to_the_whole_one():
-    """Two halves of each context and an empty third shard against one decode."""
-    rng = np.random.default_rng(9)
-    blocks, block = 12, 16
-    query = rng.standard_normal((3, 8, 64)).astype(np.float16)
-    keys, values = (rng.standard_normal((blocks, block, 2, 64)).astype(np.float16) for _ in "kv")
-    table = rng.permutation(blocks).reshape(3, 4).astype(np.int32)
-    lens = np.array([64, 23, 0])
-    whole, whole_lse = paged_attention(query, keys, values, table, lens, return_lse=True)
+    """Two halves of each context and an empty third shard, by the rule for the whole context."""
+    case = reference.parse_case("decode:b3:h8:kv2:d64:bs16:ctx64,23,0:f16:seed9")
+    inputs = reference.make_inputs(case)
+    caches = inputs.query, inputs.key_cache, inputs.value_cache
     shards = []
     for first in (0, 2):
-        held = np.clip(lens - first * block, 0, 2 * block)
-        shard_table = np.ascontiguousarray(table[:, first : first + 2])
-        shards.append(paged_attention(query, keys, values, shard_table, held, return_lse=True))
-    nothing = paged_attention(query, keys, values, table, [0, 0, 0], return_lse=True)
+        held = np.clip(inputs.context_lens - first * 16, 0, 2 * 16)
+        table = np.ascontiguousarray(inputs.block_table[:, first : first + 2])
+        shards.append(paged_attention(*caches, table, held, return_lse=True))
+    nothing = paged_attention(*caches, inputs.block_table, [0, 0, 0], return_lse=True)
     assert np.isneginf(nothing[1]).all()
     out, lse = merge_states(*zip(*shards, nothing, strict=True))
-    np.testing.assert_allclose(out, whole, rtol=0, atol=2e-3)
-    np.testing.assert_allclose(lse, whole_lse, rtol=0, atol=1e-4)
+    whole = reference.expect(inputs)
+    report = reference.check(out, lse, whole)
+    assert report.ok, report
+    # One shard alone is not the whole.
+    assert not reference.check(*shards[0], whole).ok
     assert not out[2].any()
     assert np.isneginf(lse[2]).all()
 
