@@ -19,7 +19,9 @@ GOLDENS = {path.parent.name for path in pathlib.Path("testdata/golden").glob("*/
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_golden_case_is_clean(case, capsys):
-    code = check.run(argparse.Namespace(case=case, json=True, strict_gm_visibility=False))
+    code = check.run(
+        argparse.Namespace(case=case, kernel=None, json=True, strict_gm_visibility=False)
+    )
     text = capsys.readouterr().out
     result = json.loads(text.splitlines()[-1])
     assert code == 0, text

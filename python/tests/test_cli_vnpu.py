@@ -48,6 +48,15 @@ def test_check_json_has_the_documented_fields():
     assert done.stdout.splitlines()[1].startswith("clean: 1 launch of decode_f16_0")
 
 
+@pytest.mark.parametrize("kernel", ["merge_states", "reshape_and_cache"])
+def test_check_runs_every_problem_of_a_kernel(kernel):
+    done = cli("check", "--kernel", kernel, "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = last_json(done)
+    assert result["verdict"] == "clean" and result["bad"] == []
+    assert result["problems"] == done.stdout.count(f"clean        {kernel}") > 3
+
+
 OPTIONS = [
     ("f16:qlen3,1,4", "decode_f16_0"),
     ("bf16:headmajor:interleaved:split64", "decode_bf16_0"),

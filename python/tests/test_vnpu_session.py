@@ -6,9 +6,10 @@ import json
 import pathlib
 
 import ascend_attention_reference as reference
+import numpy as np
 import pytest
 from ascend_attention import DecodeAttention, DeviceArray, _runtime, _vnpu, paged_attention, vnpu
-from ascend_attention.cli import check
+from ascend_attention.cli import check, mutation_problems
 
 SPLIT = "decode:b2:h8:kv2:d128:bs64:ctx4000,30:f16:cores4:seed21"
 
@@ -108,12 +109,41 @@ def test_a_device_that_is_not_there_is_refused():
         vnpu.session(device=7)
 
 
+class WrongMerge(mutation_problems.MergeProblem):
+    """A problem whose right result is not what the kernel gives."""
+
+    def accepts(self, result: object) -> bool:
+        return not super().accepts(result)
+
+
+def test_check_of_a_kernel_tells_wrong_results_and_findings(monkeypatch, capsys):
+    sizes = {"num_parts": 3, "rows": 2, "num_heads": 2, "head_dim": 64, "dtype": np.dtype("f2")}
+    problems = [mutation_problems.MergeProblem(**sizes), WrongMerge(**sizes)]
+    monkeypatch.setitem(mutation_problems.PROBLEMS, "merge_states", lambda: problems)
+    arguments = argparse.Namespace(kernel="merge_states", json=True, strict_gm_visibility=False)
+    assert check.run(arguments) == 1
+    first, second, *_, last = capsys.readouterr().out.splitlines()
+    assert first.startswith("clean  ") and second.startswith("wrong  ")
+    assert json.loads(last)["bad"] == [problems[1].name]
+
+    mutator = _vnpu.Mutator(_vnpu.attached_device(_runtime.open_runtime(0).acl_library, 0))
+    try:
+        mutator.record("merge_states_f16_0")
+        problems[0].run()
+        waits = [m.what.startswith("wait_flag V->MTE3") for m in mutator.mutations()]
+        mutator.apply(waits.index(True))
+        assert check.run(arguments) == 1
+    finally:
+        mutator.close()
+    assert not capsys.readouterr().out.startswith("clean")
+
+
 def test_check_of_a_kernel_that_lost_a_wait_fails_with_the_place(capsys):
     """One wait of the decode kernel is dropped as it is issued: the command must notice."""
     runtime = _runtime.open_runtime(0)
     mutator = _vnpu.Mutator(_vnpu.attached_device(runtime.acl_library, 0))
     arguments = argparse.Namespace(
-        case=reference.parse_case(SPLIT), json=True, strict_gm_visibility=False
+        case=reference.parse_case(SPLIT), kernel=None, json=True, strict_gm_visibility=False
     )
     try:
         mutator.record("decode_f16_0")

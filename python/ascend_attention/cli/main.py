@@ -134,9 +134,14 @@ def _add_plan(commands: Commands) -> None:
 
 def _add_check(commands: Commands) -> None:
     parser = _add_command(
-        commands, "check", check.run, "Look for races and bad memory accesses in one case."
+        commands,
+        "check",
+        check.run,
+        "Look for races and bad memory accesses in one case, or in all problems of a kernel.",
     )
-    _add_case(parser)
+    what = parser.add_mutually_exclusive_group(required=True)
+    _add_case(what, required=False)
+    what.add_argument("--kernel", choices=mutate.KERNELS)
     parser.add_argument(
         "--strict_gm_visibility",
         action="store_true",
@@ -190,9 +195,9 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_case(parser: argparse.ArgumentParser) -> None:
+def _add_case(parser: argparse._ActionsContainer, *, required: bool = True) -> None:
     parser.add_argument(
-        "--case", type=_case, required=True, metavar="CASE", help=f"such as {_EXAMPLE_CASE}"
+        "--case", type=_case, required=required, metavar="CASE", help=f"such as {_EXAMPLE_CASE}"
     )
 
 

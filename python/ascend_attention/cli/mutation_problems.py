@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the kernels are mutated on: small problems that reach every branch and use every slot twice.
+"""What kernels are mutated and checked on: small, reaching every branch, using every slot twice.
 
 A problem launches one kernel and judges the result by a reference of its own.
 """
