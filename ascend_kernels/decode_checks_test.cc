@@ -8,18 +8,10 @@
 
 #include "ascend_kernels/decode_problem.h"
 #include "ascend_kernels/golden_cases.h"
-#include "tools/vnpu/report/session.h"
+#include "ascend_kernels/strict_checks.h"
 
 namespace ascend_attention {
 namespace {
-
-std::string FindingsOf(const vnpu::Session& session) {
-  std::string text;
-  for (const vnpu::LaunchRecord& launch : session.launches()) {
-    for (const vnpu::Finding& finding : launch.findings) text += vnpu::FindingText(finding);
-  }
-  return text;
-}
 
 class EveryGoldenCase : public ::testing::TestWithParam<DecodeCase> {};
 
@@ -27,9 +19,7 @@ TEST_P(EveryGoldenCase, IsCleanUnderTheCheckers) {
   const DecodeCase& c = GetParam();
   ASSERT_TRUE(c.ok()) << c.error;
   Problem problem(c);
-  vnpu::SessionOptions options;
-  options.strict_flags = true;
-  vnpu::Session session(&problem.device(), options);
+  vnpu::Session session(&problem.device(), StrictChecks());
   problem.DescribeMemory();
   for (int run = 0; run < 2; ++run) {
     const vnpu::LaunchResult launch = problem.Launch();

@@ -15,9 +15,9 @@
 #include <vector>
 
 #include "ascend_kernels/decode_problem.h"
+#include "ascend_kernels/strict_checks.h"
 #include "tools/vnpu/core/insn_table.h"
 #include "tools/vnpu/core/types.h"
-#include "tools/vnpu/report/session.h"
 
 namespace ascend_attention {
 namespace {
@@ -76,7 +76,7 @@ TEST_P(RandomSchedules, GiveTheSameBytes) {
 TEST_P(RandomSchedules, ReportNoRace) {
   const DecodeCase c = testdata::ParseCase(GetParam().line);
   Problem problem(c);
-  vnpu::Session session(&problem.device(), {});
+  vnpu::Session session(&problem.device(), StrictChecks());
   problem.DescribeMemory();
   for (int run = 0; run < 2; ++run) {
     const vnpu::LaunchResult launch = problem.Launch();

@@ -13,8 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "ascend_kernels/strict_checks.h"
 #include "tools/vnpu/core/device.h"
-#include "tools/vnpu/report/session.h"
 
 namespace ascend_attention {
 namespace {
@@ -122,9 +122,8 @@ class Parts {
     std::memset(out, 0xff, out_elems * bytes);
     std::memset(merged_lse, 0xff, case_.rows * sizeof(float));
 
-    vnpu::SessionOptions options;
+    vnpu::SessionOptions options = StrictChecks();
     options.outputs_complete = want_lse;
-    options.strict_flags = true;
     vnpu::Session session(&device_, options);
     Name(parts_out, values.size() * bytes, "parts_out", vnpu::RegionRule::kReadOnly, true);
     Name(parts_lse, lse.size() * sizeof(float), "parts_lse", vnpu::RegionRule::kReadOnly, true);

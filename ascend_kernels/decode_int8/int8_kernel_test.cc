@@ -11,19 +11,11 @@
 
 #include "ascend_kernels/decode_problem.h"
 #include "ascend_kernels/golden_cases.h"
+#include "ascend_kernels/strict_checks.h"
 #include "testdata/golden.h"
-#include "tools/vnpu/report/session.h"
 
 namespace ascend_attention {
 namespace {
-
-std::string FindingsOf(const vnpu::Session& session) {
-  std::string text;
-  for (const vnpu::LaunchRecord& launch : session.launches()) {
-    for (const vnpu::Finding& finding : launch.findings) text += vnpu::FindingText(finding);
-  }
-  return text;
-}
 
 class EveryInt8Golden : public ::testing::TestWithParam<DecodeCase> {};
 
@@ -47,9 +39,7 @@ TEST_P(EveryInt8Golden, IsMetWithinItsTolerance) {
 
 TEST_P(EveryInt8Golden, IsCleanUnderTheCheckers) {
   Problem problem(GetParam());
-  vnpu::SessionOptions options;
-  options.strict_flags = true;
-  vnpu::Session session(&problem.device(), options);
+  vnpu::Session session(&problem.device(), StrictChecks());
   problem.DescribeMemory();
   const vnpu::LaunchResult launch = problem.Launch();
   EXPECT_EQ(launch.fault, vnpu::FaultKind::kNone) << launch.text;

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "ascend_kernels/kv_cache/cache_problem.h"
-#include "tools/vnpu/report/session.h"
+#include "ascend_kernels/strict_checks.h"
 
 namespace ascend_attention {
 namespace {
@@ -17,18 +17,8 @@ namespace {
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
-std::string FindingsOf(const vnpu::Session& session) {
-  std::string text;
-  for (const vnpu::LaunchRecord& launch : session.launches()) {
-    for (const vnpu::Finding& finding : launch.findings) text += vnpu::FindingText(finding);
-  }
-  return text;
-}
-
 void ExpectCleanAndRight(CacheProblem* problem) {
-  vnpu::SessionOptions options;
-  options.strict_flags = true;
-  vnpu::Session session(&problem->device(), options);
+  vnpu::Session session(&problem->device(), StrictChecks());
   problem->DescribeMemory();
   const vnpu::LaunchResult launch = problem->Launch();
   ASSERT_EQ(launch.fault, vnpu::FaultKind::kNone) << launch.text;
