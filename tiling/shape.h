@@ -38,6 +38,7 @@ struct DecodeShape {
   int64_t num_kv_blocks = 0;
   int64_t max_kv_blocks = 0;
   DType dtype = DType::kFloat16;      // of query and out, and of the cache unless int8
+  bool out_float32 = false;           // out is float32 instead; KvRoute::kFifo only
   int64_t max_q_len = 1;              // most query tokens of a sequence, 1..16
   KvQuant kv_quant = KvQuant::kNone;  // what the cache holds
   KvRoute kv_route = KvRoute::kAuto;  // forced, or the cheapest by the cost model

@@ -229,6 +229,8 @@ const char* DTypeName(DType dtype) {
       return "float16";
     case DType::kBFloat16:
       return "bfloat16";
+    case DType::kFloat32:
+      return "float32";
   }
   return kUnknown;
 }
@@ -257,6 +259,8 @@ const char* KvRouteName(KvRoute kv_route) {
       return "dequant";
     case KvRoute::kLimbs:
       return "limbs";
+    case KvRoute::kFifo:
+      return "fifo";
   }
   return kUnknown;
 }

@@ -8,6 +8,9 @@
 //   DecodePlanHeader | CoreItems[num_cores] | WorkItem[num_items] |
 //   SplitRange[num_splits]                       (each array 64-byte aligned)
 //
+// With KvRoute::kFifo it is DecodePlanHeader | int32 context_lens[batch]: the kernel
+// finds its work from the lengths, and there are no items and no splits.
+//
 // Arrays and regions are booked for the most that any lengths of this batch can
 // need, so no offset depends on the lengths; the counts say what is used.
 //
@@ -25,6 +28,7 @@ namespace ascend_attention {
 enum class DType : uint32_t {
   kFloat16 = 0,
   kBFloat16 = 1,
+  kFloat32 = 2,  // of out only
 };
 
 // What the cache holds. Int8 values stand for (int8 + offset) * scale, fp32.
@@ -41,10 +45,11 @@ enum class KvRoute : uint32_t {
   kDirect = 1,   // KvQuant::kNone: loaded as it is
   kDequant = 2,  // int8: the vector cores convert tiles to dtype first
   kLimbs = 3,    // int8: query and probs as two int8 limbs, multiplied with int8 K and V
+  kFifo = 4,     // KvQuant::kNone: page by page, without work items (ascend_kernels/decode_fifo)
 };
 
 constexpr uint32_t kDecodePlanMagic = 0x4c504441;  // "ADPL", little endian
-constexpr uint32_t kDecodePlanAbiVersion = 2;
+constexpr uint32_t kDecodePlanAbiVersion = 3;
 
 // Regions and arrays of the workspace start on this boundary: the L2 line of
 // the A2 (CANN Ascend C tuning guide).
@@ -127,6 +132,7 @@ enum class ErrorCode : uint32_t {
   kKvBlockOutOfRange = 1,  // block_table[row, index] = value, limit = num_kv_blocks
   kTilesDoNotFit = 2,      // row, index, value, limit = kv_tile_tokens, kv_chunk_tokens, query rows
                            // of a group, head_dim: more than the kernel's buffers hold
+  kLengthOutOfRange = 3,   // kFifo: context_lens[row] = value, 0 <= value < limit
 };
 
 // In the order in which the kernels need it: what comes before a core's first load
@@ -175,11 +181,16 @@ struct DecodePlanHeader {
   uint32_t max_q_len;  // of any sequence that the plan's shape allows
   uint32_t num_items;
   uint32_t fixed_split_tokens;  // cuts lie on its multiples, in every sequence; 0: where cost says
+  DType out_dtype;              // dtype, or with kFifo kFloat32
+  uint32_t reserved;            // 0
+  ByteOffset context_lens;      // kFifo: int32 [batch], from the plan's first byte; else 0
 
   // Workspace regions. `rows` is a full item's kv_heads_per_group *
   // q_tokens_per_item * q_per_kv; with limbs, scores, probs and o_tiles hold
   // operand_limbs such blocks of rows, limb by limb. Per-core regions hold
   // num_cores x n slots; slot t of core c starts at begin + (c * n + t) * slot size.
+  // With kFifo, rows is FifoQueryTile(q_per_kv), kv_tile_tokens is kv_block_size and
+  // n is kFifoDepth.
   ByteCount scores_slot_size;
   ByteCount probs_slot_size;
   ByteCount o_tile_slot_size;
@@ -209,6 +220,11 @@ constexpr uint64_t kLaunchWriteLse = 1;
 // Slots per core in scores, probs and o_tiles: the cube computes the scores of tiles
 // i+1 and i+2 while the vector cores still work on tile i.
 constexpr uint32_t kTileSlots = 3;
+
+// With kFifo: slots per core in scores, probs and o_tiles, and query rows of a kv head
+// that a core works on at a time.
+constexpr uint32_t kFifoDepth = 4;
+constexpr uint32_t FifoQueryTile(uint32_t q_per_kv) { return q_per_kv >= 64 ? 64 : 16; }
 
 // Slots per core in query_operands: the vector cores prepare the queries of items
 // up to this many ahead of the cube.
