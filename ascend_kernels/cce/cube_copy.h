@@ -52,6 +52,15 @@ AICORE_INLINE void L1ToL0a(L0aPtr<T> dst, L1Ptr<T> src, uint32_t fractals) {
   load_cbuf_to_ca(dst, src, 0, static_cast<uint8_t>(fractals), 1, 0, 0, false, inc);
 }
 
+// PIPE_MTE1. One band of 16 rows of an NZ matrix: `fractals` strips, src_gap_fractals
+// = pitch_rows / 16 apart. Bands one behind the other are zZ.
+template <typename T>
+AICORE_INLINE void L1BandToL0a(L0aPtr<T> dst, L1Ptr<T> src, uint32_t fractals,
+                               uint32_t src_gap_fractals) {
+  load_cbuf_to_ca(dst, src, 0, static_cast<uint8_t>(fractals),
+                  static_cast<uint16_t>(src_gap_fractals), 0, 0, false, inc);
+}
+
 // PIPE_MTE1. Consecutive fractals, 1..255. An NZ matrix [N rows, K columns] of
 // pitch RoundUp(N, 16) is, byte for byte, the nZ operand K x N.
 template <typename T>
@@ -77,12 +86,13 @@ AICORE_INLINE void L1ToL0bTransposed(L0bPtr<T> dst, L1Ptr<T> src, uint32_t squar
 
 // `count` result matrices of rows x cols fp32 or int32, row-major in GM.
 struct NzToNd {
-  uint32_t count = 1;             // matrices, <= 65535
-  uint32_t rows = 0;              // 1..8192
-  uint32_t cols = 0;              // 1..4095, any value
-  uint32_t src_matrix_bytes = 0;  // start to start in L0C, a multiple of 1024
-  uint32_t dst_matrix_elems = 0;  // start to start in GM, <= 65535
-  uint32_t dst_row_elems = 0;     // start to start in GM
+  uint32_t count = 1;                      // matrices, <= 65535
+  uint32_t rows = 0;                       // 1..8192
+  uint32_t cols = 0;                       // 1..4095, any value
+  uint32_t src_matrix_bytes = 0;           // start to start in L0C, a multiple of 1024
+  uint32_t dst_matrix_elems = 0;           // start to start in GM, <= 65535
+  uint32_t dst_row_elems = 0;              // start to start in GM
+  uint32_t src_pitch_rows = kFractalRows;  // rows of a column block in L0C, a multiple of 16
 };
 
 // PIPE_FIX. For the copies that follow: how their matrices lie. What of ND_PARA an
@@ -96,13 +106,13 @@ AICORE_INLINE void SetMatrices(const NzToNd& p) {
   pipe_barrier(PIPE_FIX);
 }
 
-// PIPE_FIX. L0C matrices of at most 16 rows (pitch 16) to GM, no conversion, as
-// SetMatrices has said. src may be any row of a fractal.
+// PIPE_FIX. L0C matrices to GM, no conversion, as SetMatrices has said. src may be any row of a
+// fractal.
 template <typename C>
 AICORE_INLINE void L0cToGm(GmPtr<C> dst, L0cPtr<C> src, const NzToNd& p) {
   copy_matrix_cc_to_gm(dst, src, 0, static_cast<uint16_t>(p.cols), static_cast<uint16_t>(p.rows),
-                       p.dst_row_elems, static_cast<uint16_t>(kFractalRows), 0, NoQuant, 0, false,
-                       true);
+                       p.dst_row_elems, static_cast<uint16_t>(p.src_pitch_rows), 0, NoQuant, 0,
+                       false, true);
 }
 
 }  // namespace ascend_attention

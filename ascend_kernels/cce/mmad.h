@@ -14,14 +14,14 @@ enum class Accumulate { kNo, kYes };
 constexpr uint32_t kMinMmadRows = 2;
 
 struct MmadShape {
-  uint32_t m = 0;  // rows of A and C, 1..16 here
+  uint32_t m = 0;  // rows of A and C, 1..4095, exact
   uint32_t k = 0;  // 1..4095, exact: data beyond k in the last fractal is ignored
   uint32_t n = 0;  // 1..4095, exact
 };
 
 // C[m, n] (+)= A[m, k] * B[k, n], products exact; sums fp32, of int8 operands
-// int32 and exact. A zZ in L0A, B nZ in L0B, C in L0C. Rows m..15 of C are
-// undefined afterwards.
+// int32 and exact. A zZ in L0A, B nZ in L0B, C in L0C. Rows of C from m to the next
+// multiple of 16 are undefined afterwards.
 template <typename T>
 AICORE_INLINE void Mmad(L0cPtr<typename MmadSum<T>::Type> c, L0aPtr<T> a, L0bPtr<T> b,
                         const MmadShape& shape, Accumulate accumulate) {

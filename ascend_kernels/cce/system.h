@@ -15,6 +15,19 @@ AICORE_INLINE uint32_t NumBlocks() { return static_cast<uint32_t>(get_block_num(
 // Vector cores of a mixed launch: the first of the two of its core.
 AICORE_INLINE bool IsFirstVectorCore() { return get_subblockid() == 0; }
 
+// Rows of a tile.
+struct RowRange {
+  uint32_t first_row;
+  uint32_t rows;
+};
+
+// Of `rows` rows, those of this vector core: the first of the two takes the first
+// half, rounded up. The only place where a vector core's number becomes an offset.
+AICORE_INLINE RowRange RowsOfThisLane(uint32_t rows) {
+  const uint32_t half = CeilDiv(rows, 2);
+  return IsFirstVectorCore() ? RowRange{0, half} : RowRange{half, rows - half};
+}
+
 // Vector cores of a mixed launch, numbered through all blocks.
 AICORE_INLINE uint32_t VectorCoreIndex() {
   return BlockIndex() * 2 + static_cast<uint32_t>(get_subblockid());

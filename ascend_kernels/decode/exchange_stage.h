@@ -17,17 +17,8 @@
 
 namespace ascend_attention {
 
-// The rows of a tile that one vector core works on.
-struct RowRange {
-  uint32_t first_row;
-  uint32_t rows;
-};
-
-// The first vector core takes the first half of the rows, rounded up.
 AICORE_INLINE RowRange RowsOfThisCore(const Tile& tile) {
-  const uint32_t group_rows = tile.kv_head_count * tile.rows_per_head;
-  const uint32_t half = CeilDiv(group_rows, 2);
-  return IsFirstVectorCore() ? RowRange{0, half} : RowRange{half, group_rows - half};
+  return RowsOfThisLane(tile.kv_head_count * tile.rows_per_head);
 }
 
 // [rows, kv_tile_tokens] in GM to dense rows of whole 64-lane columns in UB;
