@@ -62,6 +62,7 @@ static_assert(ASCEND_ATTENTION_KV_ROUTE_AUTO == static_cast<int>(KvRoute::kAuto)
 static_assert(ASCEND_ATTENTION_KV_ROUTE_DIRECT == static_cast<int>(KvRoute::kDirect));
 static_assert(ASCEND_ATTENTION_KV_ROUTE_DEQUANT == static_cast<int>(KvRoute::kDequant));
 static_assert(ASCEND_ATTENTION_KV_ROUTE_LIMBS == static_cast<int>(KvRoute::kLimbs));
+static_assert(ASCEND_ATTENTION_KV_ROUTE_FIFO == static_cast<int>(KvRoute::kFifo));
 
 static_assert(ASCEND_ATTENTION_STATE_FLOAT16 == static_cast<int>(StateDType::kFloat16));
 static_assert(ASCEND_ATTENTION_STATE_BFLOAT16 == static_cast<int>(StateDType::kBFloat16));
@@ -94,6 +95,7 @@ DecodeShape ToShape(const AscendAttentionDecodeShape& from) {
   shape.kv_route = static_cast<KvRoute>(from.kv_route);
   shape.kv_strides = {from.kv_block_stride, from.kv_token_stride, from.kv_head_stride};
   shape.fixed_split_tokens = from.fixed_split_tokens;
+  shape.out_float32 = from.out_float32 != 0;
   return shape;
 }
 

@@ -108,15 +108,16 @@ class Stopwatch {
 
 void VerbosePlan(const PreparedPlan::Impl& prepared, double host_us) {
   const DecodePlanHeader& header = prepared.plan.header();
-  Verbose("plan",
-          "batch,num_query_rows,num_heads,num_kv_heads,head_dim,kv_block_size,dtype,kv_quant,"
-          "kernel,num_cores,used_cores,num_items,num_splits,num_partials,workspace_bytes,balance,"
-          "host_us",
-          header.batch, header.num_query_rows, header.num_heads, header.num_kv_heads,
-          header.head_dim, header.kv_block_size, DTypeName(header.dtype),
-          KvQuantName(header.kv_quant), prepared.op->decode.name, header.num_cores,
-          prepared.num_blocks, header.num_items, header.num_splits, header.num_partials,
-          prepared.op->workspace_bytes, prepared.plan.prediction().balance(), host_us);
+  Verbose(
+      "plan",
+      "batch,num_query_rows,num_heads,num_kv_heads,head_dim,kv_block_size,dtype,out_dtype,kv_quant,"
+      "kernel,num_cores,used_cores,num_items,num_splits,num_partials,workspace_bytes,balance,"
+      "host_us",
+      header.batch, header.num_query_rows, header.num_heads, header.num_kv_heads, header.head_dim,
+      header.kv_block_size, DTypeName(header.dtype), DTypeName(header.out_dtype),
+      KvQuantName(header.kv_quant), prepared.op->decode.name, header.num_cores, prepared.num_blocks,
+      header.num_items, header.num_splits, header.num_partials, prepared.op->workspace_bytes,
+      prepared.plan.prediction().balance(), host_us);
 }
 
 void VerboseRun(const PreparedPlan::Impl& prepared, const DecodeTensors& tensors, void* stream,

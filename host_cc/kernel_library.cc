@@ -26,6 +26,7 @@ struct Family {
 
 // The first row whose prefix fits.
 constexpr Family kFamilies[] = {
+    {"decode_fifo_", "decode_fifo", kMixed},
     {"decode_int8_", "decode_int8", kMixed},
     {"decode_", "decode", kMixed},
     {"merge_states_", "combine", kVector},

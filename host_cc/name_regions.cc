@@ -8,7 +8,7 @@
 namespace ascend_attention {
 namespace {
 
-constexpr uint64_t kElemBytes = 2;  // of query and out: float16, bfloat16
+constexpr uint64_t kElemBytes = 2;  // of query and a cache that is not int8: float16, bfloat16
 
 class Namer {
  public:
@@ -71,6 +71,16 @@ void NameScales(const Namer& namer, const DecodePlanHeader& header, const Decode
   namer.Tensor(tensors.value_offset, bytes, "value_offset", VNPU_ACL_READ_ONLY);
 }
 
+// The lengths, which the FIFO kernel reads, have a name of their own.
+void NamePlan(const Namer& namer, const DecodePlanHeader& header, const uint8_t* workspace,
+              uint64_t size) {
+  const uint64_t lens = header.context_lens.bytes;
+  namer.Tensor(workspace, lens == 0 ? size : lens, "workspace/plan", VNPU_ACL_READ_ONLY);
+  if (lens == 0) return;
+  namer.Tensor(workspace + lens, uint64_t{header.batch} * sizeof(int32_t), "workspace/context_lens",
+               VNPU_ACL_READ_ONLY);
+}
+
 }  // namespace
 
 bool ChecksEnabled(const Runtime::Impl& runtime) {
@@ -83,17 +93,18 @@ void NameRegions(const PreparedPlan::Impl& prepared, const DecodeTensors& tensor
   const DecodePlanHeader& header = prepared.plan.header();
   const Namer namer(prepared.runtime(), prepared.workspace);
   const uint64_t rows = uint64_t{header.num_query_rows} * header.num_heads;
-  const uint64_t row_bytes = header.head_dim * kElemBytes;
-  namer.Tensor(tensors.query, rows * row_bytes, "query", VNPU_ACL_READ_ONLY);
+  const uint64_t elems = rows * header.head_dim;
+  const uint64_t out_elem_bytes = header.out_dtype == DType::kFloat32 ? sizeof(float) : kElemBytes;
+  namer.Tensor(tensors.query, elems * kElemBytes, "query", VNPU_ACL_READ_ONLY);
   NameCaches(namer, header, tensors);
   NameScales(namer, header, tensors);
   namer.Tensor(tensors.block_table, uint64_t{header.batch} * header.max_kv_blocks * sizeof(int32_t),
                "block_table", VNPU_ACL_READ_ONLY);
-  namer.Tensor(tensors.out, rows * row_bytes, "out", VNPU_ACL_OUTPUT);
+  namer.Tensor(tensors.out, elems * out_elem_bytes, "out", VNPU_ACL_OUTPUT);
   namer.Tensor(tensors.lse, rows * sizeof(float), "lse", VNPU_ACL_OUTPUT);
 
   const auto* workspace = static_cast<const uint8_t*>(prepared.workspace);
-  namer.Tensor(workspace, prepared.plan.bytes().size(), "workspace/plan", VNPU_ACL_READ_ONLY);
+  NamePlan(namer, header, workspace, prepared.plan.bytes().size());
   namer.Tensor(workspace + header.error_records.begin.bytes, header.error_records.size.bytes,
                "workspace/error_records", VNPU_ACL_READ_WRITE);
   namer.Scratch(header.scores, "workspace/scores");

@@ -72,6 +72,9 @@ Status TextOf(const ErrorRecord& record) {
                                 " query rows of ", record.limit,
                                 ", more than the kernel's buffers hold: it was made by another "
                                 "version or overwritten");
+    case ErrorCode::kLengthOutOfRange:
+      return OutOfRange("context_lens[", record.row, "] = ", record.value, " is outside [0, ",
+                        record.limit, ")");
   }
   return Internal("error record of core ", record.core, " has unknown code ", record.code);
 }

@@ -337,9 +337,9 @@ TEST(Verbose, WritesOneLinePerCallAfterATemplate) {
   Verbose("plan", "batch,name", 4, "c");
   SetVerboseForTest(false, nullptr);
   Verbose("plan", "batch,name", 5, "d");
-  EXPECT_EQ(Lines(), (std::vector<std::string>{"ascend_attention,v2,template,plan,batch,name",
-                                               "ascend_attention,v2,plan,3,a;b",
-                                               "ascend_attention,v2,plan,4,c"}));
+  EXPECT_EQ(Lines(), (std::vector<std::string>{"ascend_attention,v3,template,plan,batch,name",
+                                               "ascend_attention,v3,plan,3,a;b",
+                                               "ascend_attention,v3,plan,4,c"}));
 }
 
 TEST(Verbose, LinesOfPlanAndRunHaveAsManyColumnsAsTheirTemplates) {
@@ -363,8 +363,9 @@ TEST(Verbose, LinesOfPlanAndRunHaveAsManyColumnsAsTheirTemplates) {
   for (size_t i = 0; i < Lines().size(); i += 2) {
     EXPECT_EQ(columns(Lines()[i]), columns(Lines()[i + 1]) + 1) << Lines()[i + 1];
   }
-  EXPECT_EQ(
-      Lines()[3].rfind("ascend_attention,v2,plan,2,2,8,8,64,16,float16,none,decode_f16,24,", 0), 0u)
+  EXPECT_EQ(Lines()[3].rfind(
+                "ascend_attention,v3,plan,2,2,8,8,64,16,float16,float16,none,decode_f16,24,", 0),
+            0u)
       << Lines()[3];
 }
 

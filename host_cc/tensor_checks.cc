@@ -70,6 +70,7 @@ Status CheckApart(const DecodeTensors& tensors, const Memory& workspace, const D
                   const DecodePlanHeader& header) {
   constexpr int64_t kQueryElemBytes = 2;  // float16, bfloat16
   constexpr int64_t kFloatBytes = sizeof(float);
+  const int64_t out_elem_bytes = shape.out_float32 ? kFloatBytes : kQueryElemBytes;
   const int64_t rows = int64_t{header.num_query_rows} * shape.num_heads;
   const int64_t table_bytes =
       int64_t{header.batch} * shape.max_kv_blocks * static_cast<int64_t>(sizeof(int32_t));
@@ -78,7 +79,7 @@ Status CheckApart(const DecodeTensors& tensors, const Memory& workspace, const D
                              : shape.head_dim;
   const int64_t scale_bytes = shape.num_kv_heads * scales * kFloatBytes;
   const std::vector<Memory> written = {
-      {"out", tensors.out, rows * shape.head_dim * kQueryElemBytes},
+      {"out", tensors.out, rows * shape.head_dim * out_elem_bytes},
       {"lse", tensors.lse, rows * kFloatBytes},
       workspace,
   };

@@ -11,7 +11,7 @@
 namespace ascend_attention {
 namespace {
 
-constexpr char kPrefix[] = "ascend_attention,v2,";
+constexpr char kPrefix[] = "ascend_attention,v3,";
 
 std::atomic<bool>& Enabled() {
   static std::atomic<bool> enabled(Environment("ASCEND_ATTENTION_VERBOSE") == "1");

@@ -23,8 +23,8 @@ std::string MakeKernelFolder() {
   const std::string folder = testing::TempDir() + "/fake_kernels";
   mkdir(folder.c_str(), 0755);
   mkdir((folder + "/vnpu").c_str(), 0755);
-  for (const char* family : {"decode", "decode_int8_dequant", "decode_int8_limbs", "merge_states",
-                             "reshape_and_cache"}) {
+  for (const char* family : {"decode", "decode_fifo", "decode_int8_dequant", "decode_int8_limbs",
+                             "merge_states", "reshape_and_cache"}) {
     for (const char* dtype : {"_f16", "_bf16", "_f32"}) {
       std::ofstream(folder + "/vnpu/" + family + dtype + ".so") << family << dtype;
     }

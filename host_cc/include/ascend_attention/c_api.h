@@ -44,12 +44,13 @@ typedef enum AscendAttentionKvQuant {
   ASCEND_ATTENTION_KV_QUANT_INT8_TOKEN = 3 /* scale [num_kv_blocks, num_kv_heads, kv_block_size] */
 } AscendAttentionKvQuant;
 
-/* How an int8 cache is multiplied: by conversion to dtype, or as it is. */
+/* How the cache is read and multiplied. */
 typedef enum AscendAttentionKvRoute {
-  ASCEND_ATTENTION_KV_ROUTE_AUTO = 0, /* the cheapest */
-  ASCEND_ATTENTION_KV_ROUTE_DIRECT = 1,
-  ASCEND_ATTENTION_KV_ROUTE_DEQUANT = 2,
-  ASCEND_ATTENTION_KV_ROUTE_LIMBS = 3
+  ASCEND_ATTENTION_KV_ROUTE_AUTO = 0,    /* the cheapest */
+  ASCEND_ATTENTION_KV_ROUTE_DIRECT = 1,  /* KV_QUANT_NONE: as it is */
+  ASCEND_ATTENTION_KV_ROUTE_DEQUANT = 2, /* int8: converted to dtype */
+  ASCEND_ATTENTION_KV_ROUTE_LIMBS = 3,   /* int8: as it is */
+  ASCEND_ATTENTION_KV_ROUTE_FIFO = 4     /* KV_QUANT_NONE: page by page, no sequence is split */
 } AscendAttentionKvRoute;
 
 typedef struct AscendAttentionRuntime AscendAttentionRuntime;
@@ -84,6 +85,7 @@ typedef struct AscendAttentionDecodeShape {
   int64_t kv_token_stride;
   int64_t kv_head_stride;
   int64_t fixed_split_tokens; /* batch-invariant: cut at its multiples only; 0: where balanced */
+  int32_t out_float32;        /* not 0: out is float32 instead of dtype; KV_ROUTE_FIFO only */
 } AscendAttentionDecodeShape;
 
 /* Device pointers: scales, offsets and those to void are multiples of 32 bytes. */

@@ -58,7 +58,8 @@ class Runtime {
   const std::string& acl_version() const;  // "CANN 8.5.0", "virtual NPU, ABI 1"
 
   // Waits for everything on `stream`. If a kernel of ours stopped there, the
-  // error says why: OutOfRange "block_table[3][17] = 99999 is outside [0, 512)".
+  // error says why: OutOfRange "block_table[3][17] = 99999 is outside [0, 512)", or
+  // with KvRoute::kFifo "context_lens[3] = 9000 is outside [0, 8193)".
   Status Synchronize(void* stream);
 
   class Impl;
@@ -81,7 +82,7 @@ struct DecodeTensors {
   const float* value_scale = nullptr;
   const float* value_offset = nullptr;
   const int32_t* block_table = nullptr;
-  void* out = nullptr;   // like query
+  void* out = nullptr;   // like query, or with shape.out_float32 float32
   float* lse = nullptr;  // [num_query_rows, num_heads] natural log; null: not wanted
 };
 
