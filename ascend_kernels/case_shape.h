@@ -20,6 +20,7 @@ static_assert(static_cast<int>(testdata::KvQuant::kInt8Token) ==
 static_assert(static_cast<int>(testdata::KvRoute::kAuto) == static_cast<int>(KvRoute::kAuto));
 static_assert(static_cast<int>(testdata::KvRoute::kDequant) == static_cast<int>(KvRoute::kDequant));
 static_assert(static_cast<int>(testdata::KvRoute::kLimbs) == static_cast<int>(KvRoute::kLimbs));
+static_assert(static_cast<int>(testdata::KvRoute::kFifo) == static_cast<int>(KvRoute::kFifo));
 
 inline DecodeShape ShapeOf(const testdata::DecodeCase& c, const testdata::DecodeInputs& inputs) {
   DecodeShape shape;
@@ -31,6 +32,7 @@ inline DecodeShape ShapeOf(const testdata::DecodeCase& c, const testdata::Decode
   shape.num_kv_blocks = inputs.num_kv_blocks;
   shape.max_kv_blocks = c.max_kv_blocks();
   shape.dtype = c.bfloat16 ? DType::kBFloat16 : DType::kFloat16;
+  shape.out_float32 = c.out_float32;
   shape.max_q_len = c.max_q_len();
   shape.kv_quant = static_cast<KvQuant>(c.kv_quant);
   shape.kv_route = static_cast<KvRoute>(c.route);

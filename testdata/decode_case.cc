@@ -57,7 +57,10 @@ constexpr Choice<KvQuant> kKvQuants[] = {
 constexpr Choice<KvRoute> kRoutes[] = {
     {"route-dequant", KvRoute::kDequant},
     {"route-limbs", KvRoute::kLimbs},
+    {"route-fifo", KvRoute::kFifo},
 };
+
+constexpr char kOutFloat32[] = "outf32";
 
 // Canonical order.
 constexpr Flag kFlags[] = {
@@ -154,7 +157,7 @@ class Parser {
       if (case_.q_lens.empty()) case_.q_lens.assign(static_cast<size_t>(case_.batch), 1);
       CheckLengthCount("ctx", case_.context_lens);
       CheckLengthCount("qlen", case_.q_lens);
-      CheckInt8();
+      CheckCache();
       CheckExclusions();
     }
     return case_;
@@ -229,6 +232,7 @@ class Parser {
     for (const auto& choice : kRoutes) {
       if (part == choice.name) return OneOf(part, kRoutes, &case_.route, choice.value);
     }
+    if (part == kOutFloat32) return Once(part, &case_.out_float32, true);
     if (StartsWith(part, "cores")) {
       return Once(part, &case_.num_cores, Number("option cores", part, "cores", 1, kMaxCores));
     }
@@ -238,8 +242,8 @@ class Parser {
                   Number("option split", part, "split", 1, kMaxContext));
     }
     Fail("option = " + Quoted(part) + ": allowed are cores<N>, qlen<a>[,<b>...], " +
-         Names(kLayoutFlags) + ", " + Names(kKvQuants) + ", " + Names(kRoutes) + ", split<N>, " +
-         Names(kFlags));
+         Names(kLayoutFlags) + ", " + Names(kKvQuants) + ", " + Names(kRoutes) + ", " +
+         kOutFloat32 + ", split<N>, " + Names(kFlags));
   }
 
   void GivenTwice(std::string_view part) {
@@ -274,12 +278,16 @@ class Parser {
          " sequences");
   }
 
-  void CheckInt8() {
+  void CheckCache() {
     const char* quant = NameOf(kKvQuants, case_.kv_quant);
     const char* route = NameOf(kRoutes, case_.route);
-    if (route && !quant) {
+    const bool is_fifo = case_.route == KvRoute::kFifo;
+    if (route && !quant && !is_fifo) {
       Fail(std::string("option ") + route + ": allowed only together with one of " +
            Names(kKvQuants));
+    }
+    if (quant && is_fifo) {
+      Fail(std::string("option ") + route + ": not allowed together with " + quant);
     }
     if (quant && case_.bigscores) {
       Fail(std::string("option ") + quant + ": not allowed together with bigscores");
@@ -333,6 +341,7 @@ std::string DecodeCase::ToString() const {
   for (const char* option : {NameOf(kKvQuants, kv_quant), NameOf(kRoutes, route)}) {
     if (option) line += std::string(":") + option;
   }
+  if (out_float32) line += std::string(":") + kOutFloat32;
   if (fixed_split_tokens > 0) line += ":split" + std::to_string(fixed_split_tokens);
   for (const Flag& flag : kFlags) {
     if (this->*flag.member) line += std::string(":") + flag.name;

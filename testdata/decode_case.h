@@ -15,7 +15,7 @@ namespace ascend_attention::testdata {
 
 // Numbered as in the plan.
 enum class KvQuant { kNone = 0, kInt8Channel = 1, kInt8ChannelAsym = 2, kInt8Token = 3 };
-enum class KvRoute { kAuto = 0, kDequant = 2, kLimbs = 3 };
+enum class KvRoute { kAuto = 0, kDequant = 2, kLimbs = 3, kFifo = 4 };
 
 struct DecodeCase {
   int64_t batch = 0;
@@ -32,6 +32,7 @@ struct DecodeCase {
   bool interleaved = false;
   KvQuant kv_quant = KvQuant::kNone;
   KvRoute route = KvRoute::kAuto;
+  bool out_float32 = false;        // else out has the dtype
   int64_t fixed_split_tokens = 0;  // 0: not said
   bool fulltable = false;
   bool shared = false;

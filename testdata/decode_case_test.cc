@@ -79,6 +79,19 @@ TEST(DecodeCase, PrintsDecodeOptionsInOrder) {
   EXPECT_EQ(ParseCase(head + ":qlen1:seed0").ToString(), head + ":seed0");
 }
 
+TEST(DecodeCase, ReadsTheFifoRouteAndAFloat32Out) {
+  const std::string head = "decode:b2:h8:kv4:d128:bs64:ctx7:f16";
+  const DecodeCase c = ParseCase(head + ":sharp:split64:outf32:route-fifo:interleaved:seed9");
+  ASSERT_TRUE(c.ok()) << c.error;
+  EXPECT_EQ(c.kv_quant, KvQuant::kNone);
+  EXPECT_EQ(c.route, KvRoute::kFifo);
+  EXPECT_TRUE(c.out_float32);
+  EXPECT_EQ(c.ToString(), head + ":interleaved:route-fifo:outf32:split64:sharp:seed9");
+  EXPECT_FALSE(ParseCase(head + ":route-fifo:seed9").out_float32);
+  EXPECT_EQ(ParseCase(head + ":outf32:seed9").route, KvRoute::kAuto);
+  EXPECT_TRUE(ParseCase(head + ":kvint8-token:route-limbs:outf32:seed9").out_float32);
+}
+
 TEST(DecodeCase, PrintsTheCanonicalLine) {
   EXPECT_EQ(
       ParseCase(" decode:b2:h8:kv4:d64:bs32:ctx7,7:f16:onehot:cores1:shared:seed0\n").ToString(),

@@ -23,7 +23,7 @@ def _decode_cases(draw: st.DrawFn) -> DecodeCase:
     big = draw(st.booleans())
     quants = ["none"] if big else ["none", "int8_channel", "int8_channel_asym", "int8_token"]
     quant = draw(st.sampled_from(quants))
-    routes = ["auto"] if quant == "none" else ["auto", "dequant", "limbs"]
+    routes = ["auto", "fifo"] if quant == "none" else ["auto", "dequant", "limbs"]
     return DecodeCase(
         batch=batch,
         num_heads=draw(st.integers(1, 1024)),
@@ -39,6 +39,7 @@ def _decode_cases(draw: st.DrawFn) -> DecodeCase:
         interleaved=draw(st.booleans()),
         kv_quant=quant,
         route=draw(st.sampled_from(routes)),
+        out_float32=draw(st.booleans()),
         fixed_split_tokens=draw(st.none() | st.integers(1, 1 << 24)),
         fulltable=draw(st.booleans()),
         shared=draw(st.booleans()),
@@ -78,6 +79,7 @@ def test_every_field_is_read():
     assert (case.q_lens, case.num_query_rows, case.max_q_len) == ((1, 1), 2, 1)
     assert (case.kv_layout, case.kv_quant, case.route) == ("token_major", "none", "auto")
     assert case.fixed_split_tokens is None and not case.interleaved
+    assert (case.out_float32, case.out_dtype) == (False, "bfloat16")
 
 
 def test_every_decode_option_is_read():
@@ -92,11 +94,25 @@ def test_every_decode_option_is_read():
         assert (other.kv_quant, other.route) == (quant, "dequant")
 
 
+def test_the_fifo_route_and_a_float32_out_are_read():
+    head = "decode:b2:h8:kv4:d128:bs64:ctx7:f16"
+    case = parse_case(f"{head}:sharp:split64:outf32:route-fifo:interleaved:seed9")
+    assert (case.kv_quant, case.route) == ("none", "fifo")
+    assert (case.out_float32, case.out_dtype) == (True, "float32")
+    assert str(case) == f"{head}:interleaved:route-fifo:outf32:split64:sharp:seed9"
+    # What computes it and what out is are said apart; int8 caches too may ask for float32.
+    assert parse_case(f"{head}:route-fifo:seed9").out_dtype == "float16"
+    assert parse_case(f"{head}:outf32:seed9").route == "auto"
+    assert parse_case(f"{head}:kvint8-token:route-limbs:outf32:seed9").out_dtype == "float32"
+
+
 def test_names_outside_the_grammar_are_refused():
     case = parse_case("decode:b1:h1:kv1:d64:bs16:ctx1:f16:seed1")
     with pytest.raises(ValueError, match="kv_quant = 'int4': allowed are none, int8_channel"):
         dataclasses.replace(case, kv_quant="int4")
-    with pytest.raises(ValueError, match="route = 'direct': allowed are auto, dequant, limbs"):
+    with pytest.raises(
+        ValueError, match="route = 'direct': allowed are auto, dequant, limbs, fifo"
+    ):
         dataclasses.replace(case, route="direct")
 
 

@@ -15,7 +15,10 @@ query tokens too. Options, in canonical order:
     kvint8-channel-asym  int8 cache: x = (int8 + offset) * scale, both [num_kv_heads, head_dim]
     kvint8-token         int8 cache: scale [num_kv_blocks, num_kv_heads, kv_block_size]
     route-dequant        int8 only: the vector cores convert tiles to the dtype
-    route-limbs          int8 only: query and probs as two int8 limbs; without: the planner chooses
+    route-limbs          int8 only: query and probs as two int8 limbs
+    route-fifo           not int8: page by page, a sequence on one core; without a route-: the
+                         planner chooses
+    outf32               out is float32; without: the dtype
     split<N>             cut every sequence at multiples of N tokens (batch-invariant results)
     fulltable            no spare column: the longest sequence fills its row of the block table
     shared               block ids are drawn with replacement, so sequences share kv blocks
@@ -24,9 +27,10 @@ query tokens too. Options, in canonical order:
     sharp                scores spread widely: a few tokens take most of the weight
     bigscores            scores of about +-6e4, both signs
 
-The grammar admits shapes that the product refuses (head_dim 72, kv_block_size 20, qlen17): refusing
-them is a test too. Contradictions and anything it does not know are ValueErrors that name the
-field, its value and what is allowed.
+The grammar admits shapes that the product refuses (head_dim 72, kv_block_size 20, qlen17; with
+route-fifo head_dim 64 or split512; outf32 on another route): refusing them is a test too.
+Contradictions and anything it does not know are ValueErrors that name the field, its value and what
+is allowed.
 
 Next: inputs.py - the arrays of a case.
 """
@@ -50,7 +54,7 @@ _NUMBERS: dict[str, tuple[str, int, int]] = {
     "head_dim": ("d", 1, 1024),
     "kv_block_size": ("bs", 1, 65536),
 }
-_DTYPES = ("f16", "bf16")
+_DTYPES = {"f16": "float16", "bf16": "bfloat16"}
 _MAX_CORES = 256
 _MAX_Q_LEN = 1024
 
@@ -60,7 +64,9 @@ _KV_QUANTS = {
     "kvint8-channel-asym": "int8_channel_asym",
     "kvint8-token": "int8_token",
 }
-_ROUTES = {"route-dequant": "dequant", "route-limbs": "limbs"}
+_ROUTES = {"route-dequant": "dequant", "route-limbs": "limbs", "route-fifo": "fifo"}
+_INT8_ROUTES = ("route-dequant", "route-limbs")
+_OUT_FLOAT32 = "outf32"
 _LAYOUT_FLAGS = ("headmajor", "interleaved")
 
 # Flags in canonical order, each with the later flags that it excludes.
@@ -78,6 +84,7 @@ _OPTIONS = (
     *_LAYOUT_FLAGS,
     *_KV_QUANTS,
     *_ROUTES,
+    _OUT_FLOAT32,
     "split<N>",
     *_FLAGS,
 )
@@ -90,7 +97,8 @@ class DecodeCase:
     Attributes:
       q_lens: query tokens of each sequence; () stands for one each.
       kv_quant: "none", "int8_channel", "int8_channel_asym" or "int8_token".
-      route: "auto", "dequant" or "limbs".
+      route: "auto", "dequant", "limbs" or "fifo".
+      out_float32: out is float32, whatever the dtype.
     """
 
     batch: int
@@ -107,6 +115,7 @@ class DecodeCase:
     interleaved: bool = False
     kv_quant: str = "none"
     route: str = "auto"
+    out_float32: bool = False
     fixed_split_tokens: int | None = None
     fulltable: bool = False
     shared: bool = False
@@ -133,7 +142,7 @@ class DecodeCase:
         self._check_q_lens()
         if self.fixed_split_tokens is not None:
             _check_range("option split", self.fixed_split_tokens, 1, _MAX_CONTEXT)
-        self._check_int8()
+        self._check_cache()
         for flag, excluded in _FLAGS.items():
             for other in excluded:
                 if getattr(self, flag) and getattr(self, other):
@@ -150,7 +159,7 @@ class DecodeCase:
         for row, length in enumerate(self.q_lens):
             _check_range(f"qlen[{row}]", length, 1, _MAX_Q_LEN)
 
-    def _check_int8(self) -> None:
+    def _check_cache(self) -> None:
         for field, allowed in (
             ("kv_quant", ("none", *_KV_QUANTS.values())),
             ("route", ("auto", *_ROUTES.values())),
@@ -158,13 +167,17 @@ class DecodeCase:
             if getattr(self, field) not in allowed:
                 value = getattr(self, field)
                 raise ValueError(f"{field} = {value!r}: allowed are {', '.join(allowed)}")
-        if self.kv_quant == "none" and self.route != "auto":
-            raise ValueError(
-                f"option route-{self.route}: allowed only together with one of "
-                f"{', '.join(_KV_QUANTS)}"
-            )
-        if self.kv_quant != "none" and self.bigscores:
-            option = _option_of(_KV_QUANTS, self.kv_quant)
+        if self.kv_quant == "none":
+            if f"route-{self.route}" in _INT8_ROUTES:
+                raise ValueError(
+                    f"option route-{self.route}: allowed only together with one of "
+                    f"{', '.join(_KV_QUANTS)}"
+                )
+            return
+        option = _option_of(_KV_QUANTS, self.kv_quant)
+        if self.route == "fifo":
+            raise ValueError(f"option route-fifo: not allowed together with {option}")
+        if self.bigscores:
             raise ValueError(f"option {option}: not allowed together with bigscores")
 
     def __str__(self) -> str:
@@ -194,6 +207,11 @@ class DecodeCase:
     def kv_layout(self) -> str:
         """ "token_major" or "head_major", as in the Python API."""
         return "head_major" if self.headmajor else "token_major"
+
+    @property
+    def out_dtype(self) -> str:
+        """The name of out's dtype: "float32", or "float16" or "bfloat16" as the dtype says."""
+        return "float32" if self.out_float32 else _DTYPES[self.dtype]
 
     @property
     def max_context(self) -> int:
@@ -261,6 +279,7 @@ def format_case(case: DecodeCase) -> str:
     parts += [flag for flag in _LAYOUT_FLAGS if getattr(case, flag)]
     parts += [option for option, value in _KV_QUANTS.items() if case.kv_quant == value]
     parts += [option for option, value in _ROUTES.items() if case.route == value]
+    parts += [_OUT_FLOAT32] if case.out_float32 else []
     parts += [] if case.fixed_split_tokens is None else [f"split{case.fixed_split_tokens}"]
     parts += [flag for flag in _FLAGS if getattr(case, flag)]
     return ":".join([*parts, f"seed{case.seed}"])
@@ -318,6 +337,8 @@ def _parse_option(part: str, batch: int) -> tuple[str, Any]:
         return "kv_quant", _KV_QUANTS[part]
     if part in _ROUTES:
         return "route", _ROUTES[part]
+    if part == _OUT_FLOAT32:
+        return "out_float32", True
     if part.startswith("cores"):
         return "num_cores", _parse_number("option cores", part, "cores", 1, _MAX_CORES)
     if part.startswith("qlen"):

@@ -92,7 +92,8 @@ class DecodeInputs:
       pool: [num_kv_blocks, 2, ...] with key_cache = pool[:, 0] and value_cache = pool[:, 1]; None:
         the caches are arrays of their own.
       kv_quant: "none", "int8_channel", "int8_channel_asym" or "int8_token".
-      route: "auto", "dequant" or "limbs".
+      route: "auto", "dequant", "limbs" or "fifo".
+      out_float32: out is float32; else it has the query's dtype.
       key_scale: float32; [num_kv_heads, head_dim], or [num_kv_blocks, num_kv_heads, kv_block_size]
         with int8_token; None without int8. Also value_scale.
       key_offset: float32 [num_kv_heads, head_dim] with int8_channel_asym. Also value_offset.
@@ -109,6 +110,7 @@ class DecodeInputs:
     pool: NDArray | None = None
     kv_quant: str = "none"
     route: str = "auto"
+    out_float32: bool = False
     key_scale: NDArray[np.float32] | None = None
     key_offset: NDArray[np.float32] | None = None
     value_scale: NDArray[np.float32] | None = None
@@ -143,7 +145,7 @@ def token_major(array: NDArray, kv_layout: str) -> NDArray:
 
 
 def numpy_dtype(case: DecodeCase) -> np.dtype:
-    """The dtype of query, caches and out."""
+    """The dtype of query and caches, and of out unless the case says float32."""
     return _DTYPES[case.dtype]
 
 
@@ -174,6 +176,7 @@ def make_inputs(case: DecodeCase) -> DecodeInputs:
         pool=pool,
         kv_quant=case.kv_quant,
         route=case.route,
+        out_float32=case.out_float32,
         **_make_scales(case, block_table, pages),
     )
 
