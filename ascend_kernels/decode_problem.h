@@ -27,7 +27,7 @@ using testdata::DecodeCase;
 using testdata::DecodeInputs;
 
 struct Result {
-  std::vector<uint16_t> out;
+  std::vector<uint16_t> out;  // its bits; a float32 takes two
   std::vector<float> lse;
 };
 
@@ -41,8 +41,9 @@ inline vnpu::DeviceConfig ConfigFor(const DecodeCase& c, uint32_t host_threads) 
 // One device with the problem of one case on it.
 class Problem {
  public:
-  explicit Problem(const DecodeCase& c, uint32_t host_threads = 0)
-      : case_(c), device_(ConfigFor(c, host_threads)) {
+  // `kernel` is launched in the place of the plan's own: one that reads the same plan.
+  explicit Problem(const DecodeCase& c, uint32_t host_threads = 0, std::string kernel = "")
+      : case_(c), kernel_(std::move(kernel)), device_(ConfigFor(c, host_threads)) {
     const DecodeInputs inputs = testdata::MakeInputs(c);
     blocks_ = inputs.block_table;
     Plan(ShapeOf(c, inputs), inputs.softmax_scale);
@@ -57,23 +58,37 @@ class Problem {
     workspace_ = static_cast<uint8_t*>(device_.Allocate(workspace_bytes));
     std::memset(workspace_, 0xff, workspace_bytes);
     std::memcpy(workspace_, plan_.bytes().data(), plan_.bytes().size());
-    out_ = device_.Allocate(out_elems() * sizeof(uint16_t));
+    out_ = device_.Allocate(out_bytes());
     lse_ = device_.Allocate(lse_elems() * sizeof(float));
   }
 
   vnpu::LaunchResult Launch(uint64_t flags = kLaunchWriteLse) {
-    std::memset(out_, 0xff, out_elems() * sizeof(uint16_t));
+    std::memset(out_, 0xff, out_bytes());
     std::memset(lse_, 0xff, lse_elems() * sizeof(float));
     return LaunchDecode(flags);
   }
 
   Result result() const {
     Result result;
-    result.out.resize(out_elems());
+    result.out.resize(out_bytes() / sizeof(uint16_t));
     result.lse.resize(lse_elems());
-    std::memcpy(result.out.data(), out_, out_elems() * sizeof(uint16_t));
+    std::memcpy(result.out.data(), out_, out_bytes());
     std::memcpy(result.lse.data(), lse_, lse_elems() * sizeof(float));
     return result;
+  }
+
+  // Exactly what `out` holds, of either dtype.
+  std::vector<float> out_values() const {
+    std::vector<float> values(out_elems());
+    const auto* bits = static_cast<const uint16_t*>(out_);
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (case_.out_float32) {
+        std::memcpy(&values[i], bits + 2 * i, sizeof(float));
+      } else {
+        values[i] = testdata::ToFloat(bits[i], case_.bfloat16);
+      }
+    }
+    return values;
   }
 
   // Names all tensors and says which bytes a result may depend on: of the
@@ -91,7 +106,7 @@ class Problem {
     DescribeScales();
     Describe(block_table_, blocks_.size() * sizeof(int32_t), "block_table", RegionRule::kReadOnly,
              true);
-    Describe(out_, out_elems() * sizeof(uint16_t), "out", RegionRule::kOutput, false);
+    Describe(out_, out_bytes(), "out", RegionRule::kOutput, false);
     Describe(lse_, lse_elems() * sizeof(float), "lse", RegionRule::kOutput, false);
     Describe(workspace_, plan_.bytes().size(), "plan", RegionRule::kReadOnly, true);
     const auto part = [&](const Region& region, const char* name) {
@@ -121,6 +136,9 @@ class Problem {
     return static_cast<size_t>(case_.num_query_rows() * case_.num_heads);
   }
   size_t out_elems() const { return query_rows() * static_cast<size_t>(case_.head_dim); }
+  size_t out_bytes() const {
+    return out_elems() * (case_.out_float32 ? sizeof(float) : sizeof(uint16_t));
+  }
   size_t lse_elems() const { return query_rows(); }
   uint64_t kv_elem_bytes() const {
     return plan_.header().kv_quant == KvQuant::kNone ? sizeof(uint16_t) : 1;
@@ -237,7 +255,8 @@ class Problem {
 
   vnpu::LaunchResult LaunchDecode(uint64_t flags) {
     const DecodePlanHeader& header = plan_.header();
-    const std::string name = *DecodeKernelName(header.kv_quant, header.kv_route, header.dtype);
+    const std::string own = *DecodeKernelName(header.kv_quant, header.kv_route, header.dtype);
+    const std::string name = kernel_.empty() ? own : kernel_;
     const auto num_blocks = static_cast<uint32_t>(plan_.used_cores());
     if (header.kv_quant == KvQuant::kNone) {
       const struct {
@@ -245,7 +264,8 @@ class Problem {
         void *query, *key_cache, *value_cache, *block_table, *out, *lse, *workspace;
         uint64_t flags;
       } args = {0, query_, key_cache_, value_cache_, block_table_, out_, lse_, workspace_, flags};
-      return LaunchKernel("decode/" + name, name, num_blocks, args);
+      const char* folder = header.kv_route == KvRoute::kFifo ? "decode_fifo/" : "decode/";
+      return LaunchKernel(folder + name, name, num_blocks, args);
     }
     const struct {
       uint64_t ffts_addr;
@@ -270,6 +290,7 @@ class Problem {
   }
 
   DecodeCase case_;
+  std::string kernel_;  // empty: that of the plan
   std::vector<int32_t> blocks_;
   vnpu::Device device_;
   DecodePlan plan_;

@@ -116,15 +116,25 @@ Status CaseOnDevice::Decode(void* stream) {
   return runtime_->Synchronize(stream);
 }
 
+size_t CaseOnDevice::out_bytes() const {
+  return inputs.query.size() * (problem.out_float32 ? sizeof(float) : sizeof(uint16_t));
+}
+
 std::vector<uint16_t> CaseOnDevice::OutBits() const {
-  std::vector<uint16_t> bits(inputs.query.size());
+  std::vector<uint16_t> bits(out_bytes() / sizeof(uint16_t));
   OrDie(out.Download(bits.data(), out_bytes()));
   return bits;
 }
 
 std::vector<float> CaseOnDevice::Out() const {
-  std::vector<float> values;
-  for (const uint16_t bits : OutBits()) values.push_back(testdata::ToFloat(bits, problem.bfloat16));
+  std::vector<float> values(inputs.query.size());
+  if (problem.out_float32) {
+    OrDie(out.Download(values.data(), out_bytes()));
+    return values;
+  }
+  const std::vector<uint16_t> bits = OutBits();
+  std::transform(bits.begin(), bits.end(), values.begin(),
+                 [this](uint16_t element) { return testdata::ToFloat(element, problem.bfloat16); });
   return values;
 }
 

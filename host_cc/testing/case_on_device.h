@@ -38,7 +38,7 @@ class CaseOnDevice {
   // Results, and whether the guard bytes behind each are as they were.
   std::vector<float> Out() const;
   std::vector<float> Lse() const;
-  std::vector<uint16_t> OutBits() const;
+  std::vector<uint16_t> OutBits() const;  // a float32 takes two
   bool GuardsAreIntact() const;
   void FillOutputs(uint8_t value);
 
@@ -56,7 +56,7 @@ class CaseOnDevice {
   std::vector<int32_t> q_lens() const {
     return problem.max_q_len() == 1 ? std::vector<int32_t>() : problem.q_lens;
   }
-  size_t out_bytes() const { return inputs.query.size() * sizeof(uint16_t); }
+  size_t out_bytes() const;
   size_t lse_bytes() const;
 
   std::shared_ptr<Runtime> runtime_;

@@ -30,7 +30,8 @@ KV_QUANTS = {
     "int8_token": ("key_scale", "value_scale"),
 }
 KV_PARAMETERS = KV_QUANTS["int8_channel_asym"]
-KV_ROUTES = ("auto", "direct", "dequant", "limbs")
+KV_ROUTES = ("auto", "direct", "dequant", "limbs", "fifo")
+FLOAT32 = np.dtype(np.float32)
 
 
 def dtype_name(dtype: str | np.dtype | type, argument: str = "dtype") -> str:
@@ -49,6 +50,18 @@ def dtype_name(dtype: str | np.dtype | type, argument: str = "dtype") -> str:
     raise ValueError(
         f"{argument} is {dtype}; allowed: float16, bfloat16 (ml_dtypes.bfloat16){hint}"
     )
+
+
+def out_dtype_or_default(out_dtype: object, dtype: np.dtype) -> np.dtype:
+    """Returns the dtype of out: float32, or that of the query unless the caller chose."""
+    if out_dtype is None:
+        return dtype
+    allowed = {name: known for name, known in DTYPES.items() if known == dtype}
+    allowed["float32"] = FLOAT32
+    for name, known in allowed.items():
+        if out_dtype == (name if isinstance(out_dtype, str) else known):
+            return known
+    raise ValueError(f"out_dtype is {out_dtype}; allowed: None, {', '.join(allowed)}")
 
 
 def _numpy_dtype(dtype: object, argument: str) -> np.dtype:

@@ -67,7 +67,10 @@ class DecodeAttention:
             or a scale per token and kv head ("int8_token").
         kv_route: how an int8 cache is multiplied: "dequant" (converted to dtype first),
             "limbs" (as int8, with query and weights in two int8 limbs), or "auto", the
-            faster of them by the cost model. "direct" is the only one of kv_quant "none".
+            faster of them by the cost model. With kv_quant "none" "auto", "direct", or "fifo":
+            page by page, without splitting a sequence over cores (ascend_kernels/decode_fifo).
+        out_dtype: dtype of out, "float32" or numpy.float32, with kv_route "fifo" only; None for
+            `dtype`.
         kv_layout: order of the axes of both caches, "token_major" or "head_major".
         kv_strides: elements from one kv block, token and kv head to the next,
             (block, token, head), for caches that are views of a larger array; None for
@@ -111,6 +114,7 @@ class DecodeAttention:
         max_q_len: int = 1,
         kv_quant: str = "none",
         kv_route: str = "auto",
+        out_dtype: str | np.dtype | type | None = None,
         kv_layout: str = "token_major",
         kv_strides: tuple[int, int, int] | None = None,
         fixed_split_tokens: int | None = None,
@@ -118,6 +122,8 @@ class DecodeAttention:
         device: int = 0,
     ) -> None:
         name = _checks.dtype_name(dtype)
+        self._dtype = _checks.DTYPES[name]
+        self._out_dtype = _checks.out_dtype_or_default(out_dtype, self._dtype)
         sizes = _checks.integers(
             batch=batch,
             num_heads=num_heads,
@@ -137,11 +143,11 @@ class DecodeAttention:
             kv_route=_checks.choice(_checks.KV_ROUTES, kv_route=kv_route),
             kv_strides=self._layout.kv_strides or (0, 0, 0),
             fixed_split_tokens=_checks.fixed_split_or_none(fixed_split_tokens),
+            out_float32=self._out_dtype == np.float32,
         )
         _core.validate(shape)
         scale = _checks.softmax_scale_or_default(softmax_scale, head_dim)
         cores = _checks.num_cores_or_all(num_cores)
-        self._dtype = _checks.DTYPES[name]
         self._cache_dtype = self._dtype if kv_quant == "none" else np.dtype(np.int8)
         self._sizes = sizes
         self._device = device
@@ -150,7 +156,7 @@ class DecodeAttention:
         self._op = _core.DecodeAttention(self._runtime, shape, softmax_scale=scale, num_cores=cores)
         rows = sizes["batch"] * sizes["max_q_len"] * sizes["num_heads"]
         self._workspace = self._buffer(self._op.workspace_bytes)
-        self._out = self._buffer(rows * sizes["head_dim"] * self._dtype.itemsize)
+        self._out = self._buffer(rows * sizes["head_dim"] * self._out_dtype.itemsize)
         self._lse = self._buffer(rows * _LSE_DTYPE.itemsize)
         self._staging = Staging(self._runtime)
         self._prepared: _core.PreparedPlan | None = None
@@ -232,7 +238,7 @@ class DecodeAttention:
             key_offset: float32 [num_kv_heads, head_dim], of kv_quant "int8_channel_asym" only.
             value_scale: like key_scale.
             value_offset: like key_offset.
-            out: array to write, like query; None for a new numpy array.
+            out: array to write, like query but of out_dtype; None for a new numpy array.
             return_lse: also return lse.
 
         Returns:
@@ -303,7 +309,7 @@ class DecodeAttention:
         _checks.check_array("block_table", block_table, int32, _TABLE_AXES, table_shape)
         _checks.check_parameters(self._kv_quant, parameters, self._sizes)
         if out is not None:
-            _checks.check_out(out, self._dtype, _QUERY_AXES, query_shape)
+            _checks.check_out(out, self._out_dtype, _QUERY_AXES, query_shape)
         for name, array in {**tensors, **parameters, "out": out}.items():
             _checks.check_device(name, array, self._device)
         if isinstance(block_table, np.ndarray):
@@ -329,7 +335,7 @@ class DecodeAttention:
 
     def _results(self, out: Array | None, return_lse: bool) -> Result:
         if out is None:
-            out = np.empty(self._shape_of(_QUERY_AXES), self._dtype)
+            out = np.empty(self._shape_of(_QUERY_AXES), self._out_dtype)
         if isinstance(out, np.ndarray):
             self._out.download(as_bytes(out))
         if not return_lse:
@@ -350,6 +356,7 @@ def paged_attention(
     softmax_scale: float | None = None,
     kv_quant: str = "none",
     kv_route: str = "auto",
+    out_dtype: str | np.dtype | type | None = None,
     kv_layout: str = "token_major",
     key_scale: Array | None = None,
     key_offset: Array | None = None,
@@ -377,7 +384,8 @@ def paged_attention(
         q_lens: [batch] integers, 1..16: query tokens of the sequences; None for one each.
         softmax_scale: factor on the scores; None for 1 / sqrt(head_dim).
         kv_quant: "none", "int8_channel", "int8_channel_asym" or "int8_token".
-        kv_route: "auto", "direct", "dequant" or "limbs".
+        kv_route: "auto", "direct", "fifo", "dequant" or "limbs".
+        out_dtype: dtype of out, "float32" with kv_route "fifo" only; None for that of query.
         kv_layout: "token_major", or "head_major" for caches [num_kv_blocks, num_kv_heads,
             kv_block_size, head_dim].
         key_scale: float32 scales of an int8 cache, as in `DecodeAttention.run`.
@@ -390,7 +398,7 @@ def paged_attention(
             max_q_len there is (16, with an int8 cache 1). None or 0 to balance the batch.
         return_lse: also return lse.
         num_cores: cores to use; None for all of the device.
-        out: array to write, like query; None for a new numpy array.
+        out: array to write, like query but of out_dtype; None for a new numpy array.
         device: index of the device.
 
     Returns:
@@ -428,6 +436,7 @@ def paged_attention(
             max_q_len=_max_q_len(tokens, kv_quant, fixed_split_tokens),
             kv_quant=kv_quant,
             kv_route=kv_route,
+            out_dtype=out_dtype,
             kv_layout=kv_layout,
             kv_strides=_kv_layout.layout_of("key_cache", key_cache, kv_layout).kv_strides,
             fixed_split_tokens=fixed_split_tokens,

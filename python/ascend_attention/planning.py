@@ -101,6 +101,9 @@ PLAN_HEADER = np.dtype(
         ("max_q_len", "<u4"),
         ("num_items", "<u4"),
         ("fixed_split_tokens", "<u4"),
+        ("out_dtype", "<u4"),
+        ("reserved", "<u4"),
+        ("context_lens", "<u8"),
         ("scores_slot_size", "<u8"),
         ("probs_slot_size", "<u8"),
         ("o_tile_slot_size", "<u8"),
@@ -167,11 +170,12 @@ class DecodePlan:
     context_lens: tuple[int, ...]
     q_lens: tuple[int, ...]  # query tokens of each sequence
     num_query_rows: int  # rows of query and out
-    kv_route: str  # "direct", or how the int8 cache is multiplied: "dequant", "limbs"
+    kv_route: str  # "direct", "fifo", or how the int8 cache is multiplied: "dequant", "limbs"
+    out_dtype: str  # of out: that of the query, or "float32"
     fixed_split_tokens: int | None
     kv_head_parts: int  # parts of a kv head's query heads, if one item cannot hold them all; else 1
     num_cores: int
-    items_per_core: tuple[int, ...]
+    items_per_core: tuple[int, ...]  # 0 each with "fifo": cores find their work from the lengths
     num_splits: int  # (query tokens, kv-head group) pairs that several cores share
     num_partials: int  # partial results that are merged at the end
     predicted_balance: float  # modelled: cost of the busiest core over the mean
@@ -210,17 +214,17 @@ def view(
     """Returns the view of a plan that the C++ planner made."""
     blob = plan.to_bytes()
     header = read_header(blob)
-    cores = read_array(blob, CORE_ITEMS, header["core_items"], header["num_cores"])
     q_lens = np.ones_like(context_lens) if q_lens is None else q_lens
     return DecodePlan(
         context_lens=tuple(context_lens.tolist()),
         q_lens=tuple(q_lens.tolist()),
         num_query_rows=int(header["num_query_rows"]),
         kv_route=plan.kv_route,
+        out_dtype=plan.out_dtype,
         fixed_split_tokens=int(header["fixed_split_tokens"]) or None,
         kv_head_parts=int(header["kv_head_parts"]),
         num_cores=int(header["num_cores"]),
-        items_per_core=tuple(cores["item_count"].tolist()),
+        items_per_core=_items_per_core(blob, header),
         num_splits=int(header["num_splits"]),
         num_partials=int(header["num_partials"]),
         predicted_balance=plan.balance,
@@ -242,6 +246,13 @@ def read_header(blob: bytes) -> np.void:
 def read_array(blob: bytes, dtype: np.dtype, begin: int, count: int) -> np.ndarray:
     """Returns `count` structs of a plan from byte `begin`."""
     return np.frombuffer(blob, dtype, count=int(count), offset=int(begin))
+
+
+def _items_per_core(blob: bytes, header: np.void) -> tuple[int, ...]:
+    if header["num_items"] == 0:  # and maybe no array of them
+        return (0,) * int(header["num_cores"])
+    cores = read_array(blob, CORE_ITEMS, header["core_items"], header["num_cores"])
+    return tuple(cores["item_count"].tolist())
 
 
 def _work_item(core: int, row: np.void) -> WorkItem:

@@ -112,6 +112,7 @@ def test_plan_json_has_the_documented_fields():
         "soc",
         "num_query_rows",
         "kv_route",
+        "out_dtype",
         "num_cores",
         "items_per_core",
         "num_splits",
@@ -244,7 +245,7 @@ def test_support_prints_one_table_in_three_forms():
     tokens = [
         line.split("sequence")[1].strip() for line in text.stdout.splitlines() if "query t" in line
     ]
-    assert tokens == ["1 to 16", "1", "1"]
+    assert tokens == ["1 to 16", "1", "1", "1"]
 
 
 def test_doctor_says_what_is_there():

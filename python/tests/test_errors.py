@@ -433,11 +433,11 @@ BAD_OPTIONS = [
         ValueError,
         "kv_quant is 'int4'; allowed: none, int8_channel, int8_channel_asym, int8_token",
     ),
-    ({"kv_route": 1}, ValueError, "kv_route is 1; allowed: auto, direct, dequant, limbs"),
+    ({"kv_route": 1}, ValueError, "kv_route is 1; allowed: auto, direct, dequant, limbs, fifo"),
     (
         {"kv_route": "dequant"},
         NotImplementedError,
-        "kv_route = dequant has no kernel for kv_quant = none; nearest supported: direct, auto",
+        "kv_route = dequant has no kernel for kv_quant = none; nearest supported: direct, fifo, auto",
     ),
     (
         {"kv_quant": "int8_channel", "kv_route": "direct"},

@@ -74,6 +74,9 @@ Layout HeaderLayout() {
   AA_FIELD(DecodePlanHeader, num_splits);
   AA_FIELD(DecodePlanHeader, num_partials);
   AA_FIELD(DecodePlanHeader, fixed_split_tokens);
+  AA_FIELD(DecodePlanHeader, out_dtype);
+  AA_FIELD(DecodePlanHeader, reserved);
+  AA_FIELD(DecodePlanHeader, context_lens);
   AA_FIELD(DecodePlanHeader, kv_head_parts);
   AA_FIELD(DecodePlanHeader, max_q_len);
   AA_FIELD(DecodePlanHeader, kv_token_stride);

@@ -48,9 +48,10 @@ StatusOr<KvQuant> KvQuantFrom(const std::string& name) {
 }
 
 StatusOr<KvRoute> KvRouteFrom(const std::string& name) {
-  return FromName("kv_route", name,
-                  {KvRoute::kAuto, KvRoute::kDirect, KvRoute::kDequant, KvRoute::kLimbs},
-                  KvRouteName);
+  return FromName(
+      "kv_route", name,
+      {KvRoute::kAuto, KvRoute::kDirect, KvRoute::kDequant, KvRoute::kLimbs, KvRoute::kFifo},
+      KvRouteName);
 }
 
 using Strides = std::tuple<int64_t, int64_t, int64_t>;  // block, token, head
@@ -59,7 +60,7 @@ void InitShape(DecodeShape* self, int64_t batch, int64_t num_heads, int64_t num_
                int64_t head_dim, int64_t kv_block_size, int64_t num_kv_blocks,
                int64_t max_kv_blocks, const std::string& dtype, int64_t max_q_len,
                const std::string& kv_quant, const std::string& kv_route, const Strides& kv_strides,
-               int64_t fixed_split_tokens) {
+               int64_t fixed_split_tokens, bool out_float32) {
   new (self) DecodeShape();
   self->batch = batch;
   self->num_heads = num_heads;
@@ -74,6 +75,7 @@ void InitShape(DecodeShape* self, int64_t batch, int64_t num_heads, int64_t num_
   self->kv_route = ValueOrThrow(KvRouteFrom(kv_route));
   self->kv_strides = {std::get<0>(kv_strides), std::get<1>(kv_strides), std::get<2>(kv_strides)};
   self->fixed_split_tokens = fixed_split_tokens;
+  self->out_float32 = out_float32;
 }
 
 void BindShape(nb::module_& module) {
@@ -81,7 +83,7 @@ void BindShape(nb::module_& module) {
       .def("__init__", &InitShape, nb::kw_only(), "batch"_a, "num_heads"_a, "num_kv_heads"_a,
            "head_dim"_a, "kv_block_size"_a, "num_kv_blocks"_a, "max_kv_blocks"_a, "dtype"_a,
            "max_q_len"_a = 1, "kv_quant"_a = "none", "kv_route"_a = "auto",
-           "kv_strides"_a = Strides(0, 0, 0), "fixed_split_tokens"_a = 0)
+           "kv_strides"_a = Strides(0, 0, 0), "fixed_split_tokens"_a = 0, "out_float32"_a = false)
       .def_ro("batch", &DecodeShape::batch)
       .def_ro("max_kv_blocks", &DecodeShape::max_kv_blocks)
       .def_prop_ro("kv_quant", [](const DecodeShape& self) { return KvQuantName(self.kv_quant); })
@@ -120,6 +122,8 @@ void BindPlanner(nb::module_& module) {
                    [](const DecodePlan& plan) { return KvQuantName(plan.header().kv_quant); })
       .def_prop_ro("kv_route",
                    [](const DecodePlan& plan) { return KvRouteName(plan.header().kv_route); })
+      .def_prop_ro("out_dtype",
+                   [](const DecodePlan& plan) { return DTypeName(plan.header().out_dtype); })
       .def_prop_ro("used_cores", &DecodePlan::used_cores)
       .def_prop_ro("balance", [](const DecodePlan& plan) { return plan.prediction().balance(); });
   module.def(

@@ -80,6 +80,7 @@ class ShapeArguments(TypedDict):
     max_q_len: int
     kv_quant: str
     kv_route: str
+    out_dtype: str
     kv_layout: str
     kv_strides: tuple[int, int, int] | None
     fixed_split_tokens: int | None
@@ -99,6 +100,7 @@ def shape_arguments(case: DecodeCase, num_kv_blocks: int) -> ShapeArguments:
         "max_q_len": case.max_q_len,
         "kv_quant": case.kv_quant,
         "kv_route": case.route,
+        "out_dtype": case.out_dtype,
         "kv_layout": case.kv_layout,
         "kv_strides": _strides(case) if case.interleaved else None,
         "fixed_split_tokens": case.fixed_split_tokens,
@@ -108,7 +110,8 @@ def shape_arguments(case: DecodeCase, num_kv_blocks: int) -> ShapeArguments:
 def core_shape(case: DecodeCase, num_kv_blocks: int) -> _core.DecodeShape:
     """Returns the shape of `case` as the planner takes it."""
     arguments: dict[str, object] = dict(shape_arguments(case, num_kv_blocks))
-    del arguments["kv_layout"]
+    del arguments["kv_layout"], arguments["out_dtype"]
+    arguments["out_float32"] = case.out_float32
     is_plain = case.kv_layout == "token_major" and not case.interleaved
     arguments["kv_strides"] = (0, 0, 0) if is_plain else _strides(case)
     arguments["fixed_split_tokens"] = case.fixed_split_tokens or 0
@@ -161,7 +164,8 @@ def decode(case: DecodeCase, inputs: DecodeInputs, *, device: int, repeat: int) 
         device=device,
     )
     tensors = on_device(inputs, device)
-    out = DeviceArray(np.full_like(inputs.query, np.nan), device=device)
+    out = np.full_like(inputs.query, np.nan, np.float32 if case.out_float32 else None)
+    out = DeviceArray(out, device=device)
     seconds, results = [], []
     for _ in range(repeat):
         begin = time.perf_counter()
