@@ -17,6 +17,13 @@
 
 namespace ascend_attention {
 
+// Stops the scalar unit, and all that it queues later, until kPipe has done what it holds.
+template <pipe_t kPipe, uint32_t kEvent>
+AICORE_INLINE void WaitForPipe() {
+  set_flag(kPipe, PIPE_S, static_cast<event_t>(kEvent));
+  wait_flag(kPipe, PIPE_S, static_cast<event_t>(kEvent));
+}
+
 template <pipe_t kProducer, pipe_t kConsumer, uint32_t kNumSlots, uint32_t kFirstEvent>
 class Ring {
   // 8 flags exist for each ordered pair of pipes.

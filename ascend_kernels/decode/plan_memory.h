@@ -31,9 +31,9 @@ AICORE_INLINE void RequirePlan(GmPtr<uint8_t> workspace) {
 AICORE_INLINE void RequireRoute(GmPtr<uint8_t> workspace, KvRoute route) {
   GmPtr<DecodePlanHeader> header = PlanHeader(workspace);
   const uint32_t limbs = route == KvRoute::kLimbs ? 2 : 1;
-  const bool is_direct = route == KvRoute::kDirect;
+  const bool is_16_bit = route == KvRoute::kDirect || route == KvRoute::kFifo;
   if (header->kv_route != route || header->operand_limbs != limbs ||
-      (header->kv_quant == KvQuant::kNone) != is_direct) {
+      (header->kv_quant == KvQuant::kNone) != is_16_bit) {
     Trap();
   }
 }

@@ -34,8 +34,8 @@ void ExpectDense(const std::vector<Field>& fields, size_t struct_size) {
   EXPECT_EQ(next, struct_size);
 }
 
-TEST(DecodePlanAbi, VersionIsTwo) {
-  EXPECT_EQ(kDecodePlanAbiVersion, 2u);
+TEST(DecodePlanAbi, VersionIsThree) {
+  EXPECT_EQ(kDecodePlanAbiVersion, 3u);
   EXPECT_EQ(kDecodePlanMagic, 0x4c504441u);
 }
 
@@ -57,7 +57,7 @@ TEST(DecodePlanAbi, SizesArePinned) {
   EXPECT_EQ(sizeof(SplitRange), 24u);
   EXPECT_EQ(sizeof(ErrorRecord), 64u);
   EXPECT_EQ(alignof(ErrorRecord), 64u);
-  EXPECT_EQ(sizeof(DecodePlanHeader), 352u);
+  EXPECT_EQ(sizeof(DecodePlanHeader), 368u);
   EXPECT_EQ(alignof(DecodePlanHeader), 8u);
 }
 
@@ -120,6 +120,9 @@ TEST(DecodePlanAbi, HeaderFieldsArePinned) {
                FIELD(DecodePlanHeader, max_q_len),
                FIELD(DecodePlanHeader, num_items),
                FIELD(DecodePlanHeader, fixed_split_tokens),
+               FIELD(DecodePlanHeader, out_dtype),
+               FIELD(DecodePlanHeader, reserved),
+               FIELD(DecodePlanHeader, context_lens),
                FIELD(DecodePlanHeader, scores_slot_size),
                FIELD(DecodePlanHeader, probs_slot_size),
                FIELD(DecodePlanHeader, o_tile_slot_size),
@@ -140,8 +143,18 @@ TEST(DecodePlanAbi, HeaderFieldsArePinned) {
               sizeof(DecodePlanHeader));
   EXPECT_EQ(offsetof(DecodePlanHeader, kv_token_stride), 64u);
   EXPECT_EQ(offsetof(DecodePlanHeader, batch), 128u);
-  EXPECT_EQ(offsetof(DecodePlanHeader, scores), 168u);
-  EXPECT_EQ(offsetof(DecodePlanHeader, header_size), 328u);
+  EXPECT_EQ(offsetof(DecodePlanHeader, out_dtype), 144u);
+  EXPECT_EQ(offsetof(DecodePlanHeader, context_lens), 152u);
+  EXPECT_EQ(offsetof(DecodePlanHeader, scores), 184u);
+  EXPECT_EQ(offsetof(DecodePlanHeader, header_size), 344u);
+}
+
+TEST(DecodePlanAbi, FifoQueryTileIsSixteenOrSixtyFour) {
+  for (uint32_t q_per_kv = 1; q_per_kv <= 128; ++q_per_kv) {
+    EXPECT_EQ(FifoQueryTile(q_per_kv), q_per_kv < 64 ? 16u : 64u);
+  }
+  EXPECT_GE(kFifoDepth, 2u);
+  EXPECT_LE(kFifoDepth, 8u);
 }
 
 // Bytes and element counts must not mix: neither converts to the other.
