@@ -69,8 +69,8 @@ class DecodeAttention:
             "limbs" (as int8, with query and weights in two int8 limbs), or "auto", the
             faster of them by the cost model. With kv_quant "none" "auto", "direct", or "fifo":
             page by page, without splitting a sequence over cores (ascend_kernels/decode_fifo).
-        out_dtype: dtype of out, "float32" or numpy.float32, with kv_route "fifo" only; None for
-            `dtype`.
+        out_dtype: dtype of out, "float32" or numpy.float32, which kv_route "fifo" alone has; None
+            for `dtype`.
         kv_layout: order of the axes of both caches, "token_major" or "head_major".
         kv_strides: elements from one kv block, token and kv head to the next,
             (block, token, head), for caches that are views of a larger array; None for
@@ -385,7 +385,7 @@ def paged_attention(
         softmax_scale: factor on the scores; None for 1 / sqrt(head_dim).
         kv_quant: "none", "int8_channel", "int8_channel_asym" or "int8_token".
         kv_route: "auto", "direct", "fifo", "dequant" or "limbs".
-        out_dtype: dtype of out, "float32" with kv_route "fifo" only; None for that of query.
+        out_dtype: dtype of out, "float32" of kv_route "fifo" alone; None for that of query.
         kv_layout: "token_major", or "head_major" for caches [num_kv_blocks, num_kv_heads,
             kv_block_size, head_dim].
         key_scale: float32 scales of an int8 cache, as in `DecodeAttention.run`.

@@ -437,7 +437,8 @@ BAD_OPTIONS = [
     (
         {"kv_route": "dequant"},
         NotImplementedError,
-        "kv_route = dequant has no kernel for kv_quant = none; nearest supported: direct, fifo, auto",
+        "kv_route = dequant has no kernel for kv_quant = none; nearest supported: direct, fifo, "
+        "auto",
     ),
     (
         {"kv_quant": "int8_channel", "kv_route": "direct"},

@@ -119,6 +119,7 @@ def test_wheel_has_the_parts_and_only_those():
         "ascend_attention_reference/__init__.py",
         "ascend_attention/kernels/vnpu/decode_f16.so",
         "ascend_attention/kernels/vnpu/decode_bf16.so",
+        "ascend_attention/kernels/vnpu/decode_fifo_bf16.so",
         "ascend_attention/kernels/vnpu/decode_int8_dequant_f16.so",
         "ascend_attention/kernels/vnpu/decode_int8_limbs_bf16.so",
         "ascend_attention/kernels/vnpu/merge_states_f32.so",

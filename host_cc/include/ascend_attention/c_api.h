@@ -85,7 +85,7 @@ typedef struct AscendAttentionDecodeShape {
   int64_t kv_token_stride;
   int64_t kv_head_stride;
   int64_t fixed_split_tokens; /* batch-invariant: cut at its multiples only; 0: where balanced */
-  int32_t out_float32;        /* not 0: out is float32 instead of dtype; KV_ROUTE_FIFO only */
+  int32_t out_float32;        /* not 0: out is float32, not dtype; KV_ROUTE_FIFO alone has it */
 } AscendAttentionDecodeShape;
 
 /* Device pointers: scales, offsets and those to void are multiples of 32 bytes. */

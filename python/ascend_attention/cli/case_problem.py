@@ -61,7 +61,7 @@ class Decoded:
     device: str
     plan: DecodePlan
     out: np.ndarray
-    lse: np.ndarray
+    lse: np.ndarray  # empty if it was not wanted
     seconds: float  # plan, launches and synchronise: the shortest of the runs
     repeatable: bool  # every run gave the same bytes
 
@@ -155,7 +155,9 @@ def on_device(inputs: DecodeInputs, device: int) -> dict[str, DeviceArray | None
     }
 
 
-def decode(case: DecodeCase, inputs: DecodeInputs, *, device: int, repeat: int) -> Decoded:
+def decode(
+    case: DecodeCase, inputs: DecodeInputs, *, device: int, repeat: int, with_lse: bool = True
+) -> Decoded:
     """Decodes a case `repeat` times; copies to the device are not timed."""
     op = DecodeAttention(
         **shape_arguments(case, len(inputs.key_cache)),
@@ -170,9 +172,9 @@ def decode(case: DecodeCase, inputs: DecodeInputs, *, device: int, repeat: int) 
     for _ in range(repeat):
         begin = time.perf_counter()
         plan = op.plan(inputs.context_lens, inputs.q_lens)
-        _, lse = op.run(**tensors, out=out, return_lse=True)
+        result = op.run(**tensors, out=out, return_lse=with_lse)
         seconds.append(time.perf_counter() - begin)
-        results.append((out.numpy(), np.asarray(lse)))
+        results.append((out.numpy(), np.asarray(result[1] if with_lse else ())))
     first_out, first_lse = results[0]
     return Decoded(
         device=op.device_name,

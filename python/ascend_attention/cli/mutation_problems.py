@@ -7,6 +7,7 @@ A problem launches one kernel and judges the result by a reference of its own.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 
 import ascend_attention_reference as reference
@@ -42,10 +43,25 @@ _INT8 = (
     "decode:b2:h9:kv9:d128:bs128:ctx100,90:{dtype}:cores1:kvint8-channel-asym:{route}:seed7",
 )
 
+# Tiles of 16 and of 64 query heads, full ones and such that leave a half without rows; pages of 64
+# and of 128; one, two, three and so many pages that every slot of the FIFOs is used three times;
+# full and partial last pages; empty sequences before, between and after others, on the same core;
+# fewer pieces of work than cores.
+_FIFO = (
+    "decode:b6:h8:kv2:d128:bs128:ctx0,1,128,300,1500,0:{dtype}:cores3:route-fifo:seed7",
+    "decode:b5:h64:kv1:d128:bs64:ctx0,900,64,130,0:{dtype}:cores2:route-fifo:outf32:seed7",
+    "decode:b3:h100:kv1:d128:bs128:ctx1600,0,200:{dtype}:cores3:interleaved:route-fifo:seed7",
+    "decode:b3:h72:kv1:d128:bs64:ctx100,0,833:{dtype}:cores1:headmajor:route-fifo:outf32:seed7",
+    "decode:b3:h20:kv1:d128:bs64:ctx65,1000,0:{dtype}:cores1:route-fifo:seed7",
+    "decode:b3:h1:kv1:d128:bs128:ctx129,0,1700:{dtype}:cores1:route-fifo:outf32:bigscores:seed7",
+    "decode:b1:h40:kv8:d128:bs128:ctx300:{dtype}:cores24:route-fifo:seed7",
+)
+
 _DTYPES = ("f16", "bf16")
 
 DECODE_CASES: dict[str, tuple[str, ...]] = {
     "decode": tuple(line.format(dtype=dtype) for line in _DECODE for dtype in _DTYPES),
+    "decode_fifo": tuple(line.format(dtype=dtype) for line in _FIFO for dtype in _DTYPES),
     **{
         f"decode_int8_{route}": tuple(
             line.format(dtype=dtype, route=f"route-{route}") for line in _INT8 for dtype in _DTYPES
@@ -58,16 +74,17 @@ DECODE_CASES: dict[str, tuple[str, ...]] = {
 class CaseProblem:
     """A decode case: its inputs are made once, its results judged by the tolerance rule."""
 
-    def __init__(self, case: reference.DecodeCase) -> None:
-        self.name = str(case)
+    def __init__(self, case: reference.DecodeCase, *, with_lse: bool = True) -> None:
+        self.name = str(case) if with_lse else f"{case} without lse"
         self._case = case
+        self._with_lse = with_lse
         self._inputs = reference.make_inputs(case)
         self._expected = reference.expect(self._inputs)
         self._right: bytes | None = None
 
     def run(self) -> tuple[np.ndarray, np.ndarray]:
-        """Decodes once; returns out and lse."""
-        decoded = decode(self._case, self._inputs, device=0, repeat=1)
+        """Decodes once; returns out and lse, which is empty if it is not wanted."""
+        decoded = decode(self._case, self._inputs, device=0, repeat=1, with_lse=self._with_lse)
         return decoded.out, decoded.lse
 
     def accepts(self, result: object) -> bool:
@@ -77,7 +94,7 @@ class CaseProblem:
         if digest == self._right:
             return True
         with np.errstate(all="ignore"):
-            ok = reference.check(out, lse, self._expected).ok
+            ok = reference.check(out, lse if self._with_lse else None, self._expected).ok
         if ok and self._right is None:
             self._right = digest
         return ok
@@ -271,11 +288,18 @@ def cache_problems() -> list[Problem]:
     ]
 
 
+def decode_problems(kernel: str) -> list[Problem]:
+    """The cases of a decode kernel; of the FIFO kernel some without lse, too."""
+    cases = [reference.parse_case(line) for line in DECODE_CASES[kernel]]
+    without_lse = cases[:4] if kernel == "decode_fifo" else []
+    return [
+        *(CaseProblem(case) for case in cases),
+        *(CaseProblem(case, with_lse=False) for case in without_lse),
+    ]
+
+
 PROBLEMS: dict[str, Callable[[], Sequence[Problem]]] = {
-    **{
-        kernel: lambda lines=lines: [CaseProblem(reference.parse_case(line)) for line in lines]
-        for kernel, lines in DECODE_CASES.items()
-    },
+    **{kernel: functools.partial(decode_problems, kernel) for kernel in DECODE_CASES},
     "merge_states": merge_problems,
     "reshape_and_cache": cache_problems,
 }
