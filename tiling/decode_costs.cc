@@ -22,8 +22,10 @@
 #include <limits>
 
 #include "tiling/abi/decode_plan.h"
+#include "tiling/abi/split_decision.h"
 #include "tiling/checked_math.h"
 #include "tiling/decode_layout.h"
+#include "tiling/fifo_costs.h"
 #include "tiling/kv_layout.h"
 
 namespace ascend_attention {
@@ -34,11 +36,6 @@ constexpr uint64_t kConvertedBytes = 2;  // float16, bfloat16
 constexpr uint64_t kWrittenAndRead = 2;
 constexpr uint64_t kVectorCores = 2;  // of each core
 constexpr uint64_t kFractal = 16;     // rows, columns; depth for 16 bits, twice for 8
-
-// Time as bytes of KV that one core's share of the bandwidth moves meanwhile.
-uint64_t CostOf(uint64_t nanoseconds, uint64_t bytes_per_us) {
-  return nanoseconds * bytes_per_us / 1000;
-}
 
 // Rows of a line of L2 or less.
 constexpr uint64_t kRowBytes = 512;
@@ -74,12 +71,6 @@ void AddLoads(const DecodeShape& shape, const TileSize& tiles, TokenWork& work) 
   const uint64_t prob_rows = tiles.operand_limbs * tiles.rows_per_group / heads;
   const uint64_t prob_bytes = tiles.kv_tile_tokens * (tiles.operand_limbs == 2 ? 1 : 2);
   work.l2_rows += kPart * prob_rows * CeilDiv(prob_bytes, kRowBytes) / tiles.kv_tile_tokens;
-}
-
-uint64_t ShareOf(const Platform& platform) {
-  const PlanCosts& costs = platform.costs;
-  return std::min(costs.hbm_bytes_per_us / static_cast<uint64_t>(platform.num_cores),
-                  costs.core_bytes_per_us);
 }
 
 }  // namespace
@@ -151,11 +142,55 @@ uint64_t BatchTime(const DecodeShape& shape, const TileSize& tiles, const Platfo
   return CheckedMul(token, *tokens + fill).value_or(most);
 }
 
+// Costs stay far below 2^64, or nothing is compared.
+constexpr uint64_t kMaxCost = uint64_t{1} << 52;
+
+// Until the last core ends, every sequence of one query token as long as the block
+// table allows: cut and merged, or whole segments dealt out, whichever is less. Cut, it
+// is what no plan can do better.
+uint64_t DirectLongestBatch(const SplitParams& params) {
+  const uint64_t granules = params.max_granules;
+  const auto cost =
+      CheckedProduct(granules, params.batch, params.num_kv_heads, params.granule_cost);
+  if (!cost || *cost > kMaxCost) return std::numeric_limits<uint64_t>::max();
+  LengthTotals totals = {};
+  totals.granules = granules * params.batch;
+  totals.max_granules = granules;
+  totals.num_blocks = totals.num_query_rows = params.batch;
+  totals.num_empty = granules == 0 ? params.batch : 0;
+  const SplitDecision cut = BestCores(params, totals, true);
+  const uint64_t merged = cut.budget + (cut.num_cores > 1 ? params.merge_cost : 0);
+
+  const uint64_t units = NumUnits(params, totals);
+  const uint64_t cores = std::min<uint64_t>(params.num_cores, units);
+  const uint64_t last_start = (cores - 1) * params.core_start_cost;
+  const uint64_t unit = LeastUnit(params, totals, false);
+  return std::min(merged, last_start + CeilDiv(units, cores) * unit);
+}
+
+// Prices are fits, good to some ten percent, and too high for a batch that few cores
+// serve: those load faster than their share of all. kFifo must win by a quarter.
+constexpr uint64_t kFifoMargin = 4;
+
+// kDirect, unless kFifo takes the longest batch in clearly less time.
+StatusOr<KvRoute> ResolveSixteenBit(const DecodeShape& shape, const Platform& platform) {
+  if (shape.out_float32) return KvRoute::kFifo;
+  if (!FifoServes(shape)) return KvRoute::kDirect;
+  DecodeShape candidate = shape;
+  candidate.kv_route = KvRoute::kDirect;
+  AA_ASSIGN_OR_RETURN(const TileSize tiles, ChooseTiles(candidate));
+  const uint64_t direct = DirectLongestBatch(MakeSplitParams(candidate, tiles, platform));
+  candidate.kv_route = KvRoute::kFifo;
+  AA_ASSIGN_OR_RETURN(const TileSize fifo_tiles, ChooseTiles(candidate));
+  const uint64_t fifo = FifoLongestBatch(candidate, fifo_tiles, platform);
+  return fifo < direct - direct / kFifoMargin ? KvRoute::kFifo : KvRoute::kDirect;
+}
+
 }  // namespace
 
 StatusOr<KvRoute> ResolveRoute(const DecodeShape& shape, const Platform& platform) {
   if (shape.kv_route != KvRoute::kAuto) return shape.kv_route;
-  if (shape.kv_quant == KvQuant::kNone) return KvRoute::kDirect;
+  if (shape.kv_quant == KvQuant::kNone) return ResolveSixteenBit(shape, platform);
   DecodeShape candidate = shape;
   KvRoute best = KvRoute::kAuto;
   uint64_t best_time = 0;
@@ -181,7 +216,7 @@ StatusOr<KvRoute> ResolveRoute(const DecodeShape& shape, const Platform& platfor
 SplitParams MakeSplitParams(const DecodeShape& shape, const TileSize& tiles,
                             const Platform& platform) {
   const PlanCosts& costs = platform.costs;
-  const uint64_t share = ShareOf(platform);
+  const uint64_t share = CoreShare(platform);
   const auto head_dim = static_cast<uint64_t>(shape.head_dim);
   const uint64_t rows_per_head = tiles.rows_per_group / tiles.kv_heads_per_group;
   const TokenWork work = WorkOfToken(shape, tiles);

@@ -42,7 +42,7 @@ uint64_t TokenTime(const TokenWork& work, const Platform& platform);
 // shape.kv_route, or for kAuto the route that takes the longest batch in the least
 // time, of those that can take the shape. With fixed_split_tokens, where a row's bits
 // must depend neither on the batch nor on the number of cores, the route of the
-// cheapest token on 24 cores.
+// cheapest token on 24 cores. Float32 out: kFifo, which alone has it.
 StatusOr<KvRoute> ResolveRoute(const DecodeShape& shape, const Platform& platform);
 
 // Prices for a valid shape on this platform. shape.kv_route is not kAuto.

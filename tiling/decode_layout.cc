@@ -18,18 +18,20 @@ constexpr uint64_t kFloatBytes = 4;
 constexpr uint64_t kLseRowMultiple = 8;  // 32 bytes of floats, the grain of a vector store
 
 // Counts of the plan are 32 bits wide.
+constexpr uint64_t kMostItems = std::numeric_limits<uint32_t>::max();
+
 Status CheckItems(const SplitParams& params) {
-  constexpr uint64_t kMost = std::numeric_limits<uint32_t>::max();
   const uint64_t items = MaxItems(params);
-  if (items <= kMost) return OkStatus();
+  if (items <= kMostItems) return OkStatus();
   if (params.fixed_split_granules == 0) {
     return ResourceExhausted("batch = ", params.batch, " needs up to ", items,
-                             " work items; at most ", kMost, " are possible");
+                             " work items; at most ", kMostItems, " are possible");
   }
-  return ResourceExhausted(
-      "fixed_split_tokens = ", params.fixed_split_granules * kTokenGranule,
-      " with batch = ", params.batch, " and ", uint64_t{params.max_granules} * kTokenGranule,
-      " tokens a sequence needs up to ", items, " work items; at most ", kMost, " are possible");
+  return ResourceExhausted("fixed_split_tokens = ", params.fixed_split_granules * kTokenGranule,
+                           " with batch = ", params.batch, " and ",
+                           uint64_t{params.max_granules} * kTokenGranule,
+                           " tokens a sequence needs up to ", items, " work items; at most ",
+                           kMostItems, " are possible");
 }
 
 // Of an element of query, probs and converted K and V: float16, bfloat16 or int8.
@@ -52,6 +54,7 @@ DecodePlanHeader ShapePart(const DecodeShape& shape, const TileSize& tiles, uint
   header.max_kv_blocks = static_cast<uint32_t>(shape.max_kv_blocks);
   header.num_kv_blocks = static_cast<uint32_t>(shape.num_kv_blocks);
   header.dtype = shape.dtype;
+  header.out_dtype = shape.out_float32 ? DType::kFloat32 : shape.dtype;
   header.kv_quant = shape.kv_quant;
   header.kv_route = shape.kv_route;
   header.kv_head_parts = tiles.kv_head_parts;
@@ -91,6 +94,23 @@ Status BookPlan(const SplitParams& params, WorkspaceLedger& ledger, DecodePlanHe
   return OkStatus();
 }
 
+// header | context_lens
+Status BookLengths(const SplitParams& params, WorkspaceLedger& ledger, DecodePlanHeader& header) {
+  const uint64_t ids = MaxSegments(params);
+  if (ids > kMostItems) {
+    return ResourceExhausted("batch = ", params.batch, " with ", params.num_kv_heads,
+                             " tiles of query heads has ", ids, " pieces of work; at most ",
+                             kMostItems, " are possible");
+  }
+  AA_RETURN_IF_ERROR(ledger.Book("plan header", 1, header.header_size).status());
+  AA_ASSIGN_OR_RETURN(
+      const Region lengths,
+      ledger.Book("context_lens", params.batch, ByteCount{sizeof(int32_t)}, kArrayAlignmentBytes));
+  header.context_lens = lengths.begin;
+  header.plan_size = ByteCount{RoundUp(ledger.used().bytes, kArrayAlignmentBytes)};
+  return OkStatus();
+}
+
 // Slots through which cube and vector cores of one core pass tiles.
 Status BookTiles(const TileSize& tiles, WorkspaceLedger& ledger, DecodePlanHeader& header) {
   const uint64_t rows = uint64_t{tiles.operand_limbs} * tiles.rows_per_group;
@@ -98,7 +118,8 @@ Status BookTiles(const TileSize& tiles, WorkspaceLedger& ledger, DecodePlanHeade
   header.scores_slot_size = SlotSize(scores * kFloatBytes);
   header.probs_slot_size = SlotSize(scores * OperandBytes(header));
   header.o_tile_slot_size = SlotSize(rows * header.head_dim * kFloatBytes);
-  const uint64_t slots = uint64_t{header.num_cores} * kTileSlots;
+  const bool is_fifo = header.kv_route == KvRoute::kFifo;
+  const uint64_t slots = uint64_t{header.num_cores} * (is_fifo ? kFifoDepth : kTileSlots);
   AA_ASSIGN_OR_RETURN(header.scores, ledger.Book("scores", slots, header.scores_slot_size));
   AA_ASSIGN_OR_RETURN(header.probs, ledger.Book("probs", slots, header.probs_slot_size));
   AA_ASSIGN_OR_RETURN(header.o_tiles, ledger.Book("o_tiles", slots, header.o_tile_slot_size));
@@ -111,7 +132,8 @@ Status BookPartials(const TileSize& tiles, const SplitParams& params, WorkspaceL
   const uint64_t rows = tiles.rows_per_group;
   const ByteCount out_slot{rows * header.head_dim * kFloatBytes};
   const ByteCount lse_slot{RoundUp(rows, kLseRowMultiple) * kFloatBytes};
-  const uint64_t slots = MaxPartials(params);
+  // With kFifo nothing is split.
+  const uint64_t slots = header.kv_route == KvRoute::kFifo ? 0 : MaxPartials(params);
   AA_ASSIGN_OR_RETURN(header.partial_out, ledger.Book("partial_out", slots, out_slot));
   AA_ASSIGN_OR_RETURN(header.partial_lse, ledger.Book("partial_lse", slots, lse_slot));
   return OkStatus();
@@ -160,7 +182,9 @@ StatusOr<DecodePlanHeader> LayOutDecode(const DecodeShape& shape, const TileSize
                                         const SplitParams& params) {
   DecodePlanHeader header = ShapePart(shape, tiles, params.num_cores);
   WorkspaceLedger ledger;
-  AA_RETURN_IF_ERROR(BookPlan(params, ledger, header));
+  const bool is_fifo = shape.kv_route == KvRoute::kFifo;
+  AA_RETURN_IF_ERROR(is_fifo ? BookLengths(params, ledger, header)
+                             : BookPlan(params, ledger, header));
   AA_ASSIGN_OR_RETURN(header.error_records, ledger.Book("error_records", params.num_cores,
                                                         ByteCount{sizeof(ErrorRecord)}));
   AA_RETURN_IF_ERROR(BookTiles(tiles, ledger, header));

@@ -19,7 +19,8 @@ SplitParams LayoutExtents(const DecodeShape& shape, const TileSize& tiles, uint3
 
 // A header with everything but softmax_scale and the counts (num_query_rows,
 // num_items, num_splits, num_partials), which are 0. shape.kv_route is not kAuto. Arrays and
-// partial regions are booked for the most items, splits and partials that any lengths can lead to.
+// partial regions are booked for the most items, splits and partials that any lengths can lead to;
+// with kFifo there are none, but context_lens.
 StatusOr<DecodePlanHeader> LayOutDecode(const DecodeShape& shape, const TileSize& tiles,
                                         const SplitParams& params);
 

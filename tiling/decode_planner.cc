@@ -14,6 +14,8 @@
 #include "tiling/checked_math.h"
 #include "tiling/decode_costs.h"
 #include "tiling/decode_layout.h"
+#include "tiling/fifo_costs.h"
+#include "tiling/fifo_planner.h"
 #include "tiling/tile_size.h"
 
 namespace ascend_attention {
@@ -50,7 +52,8 @@ Status CheckPlatform(const Platform& platform) {
         "PlatformFor");
   }
   if (std::max({costs.core_fixed_ns, costs.core_start_ns, costs.item_fixed_ns, costs.empty_item_ns,
-                costs.merge_fixed_ns}) > kMaxNs) {
+                costs.merge_fixed_ns, costs.fifo_step16_ns, costs.fifo_step64_ns,
+                costs.fifo_item_ns}) > kMaxNs) {
     return InvalidArgument(
         "platform costs: a fixed cost exceeds one millisecond; take them from "
         "PlatformFor");
@@ -127,7 +130,7 @@ Status CheckTotals(const SplitParams& params, const LengthTotals& totals) {
 struct Prepared {
   DecodeShape shape;
   TileSize tiles;
-  SplitParams params;
+  SplitParams params;  // with kFifo only the extents
 };
 
 // `shape` as planned: as many sequences as there are, the route chosen.
@@ -137,7 +140,10 @@ StatusOr<Prepared> Prepare(const DecodeShape& capacity, size_t batch, const Plat
   prepared.shape.batch = static_cast<int64_t>(batch);
   AA_ASSIGN_OR_RETURN(prepared.shape.kv_route, ResolveRoute(capacity, platform));
   AA_ASSIGN_OR_RETURN(prepared.tiles, ChooseTiles(prepared.shape));
-  prepared.params = MakeSplitParams(prepared.shape, prepared.tiles, platform);
+  const bool is_fifo = prepared.shape.kv_route == KvRoute::kFifo;
+  prepared.params = is_fifo ? LayoutExtents(prepared.shape, prepared.tiles,
+                                            static_cast<uint32_t>(platform.num_cores))
+                            : MakeSplitParams(prepared.shape, prepared.tiles, platform);
   return prepared;
 }
 
@@ -171,6 +177,20 @@ class DecodePlanBuilder {
     Predict(totals, decision, walk);
   }
 
+  // On KvRoute::kFifo.
+  void BuildFifo(DecodePlanHeader header, const PlanPrediction& prediction,
+                 const int32_t* context_lens) {
+    plan_.bytes_.resize(header.plan_size.bytes);
+    header.num_query_rows = header.batch;
+    const uint64_t lengths_begin = header.context_lens.bytes;
+    const uint64_t lengths_size = header.batch * sizeof(int32_t);
+    std::memcpy(plan_.bytes_.data(), &header, sizeof(header));
+    ClearFrom(header.header_size.bytes, lengths_begin);
+    std::memcpy(plan_.bytes_.data() + lengths_begin, context_lens, lengths_size);
+    ClearFrom(lengths_begin + lengths_size, header.plan_size.bytes);
+    plan_.prediction_ = prediction;
+  }
+
  private:
   template <typename T>
   T* At(ByteOffset offset) {
@@ -191,10 +211,8 @@ class DecodePlanBuilder {
   }
 
   void Predict(const LengthTotals& totals, const SplitDecision& decision, const WalkResult& walk) {
-    const PlanCosts& costs = platform_.costs;
-    const uint64_t share =
-        std::min(costs.hbm_bytes_per_us / params_.num_cores, costs.core_bytes_per_us);
-    const uint64_t core_cost = costs.core_fixed_ns * share / 1000;
+    const uint64_t share = CoreShare(platform_);
+    const uint64_t core_cost = CostOf(platform_.costs.core_fixed_ns, share);
     plan_.prediction_.busiest_core = core_cost + walk.busiest;
     plan_.prediction_.ideal = core_cost + EvenShare(params_, totals, decision.num_cores);
     plan_.prediction_.bytes_per_us = share;
@@ -206,6 +224,7 @@ class DecodePlanBuilder {
 };
 
 int DecodePlan::used_cores() const {
+  if (header().kv_route == KvRoute::kFifo) return static_cast<int>(NumFifoCores(header()));
   const CoreItems* cores = core_items();
   int used = static_cast<int>(header().num_cores);
   while (used > 0 && cores[used - 1].item_count == 0) --used;
@@ -234,11 +253,19 @@ Status PlanDecode(const DecodeShape& capacity, const Platform& platform,
   AA_ASSIGN_OR_RETURN(DecodePlanHeader layout,
                       LayOutDecode(prepared.shape, prepared.tiles, params));
   layout.softmax_scale = softmax_scale;
+  DecodePlanBuilder builder(params, platform, *plan);
+  if (layout.kv_route == KvRoute::kFifo) {
+    const FifoPrices prices = MakeFifoPrices(prepared.shape, prepared.tiles, platform);
+    AA_ASSIGN_OR_RETURN(const PlanPrediction prediction,
+                        PredictFifo(layout, prices, platform, context_lens));
+    builder.BuildFifo(layout, prediction, context_lens);
+    return OkStatus();
+  }
 
   const Lengths lengths = {context_lens, q_lens};
   const LengthTotals totals = SumLengths(params, lengths);
   AA_RETURN_IF_ERROR(CheckTotals(params, totals));
-  DecodePlanBuilder(params, platform, *plan).Build(layout, totals, lengths);
+  builder.Build(layout, totals, lengths);
   return OkStatus();
 }
 

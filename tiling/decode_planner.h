@@ -5,6 +5,8 @@
 //           -> cut into num_cores contiguous parts of equal cost   (split_walk.h)
 //           -> work items, splits, workspace regions               (decode_plan.h)
 //
+// With KvRoute::kFifo a plan is the lengths and the regions (fifo_planner.h).
+//
 // All offsets of a plan follow from (shape, batch, cores); only the counts and
 // the array contents follow from the lengths. Planning is integer-only: the
 // same input gives the same bytes, on any host and on the device.
@@ -53,6 +55,12 @@ class DecodePlan {
   const WorkItem* items() const { return At<WorkItem>(header().items); }
   const SplitRange* splits() const { return At<SplitRange>(header().splits); }
 
+  // header().batch lengths with KvRoute::kFifo, which has nothing of the above but the
+  // header. Null on the other routes: their items say what they see.
+  const int32_t* context_lens() const {
+    return header().kv_route == KvRoute::kFifo ? At<int32_t>(header().context_lens) : nullptr;
+  }
+
   // Cores with work are 0 .. used_cores()-1; launching more is correct, only
   // idle. The kernel merges partial results if has_splits().
   int used_cores() const;
@@ -95,8 +103,9 @@ StatusOr<ByteCount> DecodeWorkspaceBytes(const DecodeShape& capacity, const Plat
 
 // Whether a blob is a plan that kernels may follow: magic, version, sizes,
 // every array and region inside its bounds, every item and split inside the
-// shape and consistent with its neighbours. It cannot know the lengths, so it
-// does not see a sequence that ends too early or too late.
+// shape and consistent with its neighbours; with kFifo every length inside the block
+// table. It cannot know the lengths, so it does not see a sequence that ends too early
+// or too late.
 Status CheckPlan(const void* data, size_t size);
 
 }  // namespace ascend_attention

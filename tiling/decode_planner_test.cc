@@ -151,6 +151,8 @@ TEST(DecodePlanner, WorkspaceBoundGrowsWithEveryCapacity) {
     const HeadShape& heads = kHeadShapes[round % std::size(kHeadShapes)];
     DecodeShape small =
         Shape(1 + random() % 1000, heads.num_heads, heads.num_kv_heads, heads.head_dim);
+    const bool is_fifo = heads.head_dim == 128 && random() % 2 == 0;
+    small.kv_route = is_fifo ? KvRoute::kFifo : KvRoute::kDirect;
     small.max_kv_blocks = random() % 2000;
     small.num_kv_blocks = random() % 100000;
     DecodeShape large = small;

@@ -14,6 +14,7 @@
 #include "tiling/abi/split_params.h"
 #include "tiling/decode_layout.h"
 #include "tiling/decode_planner.h"
+#include "tiling/fifo_planner.h"
 #include "tiling/tile_size.h"
 
 namespace ascend_attention {
@@ -42,6 +43,9 @@ constexpr HeaderField kDerivedFields[] = {
     AA_FIELD(kv_token_stride),
     AA_FIELD(kv_head_stride),
     AA_FIELD(kv_block_stride),
+    AA_FIELD(out_dtype),
+    AA_FIELD(reserved),
+    AA_FIELD(context_lens),
     AA_FIELD(core_items),
     AA_FIELD(items),
     AA_FIELD(splits),
@@ -73,6 +77,7 @@ DecodeShape ShapeOf(const DecodePlanHeader& header) {
   shape.num_kv_blocks = header.num_kv_blocks;
   shape.max_kv_blocks = header.max_kv_blocks;
   shape.dtype = header.dtype;
+  shape.out_float32 = header.out_dtype == DType::kFloat32;
   shape.max_q_len = header.max_q_len;
   shape.kv_quant = header.kv_quant;
   shape.kv_route = header.kv_route;
@@ -141,6 +146,7 @@ Status CheckHeader(const DecodePlanHeader& header, size_t size) {
     return InvalidArgument("plan: ", size, " bytes given; its header says ",
                            header.plan_size.bytes);
   }
+  if (header.kv_route == KvRoute::kFifo) return OkStatus();  // CheckFifoPlan
   AA_RETURN_IF_ERROR(CheckLimit("num_items", header.num_items, MaxItems(params)));
   AA_RETURN_IF_ERROR(CheckLimit("num_splits", header.num_splits, MaxSplits(params)));
   return CheckLimit("num_partials", header.num_partials, MaxPartials(params));
@@ -333,6 +339,10 @@ Status CheckPlan(const void* data, size_t size) {
   // A copy of the arrays: bytes from outside need not be aligned.
   const std::vector<uint8_t> bytes(static_cast<const uint8_t*>(data),
                                    static_cast<const uint8_t*>(data) + size);
+  if (header.kv_route == KvRoute::kFifo) {
+    return CheckFifoPlan(
+        header, reinterpret_cast<const int32_t*>(bytes.data() + header.context_lens.bytes));
+  }
   const auto* cores = reinterpret_cast<const CoreItems*>(bytes.data() + header.core_items.bytes);
   const auto* items = reinterpret_cast<const WorkItem*>(bytes.data() + header.items.bytes);
   const auto* splits = reinterpret_cast<const SplitRange*>(bytes.data() + header.splits.bytes);

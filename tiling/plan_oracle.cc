@@ -73,8 +73,31 @@ std::vector<Interval> RegionsOf(const DecodePlanHeader& header) {
           interval("dequant_values", header.dequant_values)};
 }
 
+bool IsFifo(const DecodePlanHeader& header) { return header.kv_route == KvRoute::kFifo; }
+
+// With kFifo: query heads of a tile.
+uint64_t FifoRows(const DecodePlanHeader& header) {
+  return header.num_heads / header.num_kv_heads < 64 ? 16 : 64;
+}
+
+// Bytes that decode_fifo uses: kFifoDepth slots a core.
+std::vector<std::pair<Region, uint64_t>> FifoUsedBytes(const DecodePlanHeader& header) {
+  const uint64_t rows = FifoRows(header);
+  const uint64_t tokens = header.kv_block_size;
+  const auto last = [&header](ByteCount size, uint64_t used) {
+    return (uint64_t{header.num_cores} * kFifoDepth - 1) * size.bytes + used;
+  };
+  return {
+      {header.error_records, uint64_t{header.num_cores} * sizeof(ErrorRecord)},
+      {header.scores, last(header.scores_slot_size, rows * tokens * 4)},
+      {header.probs, last(header.probs_slot_size, rows * tokens * 2)},
+      {header.o_tiles, last(header.o_tile_slot_size, rows * 128 * 4)},
+  };
+}
+
 // Bytes that kernels use of each region, counted from the shape.
 std::vector<std::pair<Region, uint64_t>> UsedBytes(const DecodePlanHeader& header) {
+  if (IsFifo(header)) return FifoUsedBytes(header);
   const uint64_t rows = uint64_t{header.kv_heads_per_group} * header.q_tokens_per_item *
                         (header.num_heads / (header.num_kv_heads * header.kv_head_parts));
   const uint64_t lse_row = (rows + 7) / 8 * 8;
@@ -127,12 +150,45 @@ std::string FindItemError(const DecodePlanHeader& header, const WorkItem& item,
   return "";
 }
 
+// The lengths are there, and the ids of all launched cores are every query head of
+// every sequence once.
+std::string FindFifoCoverageError(const DecodePlan& plan,
+                                  const std::vector<int32_t>& context_lens) {
+  const DecodePlanHeader& header = plan.header();
+  for (uint32_t i = 0; i < header.batch; ++i) {
+    if (plan.context_lens()[i] != context_lens[i])
+      return "context_lens of sequence " + std::to_string(i);
+  }
+  if (header.num_query_rows != header.batch) return "num_query_rows";
+  const uint64_t q_per_kv = header.num_heads / header.num_kv_heads;
+  const uint64_t tiles = header.kv_head_parts;
+  const uint64_t ids = uint64_t{header.batch} * header.num_kv_heads * tiles;
+  const auto cores = static_cast<uint64_t>(plan.used_cores());
+  if (cores < 1 || cores > header.num_cores) return "used cores";
+  std::vector<int> visits(uint64_t{header.batch} * header.num_heads);
+  for (uint64_t core = 0; core < cores; ++core) {
+    if (core >= ids) return "core " + std::to_string(core) + " has nothing to do";
+    for (uint64_t id = core; id < ids; id += cores) {
+      const uint64_t first = id % tiles * FifoRows(header);
+      if (first >= q_per_kv) return "id " + std::to_string(id) + " has no query heads";
+      for (uint64_t head = first; head < std::min(q_per_kv, first + FifoRows(header)); ++head) {
+        ++visits[id / tiles * q_per_kv + head];
+      }
+    }
+  }
+  for (size_t i = 0; i < visits.size(); ++i) {
+    if (visits[i] != 1) return "query head " + std::to_string(i) + " is not computed once";
+  }
+  return "";
+}
+
 }  // namespace
 
 std::string FindCoverageError(const DecodePlan& plan, const std::vector<int32_t>& context_lens,
                               const std::vector<int32_t>& q_lens) {
   const DecodePlanHeader& header = plan.header();
   if (header.batch != context_lens.size()) return "batch differs";
+  if (IsFifo(header)) return FindFifoCoverageError(plan, context_lens);
   std::vector<QueryRows> sequences;
   uint32_t num_rows = 0;
   for (uint32_t i = 0; i < header.batch; ++i) {
@@ -234,10 +290,31 @@ bool Describes(const SplitRange& split, const Parts& parts) {
   return true;
 }
 
+std::vector<Interval> ArraysOf(const DecodePlanHeader& header) {
+  const auto interval = [](const char* name, ByteOffset begin, uint64_t size) {
+    return Interval{begin.bytes, begin.bytes + size, name};
+  };
+  std::vector<Interval> arrays = {
+      interval("header", ByteOffset{0}, sizeof(DecodePlanHeader)),
+  };
+  if (IsFifo(header)) {
+    arrays.push_back(interval("context_lens", header.context_lens, header.batch * sizeof(int32_t)));
+    return arrays;
+  }
+  arrays.push_back(interval("core_items", header.core_items, header.num_cores * sizeof(CoreItems)));
+  arrays.push_back(interval("items", header.items, header.num_items * sizeof(WorkItem)));
+  arrays.push_back(interval("splits", header.splits, header.num_splits * sizeof(SplitRange)));
+  return arrays;
+}
+
 }  // namespace
 
 std::string FindPartialError(const DecodePlan& plan) {
   const DecodePlanHeader& header = plan.header();
+  if (IsFifo(header)) {
+    const bool none = header.num_items + header.num_splits + header.num_partials == 0;
+    return none ? "" : "items on the FIFO route";
+  }
   const std::string core_error = FindCoreError(plan);
   if (!core_error.empty()) return core_error;
   const auto parts = PartsOfSplitSegments(plan);
@@ -273,13 +350,7 @@ std::string FindRegionError(const DecodePlan& plan) {
              std::to_string(used) + " of " + std::to_string(region.size.bytes);
     }
   }
-  std::vector<Interval> arrays = {
-      {0, sizeof(DecodePlanHeader), "header"},
-      {header.core_items.bytes, header.core_items.bytes + header.num_cores * sizeof(CoreItems),
-       "core_items"},
-      {header.items.bytes, header.items.bytes + header.num_items * sizeof(WorkItem), "items"},
-      {header.splits.bytes, header.splits.bytes + header.num_splits * sizeof(SplitRange), "splits"},
-  };
+  const std::vector<Interval> arrays = ArraysOf(header);
   for (const Interval& array : arrays) {
     if (array.begin % 64 != 0) return array.name + " is not aligned";
     if (array.end > header.plan_size.bytes) return array.name + " leaves the plan";

@@ -2,6 +2,9 @@
 // What a correct plan looks like, said a second time for the tests, from the
 // comments of decode_plan.h and without the planner's code.
 //
+// With KvRoute::kFifo, which has no items, the ids of the launched cores must be every
+// query head of every sequence once, and the lengths must be in the plan.
+//
 // Each function returns "" or what is wrong. `q_lens` empty: one query token each.
 #ifndef ASCEND_ATTENTION_TILING_PLAN_ORACLE_H_
 #define ASCEND_ATTENTION_TILING_PLAN_ORACLE_H_

@@ -19,6 +19,12 @@ bool HasQueryTokens(const DecodePlanHeader& header) {
   return header.num_query_rows != header.batch || header.q_tokens_per_item != 1;
 }
 
+bool IsFifo(const DecodePlanHeader& header) { return header.kv_route == KvRoute::kFifo; }
+
+uint64_t IdsOfSequence(const DecodePlanHeader& header) {
+  return uint64_t{header.num_kv_heads} * header.kv_head_parts;
+}
+
 // printf onto the end of a string.
 __attribute__((format(printf, 2, 3))) void AppendF(std::string& text, const char* format, ...) {
   char line[256];
@@ -31,6 +37,9 @@ __attribute__((format(printf, 2, 3))) void AppendF(std::string& text, const char
 
 // Only what differs from a dense 16-bit cache with one query token each.
 void AppendOptions(std::string& text, const DecodePlanHeader& header) {
+  if (header.out_dtype != header.dtype) {
+    AppendF(text, "  out        %s\n", DTypeName(header.out_dtype));
+  }
   if (header.kv_quant != KvQuant::kNone) {
     AppendF(text, "  cache      %s, read by %s\n", KvQuantName(header.kv_quant),
             KvRouteName(header.kv_route));
@@ -52,11 +61,20 @@ void AppendOptions(std::string& text, const DecodePlanHeader& header) {
   }
 }
 
-void AppendShape(std::string& text, const DecodePlanHeader& header) {
+void AppendShape(std::string& text, const DecodePlan& plan) {
+  const DecodePlanHeader& header = plan.header();
   AppendF(text, "decode plan: batch %u, %u heads on %u kv heads x %u, kv block %u, %s\n",
           header.batch, header.num_heads, header.num_kv_heads, header.head_dim,
           header.kv_block_size, DTypeName(header.dtype));
   AppendOptions(text, header);
+  if (IsFifo(header)) {
+    AppendF(text, "  route      fifo: id i = (sequence, kv head, query tile) on core i mod %d\n",
+            plan.used_cores());
+    AppendF(text, "  tiles      %u query heads x %u tokens, %u query tiles a kv head\n",
+            FifoQueryTile(header.num_heads / header.num_kv_heads), header.kv_tile_tokens,
+            header.kv_head_parts);
+    return;
+  }
   AppendF(text, "  tiles      %u kv heads x %u tokens, loads of %u tokens\n",
           header.kv_heads_per_group, header.kv_tile_tokens, header.kv_chunk_tokens);
   if (header.kv_head_parts != 1) {
@@ -65,8 +83,19 @@ void AppendShape(std::string& text, const DecodePlanHeader& header) {
   }
 }
 
+void AppendFifoCounts(std::string& text, const DecodePlan& plan) {
+  const uint64_t ids = plan.header().batch * IdsOfSequence(plan.header());
+  const auto cores = static_cast<uint64_t>(plan.used_cores());
+  AppendF(text, "  ids        %" PRIu64 " on %d of %u cores, %" PRIu64 "-%" PRIu64 " per core\n",
+          ids, plan.used_cores(), plan.header().num_cores, ids / cores, (ids + cores - 1) / cores);
+}
+
 void AppendCounts(std::string& text, const DecodePlan& plan) {
   const DecodePlanHeader& header = plan.header();
+  if (IsFifo(header)) {
+    AppendFifoCounts(text, plan);
+    return;
+  }
   uint32_t least = header.num_items;
   uint32_t most = 0;
   for (int core = 0; core < plan.used_cores(); ++core) {
@@ -144,15 +173,25 @@ void AppendSplits(std::string& text, const DecodePlan& plan) {
   }
 }
 
+void AppendLengths(std::string& text, const DecodePlan& plan) {
+  const uint64_t ids = IdsOfSequence(plan.header());
+  for (uint32_t sequence = 0; sequence < plan.header().batch; ++sequence) {
+    AppendF(text, "  sequence %u: %d tokens, ids %" PRIu64 "-%" PRIu64 "\n", sequence,
+            plan.context_lens()[sequence], sequence * ids, sequence * ids + ids - 1);
+  }
+}
+
 }  // namespace
 
 std::string PlanText(const DecodePlan& plan, PlanTextDetail detail) {
   std::string text;
-  AppendShape(text, plan.header());
+  AppendShape(text, plan);
   AppendCounts(text, plan);
   AppendBalance(text, plan.prediction());
   AppendWorkspace(text, plan.header());
-  if (detail == PlanTextDetail::kFull) {
+  if (detail == PlanTextDetail::kFull && IsFifo(plan.header())) {
+    AppendLengths(text, plan);
+  } else if (detail == PlanTextDetail::kFull) {
     AppendCores(text, plan);
     AppendSplits(text, plan);
   }

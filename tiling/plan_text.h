@@ -13,7 +13,7 @@ namespace ascend_attention {
 
 enum class PlanTextDetail {
   kSummary,  // counts, balance, workspace regions
-  kFull,     // also every item of every core, and every split
+  kFull,     // also every item of every core, and every split; with kFifo every sequence
 };
 
 // `plan` must not be empty. Lines end in '\n'.

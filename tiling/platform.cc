@@ -5,6 +5,8 @@
 // [inf] our inference.
 #include "tiling/platform.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -78,6 +80,13 @@ constexpr uint64_t kItemFixedNs = 300;
 // Storing zeros, beside its flags; modelled as above [inf].
 constexpr uint64_t kEmptyItemNs = 400;
 
+// The FIFO route, one core of 24: a step is a page through both products and the
+// softmax, whose way to the vector cores and back is longer than its loads. Fitted in the
+// model of the virtual NPU [inf].
+constexpr uint64_t kFifoStep16Ns = 1750;
+constexpr uint64_t kFifoStep64Ns = 1900;
+constexpr uint64_t kFifoItemNs = 3000;
+
 constexpr PlanCosts CostsWith(uint64_t hbm_bytes_per_us) {
   PlanCosts costs;
   costs.hbm_bytes_per_us = hbm_bytes_per_us;
@@ -95,6 +104,9 @@ constexpr PlanCosts CostsWith(uint64_t hbm_bytes_per_us) {
   costs.item_fixed_ns = kItemFixedNs;
   costs.empty_item_ns = kEmptyItemNs;
   costs.merge_fixed_ns = kMergeFixedNs;
+  costs.fifo_step16_ns = kFifoStep16Ns;
+  costs.fifo_step64_ns = kFifoStep64Ns;
+  costs.fifo_item_ns = kFifoItemNs;
   return costs;
 }
 
@@ -121,6 +133,16 @@ std::vector<std::string> KnownSocNames() {
   std::vector<std::string> names;
   for (const SkuRow& row : kSkus) names.emplace_back(row.soc_name);
   return names;
+}
+
+uint64_t CoreShare(const Platform& platform) {
+  const PlanCosts& costs = platform.costs;
+  return std::min(costs.hbm_bytes_per_us / static_cast<uint64_t>(platform.num_cores),
+                  costs.core_bytes_per_us);
+}
+
+uint64_t CostOf(uint64_t nanoseconds, uint64_t bytes_per_us) {
+  return nanoseconds * bytes_per_us / 1000;
 }
 
 StatusOr<Platform> PlatformFor(std::string_view soc_name, int num_cores) {

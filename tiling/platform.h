@@ -37,6 +37,9 @@ struct PlanCosts {
   uint64_t item_fixed_ns = 0;      // one work item: the handshake chain no load can hide
   uint64_t empty_item_ns = 0;      // an item that sees no token: store zeros
   uint64_t merge_fixed_ns = 0;     // barrier and merge at the end, if anything is split
+  uint64_t fifo_step16_ns = 0;     // KvRoute::kFifo, one core: a page and 16 query heads
+  uint64_t fifo_step64_ns = 0;     // a page and 64 query heads
+  uint64_t fifo_item_ns = 0;       // pipeline fill and drain of a sequence and query tile
 };
 
 struct Platform {
@@ -44,6 +47,12 @@ struct Platform {
   int num_cores = 0;     // cores the kernels may use: one AIC and its two AIVs each
   PlanCosts costs;
 };
+
+// One core's share of the bandwidth, bytes per microsecond.
+uint64_t CoreShare(const Platform& platform);
+
+// Time as bytes of KV that such a share moves meanwhile.
+uint64_t CostOf(uint64_t nanoseconds, uint64_t bytes_per_us);
 
 // The table's row for `soc_name`. num_cores 0 takes the part's usual count;
 // any other value (what the runtime reports) is kept. Unimplemented for a part

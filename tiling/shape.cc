@@ -27,12 +27,30 @@ Status CheckNotNegative(const char* name, int64_t value) {
   return InvalidArgument(name, " = ", value, "; expected 0 or more");
 }
 
-constexpr KvRoute kRoutes[] = {KvRoute::kDirect, KvRoute::kDequant, KvRoute::kLimbs};
+constexpr KvRoute kRoutes[] = {KvRoute::kDirect, KvRoute::kDequant, KvRoute::kLimbs,
+                               KvRoute::kFifo};
+
+// The route whose limits count: forced, or the only one that has what is asked for.
+KvRoute RouteAsked(const DecodeShape& shape) {
+  const bool is_auto = shape.kv_route == KvRoute::kAuto;
+  return is_auto && shape.out_float32 ? KvRoute::kFifo : shape.kv_route;
+}
+
+const SupportRow& RowAsked(const DecodeShape& shape) {
+  return *FindDecodeSupport(shape.kv_quant, RouteAsked(shape));
+}
+
+// Why the limits are not those of any decode kernel: for errors, behind the value.
+std::string Condition(const DecodeShape& shape) {
+  if (shape.kv_route == KvRoute::kFifo) return " with kv_route = fifo";
+  return RouteAsked(shape) == KvRoute::kFifo ? " with out_dtype = float32" : "";
+}
 
 // The decode kernel that reads this cache on this route; null if there is none,
-// or another route is forced.
+// or another route is asked for.
 const SupportRow* RowFor(const DecodeShape& shape, KvRoute route) {
-  if (shape.kv_route != KvRoute::kAuto && shape.kv_route != route) return nullptr;
+  const KvRoute asked = RouteAsked(shape);
+  if (asked != KvRoute::kAuto && asked != route) return nullptr;
   return FindDecodeSupport(shape.kv_quant, route);
 }
 
@@ -56,23 +74,37 @@ Status CheckTypes(const DecodeShape& shape) {
                          "(int8_channel_asym), 3 (int8_token)");
   }
   if (FindDecodeSupport(shape.kv_quant, shape.kv_route) != nullptr) return OkStatus();
-  if (shape.kv_route > KvRoute::kLimbs) {
-    return Unimplemented("kv_route code ", static_cast<uint32_t>(shape.kv_route),
-                         " has no kernel; supported: 0 (auto), 1 (direct), 2 (dequant), 3 (limbs)");
+  if (shape.kv_route > KvRoute::kFifo) {
+    return Unimplemented(
+        "kv_route code ", static_cast<uint32_t>(shape.kv_route),
+        " has no kernel; supported: 0 (auto), 1 (direct), 2 (dequant), 3 (limbs), 4 (fifo)");
   }
   return Unimplemented("kv_route = ", KvRouteName(shape.kv_route),
                        " has no kernel for kv_quant = ", KvQuantName(shape.kv_quant),
                        "; nearest supported: ", RouteNames(shape.kv_quant));
 }
 
+// Types must be supported.
+Status CheckOut(const DecodeShape& shape) {
+  if (!shape.out_float32) return OkStatus();
+  if (FindDecodeSupport(shape.kv_quant, KvRoute::kFifo) == nullptr) {
+    return Unimplemented(
+        "out_dtype = float32 has no kernel for kv_quant = ", KvQuantName(shape.kv_quant),
+        "; nearest supported: kv_quant = none, which kv_route = fifo reads");
+  }
+  if (RouteAsked(shape) == KvRoute::kFifo) return OkStatus();
+  return Unimplemented("out_dtype = float32 has no kernel on kv_route = ",
+                       KvRouteName(shape.kv_route), "; nearest supported: kv_route = fifo, auto");
+}
+
 Status CheckKvBlockSize(const DecodeShape& shape) {
-  const BlockSizeSupport& rule = FindDecodeSupport(shape.kv_quant, shape.kv_route)->kv_block_size;
+  const BlockSizeSupport& rule = RowAsked(shape).kv_block_size;
   const int64_t size = shape.kv_block_size;
-  if (size >= rule.least && size <= rule.most && size % rule.multiple == 0) return OkStatus();
+  if (rule.Has(size)) return OkStatus();
   std::vector<int64_t> supported;
   for (int64_t s = rule.least; s <= rule.most; s += rule.multiple) supported.push_back(s);
-  return Unimplemented("kv_block_size = ", size, " has no kernel (multiples of ", rule.multiple,
-                       " in ", rule.least, "..", rule.most,
+  return Unimplemented("kv_block_size = ", size, Condition(shape), " has no kernel (multiples of ",
+                       rule.multiple, " in ", rule.least, "..", rule.most,
                        " have); nearest supported: ", NearestSupported(size, supported));
 }
 
@@ -105,18 +137,23 @@ Status CheckQLen(const DecodeShape& shape) {
   if (shape.max_q_len <= most) return OkStatus();
   const std::string condition =
       shape.kv_quant == KvQuant::kNone
-          ? ""
+          ? Condition(shape)
           : std::string(" with kv_quant = ") + KvQuantName(shape.kv_quant);
   return Unimplemented("max_q_len = ", shape.max_q_len, condition,
                        " has no kernel; nearest supported: ", most);
 }
 
-Status CheckFixedSplit(int64_t tokens) {
+Status CheckFixedSplit(const DecodeShape& shape) {
+  const int64_t tokens = shape.fixed_split_tokens;
   if (tokens == 0) return OkStatus();
   const bool fits = tokens >= kMinFixedSplit && tokens <= std::numeric_limits<int32_t>::max();
-  if (fits && tokens % kTokenGranule == 0) return OkStatus();
-  return InvalidArgument("fixed_split_tokens = ", tokens, "; expected 0 or a multiple of ",
-                         kTokenGranule, ", at least ", kMinFixedSplit, " and less than 2^31");
+  if (!fits || tokens % kTokenGranule != 0) {
+    return InvalidArgument("fixed_split_tokens = ", tokens, "; expected 0 or a multiple of ",
+                           kTokenGranule, ", at least ", kMinFixedSplit, " and less than 2^31");
+  }
+  if (RouteAsked(shape) != KvRoute::kFifo) return OkStatus();
+  return Unimplemented("fixed_split_tokens = ", tokens, Condition(shape),
+                       " has no kernel, as it never cuts a sequence; nearest supported: 0");
 }
 
 // Block ids are int32, table columns and sequences 32 bits wide in the plan,
@@ -142,6 +179,14 @@ Status CheckExtents(const DecodeShape& shape) {
 
 }  // namespace
 
+bool FifoServes(const DecodeShape& shape) {
+  const SupportRow* row = FindDecodeSupport(shape.kv_quant, KvRoute::kFifo);
+  if (row == nullptr || shape.fixed_split_tokens != 0) return false;
+  const HeadDimSupport* head = row->ForHeadDim(shape.head_dim);
+  return head != nullptr && shape.q_per_kv() <= head->max_q_per_kv &&
+         row->kv_block_size.Has(shape.kv_block_size) && shape.max_q_len <= row->max_q_len;
+}
+
 Status Validate(const DecodeShape& shape) {
   AA_RETURN_IF_ERROR(CheckPositive("batch", shape.batch));
   AA_RETURN_IF_ERROR(CheckPositive("num_heads", shape.num_heads));
@@ -156,12 +201,14 @@ Status Validate(const DecodeShape& shape) {
                            " is not a multiple of num_kv_heads = ", shape.num_kv_heads);
   }
   AA_RETURN_IF_ERROR(CheckTypes(shape));
-  AA_RETURN_IF_ERROR(
-      FindDecodeSupport(shape.kv_quant, shape.kv_route)->CheckHeadDim(shape.head_dim));
+  AA_RETURN_IF_ERROR(CheckOut(shape));
+  if (RowAsked(shape).ForHeadDim(shape.head_dim) == nullptr) {
+    return RowAsked(shape).CheckHeadDim(shape.head_dim, Condition(shape));
+  }
   AA_RETURN_IF_ERROR(CheckHeads(shape));
   AA_RETURN_IF_ERROR(CheckKvBlockSize(shape));
   AA_RETURN_IF_ERROR(CheckQLen(shape));
-  AA_RETURN_IF_ERROR(CheckFixedSplit(shape.fixed_split_tokens));
+  AA_RETURN_IF_ERROR(CheckFixedSplit(shape));
   AA_RETURN_IF_ERROR(CheckExtents(shape));
   return CheckKvLayout(shape);
 }

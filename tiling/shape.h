@@ -55,6 +55,9 @@ struct DecodeShape {
 // the nearest supported value) for shapes without a kernel.
 Status Validate(const DecodeShape& shape);
 
+// Whether KvRoute::kFifo is possible for a valid shape with kAuto.
+bool FifoServes(const DecodeShape& shape);
+
 }  // namespace ascend_attention
 
 #endif  // ASCEND_ATTENTION_TILING_SHAPE_H_

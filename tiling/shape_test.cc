@@ -117,7 +117,7 @@ TEST(Shape, RefusesMoreQueryTokensThanThereAreKernelsFor) {
 TEST(Shape, RefusesRoutesThatTheCacheCannotTake) {
   EXPECT_EQ(ErrorAfter([](DecodeShape& s) { s.kv_route = KvRoute::kLimbs; }),
             "UNIMPLEMENTED: kv_route = limbs has no kernel for kv_quant = none; nearest "
-            "supported: direct, auto");
+            "supported: direct, fifo, auto");
   EXPECT_EQ(ErrorAfter([](DecodeShape& s) {
               s.kv_quant = KvQuant::kInt8ChannelAsym;
               s.kv_route = KvRoute::kDirect;
@@ -233,7 +233,7 @@ TEST(Shape, RefusesWhatInt32BlockIdsCannotName) {
 TEST(Shape, RefusesAnUnknownRouteByItsCode) {
   EXPECT_EQ(ErrorAfter([](DecodeShape& s) { s.kv_route = static_cast<KvRoute>(77); }),
             "UNIMPLEMENTED: kv_route code 77 has no kernel; supported: 0 (auto), 1 (direct), "
-            "2 (dequant), 3 (limbs)");
+            "2 (dequant), 3 (limbs), 4 (fifo)");
 }
 
 TEST(Shape, RefusesAnUnknownDType) {

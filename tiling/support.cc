@@ -14,7 +14,7 @@ namespace {
 
 constexpr const char* kUnknown = "unknown";
 constexpr uint32_t kNumQuants = 4;
-constexpr uint32_t kNumRoutes = 4;
+constexpr uint32_t kNumRoutes = 5;
 
 // "float16" -> "f16"
 std::string Suffix(std::string_view dtype) {
@@ -88,8 +88,9 @@ std::string JsonRow(const SupportRow& row) {
   });
   return "{\"op\": \"" + row.op + "\", \"kernel\": \"" + row.kernel + "\", \"kv_route\": \"" +
          KvRouteName(row.kv_route) + "\", \"binaries\": " + JsonList(BinariesOf(row)) +
-         ", \"dtypes\": " + JsonList(row.dtypes) + ", \"kv_quants\": " + JsonList(QuantNames(row)) +
-         ", \"heads\": [" + heads + "], \"head_dims\": \"" + HeadDimsText(row) +
+         ", \"dtypes\": " + JsonList(row.dtypes) + ", \"out_dtypes\": " + JsonList(row.outs) +
+         ", \"kv_quants\": " + JsonList(QuantNames(row)) + ", \"heads\": [" + heads +
+         "], \"head_dims\": \"" + HeadDimsText(row) +
          "\", \"kv_block_size\": {\"least\": " + std::to_string(block.least) +
          ", \"most\": " + std::to_string(block.most) +
          ", \"multiple\": " + std::to_string(block.multiple) +
@@ -109,9 +110,10 @@ std::string MarkdownRow(const SupportRow& row) {
                 : "-";
   const std::string blocks = block.most == 0 ? "-" : RangeText(block);
   return "| `" + row.kernel + "` | " + JoinNames(row.dtypes, ", ") + " | " +
-         OrDash(JoinNames(QuantNames(row), ", ")) + " | " + HeadDimsText(row) + " | " + q_per_kv +
-         " | " + blocks + " | " + (row.max_q_len == 0 ? "-" : std::to_string(row.max_q_len)) +
-         " | " + OrDash(JoinNames(row.layouts, ", ")) + " |\n";
+         OrDash(JoinNames(row.outs, ", ")) + " | " + OrDash(JoinNames(QuantNames(row), ", ")) +
+         " | " + HeadDimsText(row) + " | " + q_per_kv + " | " + blocks + " | " +
+         (row.max_q_len == 0 ? "-" : std::to_string(row.max_q_len)) + " | " +
+         OrDash(JoinNames(row.layouts, ", ")) + " |\n";
 }
 
 std::vector<HeadDimSupport> HeadDims(int64_t least, int64_t most, int64_t multiple) {
@@ -141,7 +143,7 @@ const HeadDimSupport* SupportRow::ForHeadDim(int64_t head_dim) const {
   return nullptr;
 }
 
-Status SupportRow::CheckHeadDim(int64_t head_dim) const {
+Status SupportRow::CheckHeadDim(int64_t head_dim, std::string_view condition) const {
   if (ForHeadDim(head_dim) != nullptr) return OkStatus();
   std::vector<int64_t> supported;
   for (const HeadDimSupport& head : heads) supported.push_back(head.head_dim);
@@ -150,7 +152,7 @@ Status SupportRow::CheckHeadDim(int64_t head_dim) const {
                                            : " (multiples of " + std::to_string(range.multiple) +
                                                  " in " + std::to_string(range.least) + ".." +
                                                  std::to_string(range.most) + " have)";
-  return Unimplemented("head_dim = ", head_dim, " has no kernel", rule,
+  return Unimplemented("head_dim = ", head_dim, condition, " has no kernel", rule,
                        "; nearest supported: ", NearestSupported(head_dim, supported));
 }
 
@@ -175,8 +177,9 @@ const SupportRow* FindSupport(std::string_view op) {
 const std::vector<SupportRow>& SupportTable() {
 #define AA_LIST(...) {__VA_ARGS__}
 #define AA_HEAD_DIMS(least, most, multiple) HeadDims(least, most, multiple)
-#define AA_SUPPORT_ROW(op, kernel, route, dtypes, kv_quants, heads, block, max_q_len, layouts) \
-  SupportRow{op, kernel, route, dtypes, kv_quants, heads, block, max_q_len, layouts},
+#define AA_SUPPORT_ROW(op, kernel, route, dtypes, outs, kv_quants, heads, block, max_q_len, \
+                       layouts)                                                             \
+  SupportRow{op, kernel, route, dtypes, outs, kv_quants, heads, block, max_q_len, layouts},
   static const auto* const kTable = new std::vector<SupportRow>{
 #include "tiling/support.inc"
   };
@@ -271,8 +274,9 @@ std::string SupportTableJson() {
 
 std::string SupportTableMarkdown() {
   std::string text =
-      "| kernel | dtypes | kv_quant | head_dim | most query heads per kv head | kv_block_size | "
-      "most query tokens | cache layouts |\n|---|---|---|---|---|---|---|---|\n";
+      "| kernel | dtypes | out | kv_quant | head_dim | most query heads per kv head | "
+      "kv_block_size | "
+      "most query tokens | cache layouts |\n|---|---|---|---|---|---|---|---|---|\n";
   for (const SupportRow& row : SupportTable()) text.append(MarkdownRow(row));
   return text;
 }

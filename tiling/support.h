@@ -25,6 +25,8 @@ struct BlockSizeSupport {
   int64_t least;
   int64_t most;
   int64_t multiple;
+
+  bool Has(int64_t size) const { return size >= least && size <= most && size % multiple == 0; }
 };
 
 struct SupportRow {
@@ -32,6 +34,7 @@ struct SupportRow {
   std::string kernel;
   KvRoute kv_route;
   std::vector<std::string> dtypes;
+  std::vector<std::string> outs;  // "query dtype", "float32"; empty: not a decode kernel
   std::vector<KvQuant> kv_quants;
   std::vector<HeadDimSupport> heads;  // by head_dim, ascending
   BlockSizeSupport kv_block_size;
@@ -42,7 +45,8 @@ struct SupportRow {
   const HeadDimSupport* ForHeadDim(int64_t head_dim) const;
 
   // Unimplemented, naming the nearest head_dim, if there is no kernel for it.
-  Status CheckHeadDim(int64_t head_dim) const;
+  // `condition` is why this row and no other is asked: "" or " with kv_route = fifo".
+  Status CheckHeadDim(int64_t head_dim, std::string_view condition = "") const;
 };
 
 const std::vector<SupportRow>& SupportTable();

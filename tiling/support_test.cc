@@ -57,7 +57,7 @@ TEST(Support, RowsAreWellFormed) {
   EXPECT_EQ(
       KernelNames("merge_states"),
       (std::vector<std::string>{"merge_states_f16", "merge_states_bf16", "merge_states_f32"}));
-  EXPECT_EQ(KernelNames("decode").size(), 6u);
+  EXPECT_EQ(KernelNames("decode").size(), 8u);
 }
 
 TEST(Support, HeadDimsAreAListOrARange) {

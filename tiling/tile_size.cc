@@ -214,8 +214,29 @@ class TileChooser {
   const uint32_t q_per_kv_;  // query heads of a kv head, or of a part
 };
 
+// A kv head's page and a tile of its query heads: what decode_fifo's buffers are made
+// for. The last tile of a kv head may have fewer.
+TileSize FifoTiles(const DecodeShape& shape) {
+  const auto q_per_kv = static_cast<uint32_t>(shape.q_per_kv());
+  TileSize tiles;
+  tiles.rows_per_group = FifoQueryTile(q_per_kv);
+  tiles.units_per_group = tiles.rows_per_group / kUnitRows;
+  tiles.kv_head_parts = static_cast<uint32_t>(CeilDiv(q_per_kv, tiles.rows_per_group));
+  tiles.kv_heads_per_group = 1;
+  tiles.num_groups = static_cast<uint32_t>(shape.num_kv_heads) * tiles.kv_head_parts;
+  tiles.last_group_heads = 1;
+  tiles.q_tokens_per_item = 1;
+  tiles.operand_limbs = 1;
+  tiles.kv_tile_tokens = static_cast<uint32_t>(shape.kv_block_size);
+  tiles.kv_chunk_tokens = tiles.kv_tile_tokens;
+  return tiles;
+}
+
 }  // namespace
 
-StatusOr<TileSize> ChooseTiles(const DecodeShape& shape) { return TileChooser(shape).Choose(); }
+StatusOr<TileSize> ChooseTiles(const DecodeShape& shape) {
+  if (shape.kv_route == KvRoute::kFifo) return FifoTiles(shape);
+  return TileChooser(shape).Choose();
+}
 
 }  // namespace ascend_attention
