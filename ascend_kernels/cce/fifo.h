@@ -17,8 +17,13 @@
 // The destructor of the producer takes the credits that no later tile has taken: all
 // counters are 0 when the kernel ends, and the next one finds none of ours.
 //
+// Two FIFOs of one spec in a loop, there and back: before it takes tile t back, a core
+// may send tiles to t + 2 * kDepth - kPeriod. Beyond, both rings fill up with nobody
+// loading: a deadlock.
+//
 // kPeriod = 0: no credits. Then something else must order a slot's loads before its
-// next store; the race detector says whether it does.
+// next store, and keep the producer within 15 tiles; the race detector and the counters
+// say whether it does.
 //
 // A vector core without rows stores or loads nothing, but makes all the calls: the cube
 // core counts a signal only when both vector cores have raised it.
