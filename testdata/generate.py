@@ -6,7 +6,8 @@
 
 Per case: golden/<name>/{case.txt, out.npy, lse.npy, bounds.npy}. Inputs are not stored; their CRCs
 are, in golden/input_crcs.txt, for the C++ twin of the generator. golden/manifest.json has the
-sha256 of every file. A golden whose case is gone is reported and left for you to delete.
+sha256 of every file. A golden whose case is gone is reported and left for you to delete. Lists in
+COMPUTED have no goldens: who runs them computes what to expect.
 
 Next: ascend_attention_reference/tolerance.py - what bounds.npy holds.
 """
@@ -32,12 +33,19 @@ from numpy.typing import ArrayLike
 
 MANIFEST = "manifest.json"
 INPUT_CRCS = "input_crcs.txt"
+COMPUTED = ("decode_fifo_wide.txt", "decode_fifo_published.txt")
 
 _CRC_HEADER = """\
 # case, then the CRC-32 of the bytes of query, key_cache, value_cache, block_table (little endian);
 # of int8 caches also key_scale, key_offset, value_scale, value_offset. A pool counts as key_cache;
 # what there is not has no bytes. Written by //testdata:generate.
 """
+
+
+def golden_lists(root: Path) -> list[Path]:
+    """The lists below testdata folder `root` whose cases have a golden each."""
+    lists = sorted((root / "cases").glob("decode_*.txt"))
+    return [path for path in lists if path.name not in COMPUTED]
 
 
 def npy_bytes(array: ArrayLike) -> bytes:
@@ -121,8 +129,7 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
 
     golden = args.root / "golden"
-    lists = sorted((args.root / "cases").glob("decode_*.txt"))
-    cases = [case for path in lists for case in read_cases(path.read_text())]
+    cases = [case for path in golden_lists(args.root) for case in read_cases(path.read_text())]
     files = build(cases)
     size = sum(map(len, files.values()))
     print(f"{len(cases)} cases, {len(files)} files, {size / 2**20:.2f} MiB")

@@ -3,7 +3,8 @@
 
 Follows the decode and combine kernels' arithmetic, not their schedule: float32 scores, online
 softmax over tiles, probabilities rounded to the dtype, row sums of the rounded ones, float32
-accumulators, parts of a split sequence merged by their lse, `out` rounded to the dtype. The
+accumulators, parts of a split sequence merged by their lse, `out` rounded to its dtype. With a kv
+block per tile and no cuts that is the FIFO kernel: page by page, against the running maximum. The
 mutations are the defects that the tolerance must not let through. For tests only; not in the wheel.
 
 Next: test_tolerance.py - who passes and who must not.
@@ -33,6 +34,9 @@ class Mutation:
       keep_sum: nor is the row sum.
       lse_base_2: lse is a base-2 logarithm.
       interleaved_heads: query head h uses kv head h % num_kv_heads.
+      probs: pairs (tile, other tile): the other's probabilities are multiplied with the tile's
+        values, while the row sum has the right ones. A slot of a FIFO, read too early or too late.
+      o_tiles: pairs (tile, other tile): the other's product is added in place of the tile's.
       plain_mean: parts of a split sequence are averaged, not weighted by their lse.
       mask: of several query tokens; "one_more" and "one_less" token is seen by each, "none" is
         hidden, "first_row" of the sequence decides for all.
@@ -46,6 +50,8 @@ class Mutation:
     keep_sum: bool = False
     lse_base_2: bool = False
     interleaved_heads: bool = False
+    probs: tuple[tuple[int, int], ...] = ()
+    o_tiles: tuple[tuple[int, int], ...] = ()
     plain_mean: bool = False
     mask: str = ""
 
@@ -67,12 +73,13 @@ def decode_sequence(
       cuts: positions where the sequence is split into parts.
 
     Returns:
-      out [q_len, num_heads, head_dim] in the dtype and lse [q_len, num_heads].
+      out [q_len, num_heads, head_dim] in its dtype and lse [q_len, num_heads].
     """
     length = int(inputs.context_lens[seq]) - mutation.drop_last
     rows = range(*inputs.row_begins[[seq, seq + 1]])
     num_heads = inputs.query.shape[1]
-    out = np.zeros((len(rows), *inputs.query.shape[1:]), inputs.query.dtype)
+    out_dtype = np.dtype(np.float32) if inputs.out_float32 else inputs.query.dtype
+    out = np.zeros((len(rows), *inputs.query.shape[1:]), out_dtype)
     lse = np.full((len(rows), num_heads), -np.inf, np.float32)
     if length <= 0:
         return out, lse
@@ -90,10 +97,24 @@ def decode_sequence(
                 for a, b in itertools.pairwise(bounds)
             ]
             merged, lse[token, heads] = _merge(parts, mutation)
-            out[token, heads] = merged.astype(inputs.query.dtype)
+            out[token, heads] = merged.astype(out_dtype)
     if mutation.lse_base_2:
         lse *= np.float32(np.log2(np.e))
     return out, lse
+
+
+def one_sequence(inputs: DecodeInputs, seq: int) -> DecodeInputs:
+    """The problem of one sequence of a batch."""
+    part = slice(seq, seq + 1)
+    assert inputs.q_lens is not None
+    rows = slice(*inputs.row_begins[[seq, seq + 1]])
+    return dataclasses.replace(
+        inputs,
+        query=inputs.query[rows],
+        q_lens=inputs.q_lens[part],
+        block_table=inputs.block_table[part],
+        context_lens=inputs.context_lens[part],
+    )
 
 
 def mutations(inputs: DecodeInputs, seq: int, tile: int) -> dict[str, Mutation]:
@@ -121,6 +142,33 @@ def mutations(inputs: DecodeInputs, seq: int, tile: int) -> dict[str, Mutation]:
         found["mask_first_row"] = Mutation(mask="first_row")
     if 1 < num_kv_heads < num_heads:
         found["interleaved_heads"] = Mutation(interleaved_heads=True)
+    return found
+
+
+def slot_mutations(inputs: DecodeInputs, seq: int, depth: int) -> dict[str, Mutation]:
+    """What a FIFO of `depth` slots, one kv block each, can do to one tile of a sequence, by name.
+
+    A tile's probabilities, values or their product are stale, those of the tile before it or of the
+    one that was last in its slot; or its probabilities are exchanged with theirs. At the beginning,
+    in the middle and at the end. Left out is what changes nothing: two places of one kv block.
+    """
+    row, size = _row(inputs, seq), inputs.keys.shape[1]
+    length = int(inputs.context_lens[seq])
+    found = {}
+    for tile in sorted({1, depth, len(row) // 2, len(row) - 1}):
+        for back in sorted({1, depth}):
+            other = tile - back
+            if not 0 <= other < tile < len(row) or row[other] == row[tile]:
+                continue
+            name = f"of_{tile}_by_{other}"
+            values = np.arange(length)
+            count = min(size, length - tile * size)
+            values[tile * size : tile * size + count] -= back * size
+            found[f"stale_probs_{name}"] = Mutation(probs=((tile, other),))
+            found[f"stale_o_tile_{name}"] = Mutation(o_tiles=((tile, other),))
+            found[f"stale_values_{name}"] = Mutation(values=values)
+            if count == size:
+                found[f"swapped_probs_{name}"] = Mutation(probs=((tile, other), (other, tile)))
     return found
 
 
@@ -207,16 +255,26 @@ def _part(
     row_max = np.full((len(query), 1), -np.inf, np.float32)
     row_sum = np.zeros((len(query), 1), np.float32)
     acc = np.zeros((len(query), values.shape[1]), np.float32)
-    for begin in range(0, len(keys), tile):
+    begins = range(0, len(keys), tile)
+    all_probs, rescales = [], []
+    for begin in begins:
         scores = (query @ keys[begin : begin + tile].T) * scale
         new_max = np.maximum(row_max, scores.max(axis=1, keepdims=True))
         probs = np.exp(scores - new_max).astype(inputs.query.dtype).astype(np.float32)
         rescale = np.exp(row_max - new_max)
         kept_sum = row_sum if mutation.keep_sum else row_sum * rescale
-        kept_acc = acc if mutation.keep_out else acc * rescale
         row_sum = kept_sum + probs.sum(axis=1, keepdims=True)
-        acc = kept_acc + probs @ values[begin : begin + tile]
         row_max = new_max
+        all_probs.append(probs)
+        rescales.append(rescale)
+    taken, added = dict(mutation.probs), dict(mutation.o_tiles)
+    products = []
+    for i, begin in enumerate(begins):
+        tokens = values[begin : begin + tile]
+        products.append(all_probs[taken.get(i, i)][:, : len(tokens)] @ tokens)
+    for i, rescale in enumerate(rescales):
+        kept_acc = acc if mutation.keep_out else acc * rescale
+        acc = kept_acc + products[added.get(i, i)]
     return acc / row_sum, (row_max + np.log(row_sum))[:, 0]
 
 

@@ -155,18 +155,50 @@ def test_listed_cases_are_canonical(line: str):
 
 
 def test_listed_cases_are_distinct_and_have_distinct_names():
-    assert len(_LISTS) == 6
+    assert len(_LISTS) == 9
     cases = [case for name in _LISTS for case in read_cases((_CASES / name).read_text())]
     assert len(cases) == len({case.name for case in cases}) >= 200
 
 
-@pytest.mark.parametrize("line", _lines("refused.txt") + _lines("refused_options.txt"))
+_REFUSED = [line for name in ("", "_options", "_fifo") for line in _lines(f"refused{name}.txt")]
+
+
+@pytest.mark.parametrize("line", _REFUSED)
 def test_refused_cases_are_well_formed(line: str):
     text, kind, argument = line.split(" ")
     case = parse_case(text)
     assert str(case) == text
     assert kind in ("INVALID_ARGUMENT", "UNIMPLEMENTED")
     assert hasattr(case, argument.replace("q_len", "q_lens"))
+
+
+def test_fifo_cases_cover_what_the_kernel_tells_apart():
+    names = ("decode_fifo.txt", "decode_fifo_wide.txt")
+    cases = [case for name in names for case in read_cases((_CASES / name).read_text())]
+    assert 45 <= len(cases) <= 60
+    assert {case.route for case in cases if not case.out_float32} == {"fifo"}
+    assert {case.head_dim for case in cases} == {128}
+    for dtype in ("f16", "bf16"):
+        some = [case for case in cases if case.dtype == dtype]
+        kinds = {(case.kv_block_size, case.out_float32, case.q_per_kv >= 64) for case in some}
+        assert len(kinds) == 8
+    for heads, size in ((16, 128), (64, 64)):
+        same = [c for c in cases if (c.q_per_kv, c.kv_block_size) == (heads, size)]
+        lengths = {length for case in same for length in case.context_lens}
+        assert {0, 1, 15, 16, 17, 63, 64, 65, 127, 128, 129, 255} <= lengths
+        assert {1, 2, 3} <= {-(-length // size) for length in lengths}
+    one_kv_head = {case.num_heads for case in cases if case.num_kv_heads == 1}
+    assert {1, 3, 8, 17, 24, 40, 63, 64, 65, 80, 100, 128} <= one_kv_head
+    assert {(32, 8), (28, 4), (12, 12)} <= {(c.num_heads, c.num_kv_heads) for c in cases}
+    assert {25, 50} <= {case.batch for case in cases}
+    assert {1, 20, None} == {case.num_cores for case in cases}
+    assert {(c.headmajor, c.interleaved) for c in cases} == {(a, b) for a in (0, 1) for b in (0, 1)}
+    empty = [[length == 0 for length in case.context_lens] for case in cases]
+    assert any(rows[0] and not all(rows) for rows in empty)
+    assert any(rows[-1] and not all(rows) for rows in empty)
+    assert any(any(rows[1:-1]) and not rows[0] and not rows[-1] for rows in empty)
+    for flag in ("fulltable", "shared", "outliers", "onehot", "sharp", "bigscores"):
+        assert any(getattr(case, flag) for case in cases), flag
 
 
 def test_listed_cases_cover_the_boundaries():

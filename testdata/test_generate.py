@@ -14,11 +14,7 @@ from ascend_attention_reference import check, expect, make_inputs, read_cases
 
 _ROOT = Path(__file__).parent
 _GOLDEN = _ROOT / "golden"
-_CASES = [
-    case
-    for path in sorted((_ROOT / "cases").glob("decode_*.txt"))
-    for case in read_cases(path.read_text())
-]
+_CASES = [case for path in generate.golden_lists(_ROOT) for case in read_cases(path.read_text())]
 _BUDGET_BYTES = 4 << 20
 
 

@@ -22,7 +22,7 @@ from ascend_attention_reference import (
     parse_case,
     read_cases,
 )
-from simulated_kernel import Mutation, decode_sequence
+from simulated_kernel import Mutation, decode_sequence, one_sequence
 
 
 def _listed(*names: str) -> list[DecodeCase]:
@@ -31,7 +31,10 @@ def _listed(*names: str) -> list[DecodeCase]:
 
 
 _GOLDEN = _listed("ci")
-_ALL = [*_GOLDEN, *_listed("qlen", "shapes", "layouts", "split")]  # int8: test_int8_tolerance.py
+_ALL = [
+    *_GOLDEN,
+    *_listed("qlen", "shapes", "layouts", "split"),
+]  # others: test_{int8,fifo}_tolerance.py
 
 # Every tile and split leaves a third of the bound unused.
 _MARGIN = 0.8
@@ -42,20 +45,6 @@ _LONG = [
     for length in (1024, 4096, 32767, 32768)
     for dtype in ("f16", "bf16")
 ]
-
-
-def _one(inputs: DecodeInputs, seq: int) -> DecodeInputs:
-    """The problem of one sequence."""
-    part = slice(seq, seq + 1)
-    assert inputs.q_lens is not None
-    rows = slice(*inputs.row_begins[[seq, seq + 1]])
-    return dataclasses.replace(
-        inputs,
-        query=inputs.query[rows],
-        q_lens=inputs.q_lens[part],
-        block_table=inputs.block_table[part],
-        context_lens=inputs.context_lens[part],
-    )
 
 
 def _longest(case: DecodeCase) -> int:
@@ -87,7 +76,7 @@ def test_a_faithful_kernel_passes_with_room(case: DecodeCase):
     some = {0, case.batch - 1, _longest(case)} if case.batch > 9 else range(case.batch)
     tiles = (64, 128, 512) if case in _GOLDEN or case in _LONG else (128,)
     for seq in sorted(some):
-        one = _one(inputs, seq)
+        one = one_sequence(inputs, seq)
         expected = expect(one)
         for tile in tiles:
             for cuts in _splits(case.context_lens[seq]):
@@ -102,7 +91,7 @@ _MUTATION_TILE = 16
 @pytest.mark.parametrize("case", [c for c in [*_ALL, *_LONG] if c.max_context > 0], ids=str)
 def test_each_defect_fails(case: DecodeCase):
     # In one sequence: the longest, where a single block or token matters least.
-    one = _one(make_inputs(case), _longest(case))
+    one = one_sequence(make_inputs(case), _longest(case))
     expected = expect(one)
     defects = simulated_kernel.mutations(one, 0, _MUTATION_TILE)
     assert len(defects) >= 3
@@ -132,7 +121,7 @@ def test_all_kinds_of_defects_are_tried_on_most_cases():
 def test_all_wrong_masks_are_tried():
     counts: dict[str, int] = {}
     for case in _ALL:
-        one = _one(make_inputs(case), _longest(case))
+        one = one_sequence(make_inputs(case), _longest(case))
         for name in simulated_kernel.mutations(one, 0, _MUTATION_TILE):
             if name.startswith("mask_"):
                 counts[name] = counts.get(name, 0) + 1

@@ -2,7 +2,7 @@
 """How close a kernel must come to the reference: one rule, derived once, never loosened.
 
 What a correct kernel may get wrong. It computes scores in float32, rounds each probability
-p_t = exp(score_t - max) to the dtype before P V, and rounds `out` to the dtype at the end. So
+p_t = exp(score_t - max) to the dtype before P V, and rounds `out` to its own dtype at the end. So
 
     error of out_i = sum_t e_t (v_ti - out_i)  +  rounding of out_i
     error of lse   = sum_t e_t
@@ -17,6 +17,16 @@ largest possible magnitude M = scale |q| max_t |k_t|. Per token and per element 
 
 where m_t is how often the row of the block table names the token's kv block: a token that is read
 twice makes the same error twice.
+
+A float32 `out` is not rounded to the dtype. What is left in place of the last term is float32
+arithmetic: numerator and denominator each take at most one addition per token, and per kv block a
+rescale and an addition; then one divides the other. A rounding is off by 2**-24 of a partial sum,
+which in units of the result is about a_i = hypot(out_i, sqrt(sum_t p_t^2 (v_ti - out_i)^2)): the
+share of out_i so far, and the spread that cancels later. With n tokens in b kv blocks
+
+    sigma_i^2 = sum_t sigma_t^2 (v_ti - out_i)^2  +  2 (n + 2 b + 1) (2**-24 a_i)^2 / 3
+
+so a single token, whose p is exactly 1, has a bound of a few units in the last place of float32.
 
 For flat weights that is epsilon x magnitude / sqrt(length): the error shrinks with the length just
 as `out` does, and a corrupted kv block stands out at any length. The rule, per (sequence, head):
@@ -229,9 +239,7 @@ def _direct_noise(inputs: DecodeInputs, part: Attended) -> _Noise:
     token_var = rounding + (_FLOAT32_ROUNDOFF * largest_score[:, None] * probs) ** 2
     token_var *= _repeats(inputs, part)
     token_var_sum = token_var.sum(axis=1)
-    # sum_t var_t (v - out)^2, multiplied out; a difference of equals may fall just below 0.
-    spread = token_var @ part.values**2 - 2 * part.out * (token_var @ part.values)
-    spread = np.maximum(spread + part.out**2 * token_var_sum[:, None], 0)
+    spread = _square_spread(token_var, part)
     return _Noise(spread, token_var_sum, None, np.zeros(len(token_var_sum)))
 
 
@@ -258,7 +266,10 @@ def _bounds_of(
     roundoff, tiny = _ROUNDING[inputs.query.dtype.name]
     probs = part.weights / part.weights.sum(axis=1, keepdims=True)
     shares = 1 / part.out.shape[1] + (_repeats(inputs, part) * probs**2).sum(axis=1)
-    out_var = noise.spread + np.maximum(roundoff * np.abs(part.out), tiny) ** 2 / 3
+    if inputs.out_float32:
+        out_var = noise.spread + _float32_variance(inputs, part, probs)
+    else:
+        out_var = noise.spread + np.maximum(roundoff * np.abs(part.out), tiny) ** 2 / 3
     lse_var = noise.tokens
     if noise.query is not None:
         # The norm of a sum of covariances is at most the sum of their norms.
@@ -273,6 +284,22 @@ def _bounds_of(
     rms_bound = (1 + _ROW_SIGMAS / np.sqrt(2 * terms)) * np.sqrt(out_var.mean(axis=1))
     lse_bound = _ELEMENT_SIGMAS * np.sqrt(lse_var) + _LSE_FLOAT32 * (1 + np.abs(part.lse))
     return out_bound, rms_bound, lse_bound + noise.lse_extra
+
+
+def _float32_variance(inputs: DecodeInputs, part: Attended, probs: Float64) -> Float64:
+    """[heads, head_dim] of sums and a quotient in float32, not rounded any further."""
+    square = _square_spread(probs**2, part)
+    tokens = len(part.values)
+    blocks = -(-tokens // inputs.keys.shape[1])
+    roundings = 2 * (tokens + 2 * blocks + 1)
+    return roundings * _FLOAT32_ROUNDOFF**2 * (part.out**2 + square) / 3
+
+
+def _square_spread(factors: Float64, part: Attended) -> Float64:
+    """[heads, head_dim] sum over tokens of factors [heads, tokens] times (v - out)^2."""
+    # Multiplied out; a difference of equals may fall just below 0.
+    spread = factors @ part.values**2 - 2 * part.out * (factors @ part.values)
+    return np.maximum(spread + part.out**2 * factors.sum(axis=1)[:, None], 0)
 
 
 def _largest_score(inputs: DecodeInputs, part: Attended) -> Float64:
