@@ -144,6 +144,54 @@ TEST_F(CApi, DecodesAnInt8PoolFromC) {
   }
 }
 
+// Over equal values the weights do not matter: out is the value row, in float32.
+TEST_F(CApi, DecodesToFloat32OverFifosFromC) {
+  constexpr size_t kHeadDim = 128, kHeads = 3, kTokens = 64, kBlocks = 2;
+  const std::vector<uint16_t> query = tiny_problem::Values(2 * kHeads * kHeadDim, 5);
+  const std::vector<uint16_t> keys = tiny_problem::Values(kBlocks * kTokens * kHeadDim, 6);
+  const std::vector<uint16_t> row = tiny_problem::Values(kHeadDim, 7);
+  std::vector<uint16_t> values;
+  for (size_t token = 0; token < kBlocks * kTokens; ++token) {
+    values.insert(values.end(), row.begin(), row.end());
+  }
+  query_ = OnDevice(query);
+  key_ = OnDevice(keys);
+  value_ = OnDevice(values);
+  table_ = OnDevice(std::vector<int32_t>{1, 0, -1, -1});
+  out_ = *DeviceBuffer::Allocate(runtime_, query.size() * sizeof(float));
+  ASSERT_TRUE(out_.Fill(0xff).ok());
+  client_.shape = {};
+  client_.shape.batch = 2;
+  client_.shape.num_heads = kHeads;
+  client_.shape.num_kv_heads = 1;
+  client_.shape.head_dim = kHeadDim;
+  client_.shape.kv_block_size = kTokens;
+  client_.shape.num_kv_blocks = kBlocks;
+  client_.shape.max_kv_blocks = 2;
+  client_.shape.kv_route = ASCEND_ATTENTION_KV_ROUTE_FIFO;
+  client_.shape.out_float32 = 1;
+  const int32_t lens[] = {100, 0};
+  client_.context_lens = lens;
+  client_.batch = 2;
+  client_.tensors.query = query_.data();
+  client_.tensors.key_cache = key_.data();
+  client_.tensors.value_cache = value_.data();
+  client_.tensors.block_table = static_cast<const int32_t*>(table_.data());
+  client_.tensors.out = out_.data();
+  ASSERT_EQ(DecodeFromC(&client_), ASCEND_ATTENTION_OK) << ascend_attention_last_error();
+  std::vector<float> out(query.size());
+  ASSERT_TRUE(out_.Download(out.data(), out_.size()).ok());
+  for (size_t i = 0; i < out.size(); ++i) {
+    const float expected = i < out.size() / 2 ? tiny_problem::FromHalf(row[i % kHeadDim]) : 0;
+    ASSERT_NEAR(out[i], expected, 1e-5) << i;
+  }
+
+  client_.shape.kv_route = ASCEND_ATTENTION_KV_ROUTE_DIRECT;
+  EXPECT_EQ(DecodeFromC(&client_), ASCEND_ATTENTION_UNIMPLEMENTED);
+  const std::string text = ascend_attention_last_error();
+  EXPECT_EQ(text.rfind("out_dtype = float32 has no kernel on kv_route = direct", 0), 0u) << text;
+}
+
 TEST_F(CApi, TellsTheRouteInUse) {
   AscendAttentionRuntime* runtime = nullptr;
   ASSERT_EQ(ascend_attention_runtime_open(nullptr, &runtime), ASCEND_ATTENTION_OK);
@@ -164,6 +212,10 @@ TEST_F(CApi, TellsTheRouteInUse) {
   }
   EXPECT_NE(route_of(ASCEND_ATTENTION_KV_QUANT_INT8_TOKEN, ASCEND_ATTENTION_KV_ROUTE_AUTO),
             ASCEND_ATTENTION_KV_ROUTE_AUTO);
+  client_.shape.head_dim = 128;
+  client_.shape.kv_block_size = 64;
+  EXPECT_EQ(route_of(ASCEND_ATTENTION_KV_QUANT_NONE, ASCEND_ATTENTION_KV_ROUTE_FIFO),
+            ASCEND_ATTENTION_KV_ROUTE_FIFO);
   ascend_attention_runtime_close(runtime);
 }
 

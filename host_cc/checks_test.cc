@@ -34,6 +34,8 @@ TEST_F(Checks, DecodeIsClean) {
            "decode:b2:h4:kv1:d64:bs64:ctx3000,2001:bf16:kvint8-channel-asym:route-dequant:seed53",
            "decode:b2:h4:kv1:d64:bs64:ctx3000,2001:bf16:kvint8-channel-asym:route-limbs:seed53",
            "decode:b3:h4:kv2:d64:bs256:ctx1,256,900:f16:cores1:kvint8-token:route-limbs:seed53",
+           "decode:b5:h20:kv1:d128:bs64:ctx0,1,700,64,130:f16:cores3:route-fifo:seed71",
+           "decode:b3:h100:kv1:d128:bs128:ctx1000,0,129:bf16:headmajor:route-fifo:outf32:seed71",
        }) {
     CaseOnDevice decode(runtime_, line);
     const auto plan = decode.Plan(stream_.handle());
@@ -64,6 +66,16 @@ TEST_F(Checks, AScaleThatNobodyWroteIsNamed) {
                       "route-dequant:seed53");
   EXPECT_EQ(FindingWithout(&decode, decode.value_offset, 128, 4, stream_.handle()),
             "undefined output: bytes of value_offset + 128 that nobody has written reach out + 64");
+}
+
+// Every byte of a float32 out has its name.
+TEST_F(Checks, AQueryThatNobodyWroteReachesAFloat32Out) {
+  CaseOnDevice decode(runtime_,
+                      "decode:b2:h4:kv1:d128:bs64:ctx100,200:f16:route-fifo:outf32:seed7");
+  const uint64_t last_head = (2 * 4 - 1) * 128;
+  EXPECT_EQ(FindingWithout(&decode, decode.query, last_head * 2, 256, stream_.handle()),
+            "undefined output: bytes of query + " + std::to_string(last_head * 2) +
+                " that nobody has written reach out + " + std::to_string(last_head * 4));
 }
 
 // Interleaved slices have one name, and every byte of both is covered by it.

@@ -49,6 +49,9 @@ TEST_P(GoldenCase, DecodesWithinTolerance) {
 
 INSTANTIATE_TEST_SUITE_P(Cases, GoldenCase, testing::ValuesIn(GoldenCases()), CaseTestName);
 INSTANTIATE_TEST_SUITE_P(
+    Fifo, GoldenCase, testing::ValuesIn(testdata::ReadCaseFile("testdata/cases/decode_fifo.txt")),
+    CaseTestName);
+INSTANTIATE_TEST_SUITE_P(
     Int8, GoldenCase, testing::ValuesIn(testdata::ReadCaseFile("testdata/cases/decode_int8.txt")),
     CaseTestName);
 

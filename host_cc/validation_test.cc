@@ -69,7 +69,7 @@ INSTANTIATE_TEST_SUITE_P(
                   "(int8_channel), 2 (int8_channel_asym), 3 (int8_token)"},
         ShapeCase{"RouteCode", [](DecodeShape& s) { s.kv_route = static_cast<KvRoute>(9); },
                   "UNIMPLEMENTED: kv_route code 9 has no kernel; supported: 0 (auto), 1 (direct), "
-                  "2 (dequant), 3 (limbs)"},
+                  "2 (dequant), 3 (limbs), 4 (fifo)"},
         ShapeCase{"Int8QLen",
                   [](DecodeShape& s) {
                     s.kv_quant = KvQuant::kInt8Token;
@@ -89,7 +89,7 @@ INSTANTIATE_TEST_SUITE_P(
                   "UNIMPLEMENTED: max_q_len = 17 has no kernel; nearest supported: 16"},
         ShapeCase{"Route", [](DecodeShape& s) { s.kv_route = KvRoute::kLimbs; },
                   "UNIMPLEMENTED: kv_route = limbs has no kernel for kv_quant = none; nearest "
-                  "supported: direct, auto"},
+                  "supported: direct, fifo, auto"},
         ShapeCase{"Strides", [](DecodeShape& s) { s.kv_strides = {131072, 1024, 64}; },
                   "INVALID_ARGUMENT: kv_strides.head = 64 elements makes entries of the cache "
                   "overlap; expected at least 128"},

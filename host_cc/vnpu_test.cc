@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,6 +21,8 @@ namespace ascend_attention {
 namespace {
 
 constexpr char kLongCase[] = "decode:b6:h8:kv2:d64:bs64:ctx0,1,64,1000,2500,130:f16:cores24:seed7";
+constexpr char kFifoCase[] =
+    "decode:b5:h3:kv1:d128:bs64:ctx63,64,65,15,16:bf16:route-fifo:outf32:seed71";
 constexpr char kShortCase[] = "decode:b4:h8:kv2:d128:bs64:ctx1,255,600,257:f16:seed2";
 
 class OnVnpu : public testing::Test {
@@ -37,6 +40,38 @@ class OnVnpu : public testing::Test {
     ASSERT_TRUE(golden.ok()) << golden.error;
     const testdata::GoldenReport report = testdata::Compare(golden, decode.Out(), decode.Lse());
     EXPECT_TRUE(report.ok) << line << "\n" << report.text;
+  }
+
+  void ExpectNoIdPastTheContext(const char* line) {
+    CaseOnDevice decode(runtime_, line);
+    const auto columns = static_cast<size_t>(decode.problem.max_kv_blocks());
+    const int32_t poison = 0x7fffffff;
+    for (size_t row = 0; row < decode.problem.context_lens.size(); ++row) {
+      const auto used = static_cast<size_t>(
+          (decode.problem.context_lens[row] + decode.problem.kv_block_size - 1) /
+          decode.problem.kv_block_size);
+      for (size_t column = used; column < columns; ++column) {
+        ASSERT_TRUE(decode.block_table
+                        .Upload(&poison, sizeof(poison), (row * columns + column) * sizeof(poison))
+                        .ok());
+      }
+    }
+    const Status status = decode.Decode(stream());
+    ASSERT_TRUE(status.ok()) << status.ToString();
+    ExpectGolden(decode);
+  }
+
+  void ExpectRefusalWithoutPlan(const char* line) {
+    CaseOnDevice decode(runtime_, line);
+    const auto plan = decode.Plan(stream());
+    ASSERT_TRUE(plan.ok());
+    ASSERT_TRUE(runtime_->Synchronize(stream()).ok());
+    ASSERT_TRUE(decode.workspace.Fill(0).ok());
+    ASSERT_TRUE(decode.Run(*plan, stream()).ok());
+    const Status status = runtime_->Synchronize(stream());
+    EXPECT_EQ(status.code(), StatusCode::kInternal);
+    EXPECT_NE(status.message().find("507016 (AI Core trap)"), std::string::npos)
+        << status.message();
   }
 
   void* stream() const { return stream_->handle(); }
@@ -79,7 +114,9 @@ TEST_F(OnVnpu, KernelsOfEveryKindFollowEachOtherInOneWorkspace) {
            "decode:b2:h4:kv1:d64:bs128:ctx4096,4099:f16:cores7:qlen4:seed23",
            "decode:b2:h8:kv2:d128:bs128:ctx4000,500:f16:cores20:kvint8-channel:route-limbs:seed53",
            "decode:b4:h4:kv4:d64:bs16:ctx0,15,17,100:bf16:interleaved:seed41",
+           "decode:b5:h3:kv1:d128:bs64:ctx63,64,65,15,16:bf16:route-fifo:outf32:seed71",
            kShortCase,
+           "decode:b3:h4:kv1:d128:bs64:ctx300,1,130:f16:cores1:route-fifo:seed73",
        }) {
     cases.push_back(std::make_unique<CaseOnDevice>(runtime_, line));
     size = std::max(size, cases.back()->op.workspace_bytes());
@@ -166,8 +203,9 @@ TEST_F(OnVnpu, BadPageIdFoundOnTheDeviceIsNamed) {
         BadId{"decode:b2:h4:kv1:d64:bs128:ctx4096,4099:f16:cores7:qlen4:seed23", 1, -1},
         BadId{"decode:b2:h8:kv2:d128:bs128:ctx500,4000:f16:kvint8-channel:route-dequant:seed53", 1,
               99999},
-        BadId{"decode:b2:h8:kv2:d128:bs128:ctx500,4000:f16:kvint8-token:route-limbs:seed53", 1,
-              -1}}) {
+        BadId{"decode:b2:h8:kv2:d128:bs128:ctx500,4000:f16:kvint8-token:route-limbs:seed53", 1, -1},
+        BadId{"decode:b2:h8:kv2:d128:bs64:ctx90,1300:bf16:route-fifo:seed53", 1, 99999},
+        BadId{"decode:b3:h64:kv1:d128:bs64:ctx90,0,1300:f16:route-fifo:outf32:seed53", 2, -1}}) {
     CaseOnDevice decode(runtime_, line);
     const auto columns = static_cast<size_t>(decode.problem.max_kv_blocks());
     ASSERT_TRUE(
@@ -193,18 +231,29 @@ TEST_F(OnVnpu, BadPageIdFoundOnTheDeviceIsNamed) {
   ExpectGolden(decode);
 }
 
-TEST_F(OnVnpu, IdsPastTheContextAreNotRead) {
-  CaseOnDevice decode(runtime_, kLongCase);
-  const auto columns = static_cast<size_t>(decode.problem.max_kv_blocks());
-  const int32_t poison = 0x7fffffff;
-  for (size_t row = 0; row < decode.problem.context_lens.size(); ++row) {
-    const auto used =
-        static_cast<size_t>((decode.problem.context_lens[row] + decode.problem.kv_block_size - 1) /
-                            decode.problem.kv_block_size);
-    for (size_t column = used; column < columns; ++column) {
-      ASSERT_TRUE(decode.block_table
-                      .Upload(&poison, sizeof(poison), (row * columns + column) * sizeof(poison))
-                      .ok());
+// Lengths are checked on the host; a workspace can be overwritten behind its back.
+TEST_F(OnVnpu, BadLengthFoundOnTheDeviceIsNamed) {
+  CaseOnDevice decode(runtime_, kFifoCase);
+  const int64_t limit = decode.problem.max_kv_blocks() * decode.problem.kv_block_size + 1;
+  for (const int32_t row : {0, 3}) {
+    for (const int32_t bad : {-1, static_cast<int32_t>(limit), std::numeric_limits<int32_t>::min(),
+                              std::numeric_limits<int32_t>::max()}) {
+      decode.FillOutputs(0x3c);
+      const auto plan = decode.Plan(stream());
+      ASSERT_TRUE(plan.ok());
+      ASSERT_TRUE(runtime_->Synchronize(stream()).ok());
+      const size_t at =
+          plan->plan().header().context_lens.bytes + static_cast<size_t>(row) * sizeof(bad);
+      ASSERT_TRUE(decode.workspace.Upload(&bad, sizeof(bad), at).ok());
+      ASSERT_TRUE(decode.Run(*plan, stream()).ok());
+      const Status status = runtime_->Synchronize(stream());
+      EXPECT_EQ(status.code(), StatusCode::kOutOfRange);
+      EXPECT_EQ(status.message().rfind("context_lens[" + std::to_string(row) +
+                                           "] = " + std::to_string(bad) + " is outside [0, " +
+                                           std::to_string(limit) + "); found on the device: ",
+                                       0),
+                0u)
+          << status.message();
     }
   }
   const Status status = decode.Decode(stream());
@@ -212,16 +261,35 @@ TEST_F(OnVnpu, IdsPastTheContextAreNotRead) {
   ExpectGolden(decode);
 }
 
+TEST_F(OnVnpu, TwentyLaunchesOfTheFifoKernelAreEqualBitForBit) {
+  for (const char* line :
+       {kFifoCase, "decode:b2:h17:kv1:d128:bs64:ctx16,200:f16:route-fifo:seed72"}) {
+    CaseOnDevice decode(runtime_, line);
+    const auto plan = decode.Plan(stream());
+    ASSERT_TRUE(plan.ok());
+    std::vector<uint16_t> out;
+    std::vector<float> lse;
+    for (int launch = 0; launch < 20; ++launch) {
+      decode.FillOutputs(0x3c);
+      ASSERT_TRUE(decode.Run(*plan, stream()).ok());
+      ASSERT_TRUE(runtime_->Synchronize(stream()).ok());
+      if (launch == 0) {
+        out = decode.OutBits();
+        lse = decode.Lse();
+      }
+      ASSERT_EQ(decode.OutBits(), out) << launch;
+      ASSERT_EQ(decode.Lse(), lse) << launch;
+    }
+    ExpectGolden(decode);
+  }
+}
+
+TEST_F(OnVnpu, IdsPastTheContextAreNotRead) {
+  for (const char* line : {kLongCase, kFifoCase}) ExpectNoIdPastTheContext(line);
+}
+
 TEST_F(OnVnpu, AWorkspaceWithoutItsPlanIsRefusedByTheKernel) {
-  CaseOnDevice decode(runtime_, kLongCase);
-  const auto plan = decode.Plan(stream());
-  ASSERT_TRUE(plan.ok());
-  ASSERT_TRUE(runtime_->Synchronize(stream()).ok());
-  ASSERT_TRUE(decode.workspace.Fill(0).ok());
-  ASSERT_TRUE(decode.Run(*plan, stream()).ok());
-  const Status status = runtime_->Synchronize(stream());
-  EXPECT_EQ(status.code(), StatusCode::kInternal);
-  EXPECT_NE(status.message().find("507016 (AI Core trap)"), std::string::npos) << status.message();
+  for (const char* line : {kLongCase, kFifoCase}) ExpectRefusalWithoutPlan(line);
 }
 
 }  // namespace
