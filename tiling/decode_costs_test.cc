@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "gtest/gtest.h"
+#include "tiling/fifo_costs.h"
 #include "tiling/kv_layout.h"
 
 namespace ascend_attention {
@@ -172,6 +173,110 @@ TEST(ResolveRoute, KeepsWhatIsForcedAndWhatIsPossible) {
   EXPECT_EQ(*ResolveRoute(Shape(32, 8, 128, KvQuant::kInt8Token, KvRoute::kDequant), B1()),
             KvRoute::kDequant);
   EXPECT_EQ(Chosen(42, 1, 192), KvRoute::kDequant);  // 84 limb rows of 192 do not fit L0C
+}
+
+// 16 bits, 16 query heads on one kv head: the seeds' first case.
+DecodeShape SixteenBit(int64_t num_heads = 16, int64_t num_kv_heads = 1) {
+  DecodeShape shape = Shape(num_heads, num_kv_heads, 128, KvQuant::kNone, KvRoute::kAuto);
+  shape.batch = 256;
+  return shape;
+}
+
+Platform WithFifoStep(uint64_t step_ns, uint64_t item_ns = 3000) {
+  Platform platform = B1();
+  platform.costs.fifo_step16_ns = platform.costs.fifo_step64_ns = step_ns;
+  platform.costs.fifo_item_ns = item_ns;
+  return platform;
+}
+
+// A page of 128 tokens is 64 KiB: 1.21 us of one core's share, for either route, and for
+// two query tiles at the same time.
+TEST(FifoPrices, AStepIsTheSlowestOfItsChainAndItsLoads) {
+  const Platform platform = B1();
+  const auto prices = [](DecodeShape shape, const Platform& on) {
+    shape.kv_route = KvRoute::kFifo;
+    return MakeFifoPrices(shape, *ChooseTiles(shape), on);
+  };
+  const uint64_t share = CoreShare(platform);
+  const PlanCosts& costs = platform.costs;
+  EXPECT_EQ(prices(SixteenBit(), platform).step_cost, CostOf(costs.fifo_step16_ns, share));
+  EXPECT_EQ(prices(SixteenBit(64), platform).step_cost, CostOf(costs.fifo_step64_ns, share));
+  EXPECT_EQ(prices(SixteenBit(), platform).item_cost, CostOf(costs.fifo_item_ns, share));
+  EXPECT_EQ(prices(SixteenBit(), WithFifoStep(100)).step_cost, 65536u);
+  EXPECT_EQ(prices(SixteenBit(17), WithFifoStep(100)).step_cost, 32768u);  // two tiles
+  // One core alone has all the bandwidth that its engine can take.
+  Platform one = WithFifoStep(100);
+  one.num_cores = 1;
+  EXPECT_EQ(prices(SixteenBit(17), one).step_cost, 65536u);
+}
+
+TEST(FifoLongestBatch, IsThatOfTheCoreWithTheMostIds) {
+  DecodeShape shape = SixteenBit();
+  shape.kv_route = KvRoute::kFifo;
+  const TileSize tiles = *ChooseTiles(shape);
+  const FifoPrices prices = MakeFifoPrices(shape, tiles, B1());
+  const uint64_t item = prices.item_cost + 256 * prices.step_cost;
+  // 256 sequences on 24 cores: 11 on the first 16.
+  EXPECT_EQ(FifoLongestBatch(shape, tiles, B1()), 15 * prices.core_start_cost + 11 * item);
+  shape.batch = 240;
+  EXPECT_EQ(FifoLongestBatch(shape, tiles, B1()), 23 * prices.core_start_cost + 10 * item);
+  shape.batch = 1;
+  EXPECT_EQ(FifoLongestBatch(shape, tiles, B1()), item);
+  shape.max_kv_blocks = 0;
+  EXPECT_EQ(FifoLongestBatch(shape, tiles, B1()), prices.empty_item_cost);
+}
+
+TEST(ResolveRoute, SixteenBitsStayDirectUnlessTheFifoIsCheaper) {
+  for (const int64_t num_kv_heads : {1, 2, 4, 8, 32}) {
+    for (const int64_t q_per_kv : {1, 4, 16, 64, 128}) {
+      const DecodeShape shape = SixteenBit(num_kv_heads * q_per_kv, num_kv_heads);
+      EXPECT_EQ(*ResolveRoute(shape, B1()), KvRoute::kDirect) << num_kv_heads << " x " << q_per_kv;
+      // Slower than a lone page can be read, whatever the direct route does.
+      EXPECT_EQ(*ResolveRoute(shape, WithFifoStep(20'000)), KvRoute::kDirect);
+    }
+  }
+  // Where the direct route's price is not that of the memory but of its items: short
+  // sequences, and starts that cost nothing here.
+  DecodeShape shape = SixteenBit();
+  shape.max_kv_blocks = 1;
+  Platform platform = WithFifoStep(100, 0);
+  EXPECT_EQ(*ResolveRoute(shape, platform), KvRoute::kDirect);
+  platform.costs.item_fixed_ns = 5000;
+  EXPECT_EQ(*ResolveRoute(shape, platform), KvRoute::kFifo);
+  platform.costs.fifo_item_ns = 5000;
+  EXPECT_EQ(*ResolveRoute(shape, platform), KvRoute::kDirect);
+}
+
+TEST(ResolveRoute, FifoOnlyWhereItsKernelServes) {
+  Platform platform = WithFifoStep(100, 0);
+  platform.costs.item_fixed_ns = 100'000;
+  const auto route = [&](auto change) {
+    DecodeShape shape = SixteenBit();
+    shape.max_kv_blocks = 1;
+    change(shape);
+    return *ResolveRoute(shape, platform);
+  };
+  EXPECT_EQ(route([](DecodeShape&) {}), KvRoute::kFifo);
+  EXPECT_EQ(route([](DecodeShape& s) { s.fixed_split_tokens = 256; }), KvRoute::kDirect);
+  EXPECT_EQ(route([](DecodeShape& s) { s.kv_block_size = 256; }), KvRoute::kDirect);
+  EXPECT_EQ(route([](DecodeShape& s) { s.head_dim = 64; }), KvRoute::kDirect);
+  EXPECT_EQ(route([](DecodeShape& s) { s.max_q_len = 2; }), KvRoute::kDirect);
+  EXPECT_EQ(route([](DecodeShape& s) { s.kv_route = KvRoute::kDirect; }), KvRoute::kDirect);
+}
+
+TEST(ResolveRoute, Float32OutIsTheFifoRoute) {
+  DecodeShape shape = SixteenBit(32, 8);
+  shape.out_float32 = true;
+  EXPECT_EQ(*ResolveRoute(shape, B1()), KvRoute::kFifo);
+  EXPECT_EQ(*ResolveRoute(shape, WithFifoStep(900'000)), KvRoute::kFifo);
+}
+
+// More than any number: nothing wraps, the route stays.
+TEST(ResolveRoute, BoundsItsTimes) {
+  DecodeShape shape = SixteenBit();
+  shape.batch = (int64_t{1} << 31) - 1;
+  shape.max_kv_blocks = (int64_t{1} << 31) - 1;
+  EXPECT_EQ(*ResolveRoute(shape, B1()), KvRoute::kDirect);
 }
 
 TEST(MakeSplitParams, PricesAGranuleByTheCacheAndTheRoute) {

@@ -217,6 +217,112 @@ TEST(CheckPlan, RejectsMutationsOfQueryBlocksAndFixedCuts) {
   }
 }
 
+// 20 query heads on each of 2 kv heads: two tiles of 16.
+DecodePlan FifoPlan() {
+  DecodeShape shape;
+  shape.batch = static_cast<int64_t>(kLens.size());
+  shape.num_heads = 40;
+  shape.num_kv_heads = 2;
+  shape.head_dim = 128;
+  shape.kv_block_size = 128;
+  shape.num_kv_blocks = 1000;
+  shape.max_kv_blocks = 128;
+  shape.kv_route = KvRoute::kFifo;
+  return *PlanDecode(shape, *PlatformFor("Ascend910B1"), kLens.data(), kLens.size(), 0.1f);
+}
+
+const std::vector<Mutation>& FifoMutations() {
+  const auto lens = [](PlanBytes& p) {
+    return reinterpret_cast<int32_t*>(p.bytes.data() + p.header().context_lens.bytes);
+  };
+  static const auto* const kMutations = new std::vector<Mutation>{
+      {"negative length", [=](PlanBytes& p) { lens(p)[2] = -1; }},
+      {"length beyond the table", [=](PlanBytes& p) { lens(p)[5] = 128 * 128 + 1; }},
+      {"route", [](PlanBytes& p) { p.header().kv_route = KvRoute::kDirect; }},
+      {"unknown route", [](PlanBytes& p) { p.header().kv_route = static_cast<KvRoute>(5); }},
+      {"kv_quant", [](PlanBytes& p) { p.header().kv_quant = KvQuant::kInt8Token; }},
+      {"out of the other 16 bits", [](PlanBytes& p) { p.header().out_dtype = DType::kBFloat16; }},
+      {"unknown out", [](PlanBytes& p) { p.header().out_dtype = static_cast<DType>(3); }},
+      {"reserved", [](PlanBytes& p) { p.header().reserved = 1; }},
+      {"lengths elsewhere", [](PlanBytes& p) { p.header().context_lens.bytes += 64; }},
+      {"lengths nowhere", [](PlanBytes& p) { p.header().context_lens.bytes = 0; }},
+      {"an item", [](PlanBytes& p) { p.header().num_items = 1; }},
+      {"a split", [](PlanBytes& p) { p.header().num_splits = 1; }},
+      {"a partial", [](PlanBytes& p) { p.header().num_partials = 1; }},
+      {"items offset", [](PlanBytes& p) { p.header().items.bytes = 384; }},
+      {"core items offset", [](PlanBytes& p) { p.header().core_items.bytes = 384; }},
+      {"query rows", [](PlanBytes& p) { p.header().num_query_rows += 1; }},
+      {"query tokens", [](PlanBytes& p) { p.header().max_q_len = 2; }},
+      {"fixed cuts", [](PlanBytes& p) { p.header().fixed_split_tokens = 512; }},
+      {"tiles of a kv head", [](PlanBytes& p) { p.header().kv_head_parts = 1; }},
+      {"batch", [](PlanBytes& p) { p.header().batch += 32; }},
+      {"cores", [](PlanBytes& p) { p.header().num_cores += 1; }},
+      {"page of 64", [](PlanBytes& p) { p.header().kv_block_size = 64; }},
+      {"page of 256", [](PlanBytes& p) { p.header().kv_block_size = 256; }},
+      {"head_dim", [](PlanBytes& p) { p.header().head_dim = 64; }},
+      {"tile tokens", [](PlanBytes& p) { p.header().kv_tile_tokens = 64; }},
+      {"scores", [](PlanBytes& p) { p.header().scores.size.bytes -= 512; }},
+      {"o slot", [](PlanBytes& p) { p.header().o_tile_slot_size.bytes += 512; }},
+      {"partial region", [](PlanBytes& p) { p.header().partial_out.size.bytes = 512; }},
+      {"workspace", [](PlanBytes& p) { p.header().workspace_size.bytes -= 512; }},
+      {"scale", [](PlanBytes& p) { p.header().softmax_scale = 1e30f * 1e30f; }},
+  };
+  return *kMutations;
+}
+
+TEST(CheckPlan, RejectsMutationsOfAFifoPlan) {
+  PlanBytes original;
+  original.bytes = FifoPlan().bytes();
+  ASSERT_TRUE(original.Check().ok()) << original.Check().ToString();
+  for (const Mutation& mutation : FifoMutations()) {
+    PlanBytes plan;
+    plan.bytes = original.bytes;
+    mutation.apply(plan);
+    ASSERT_NE(plan.bytes, original.bytes) << mutation.name << " changes nothing";
+    EXPECT_FALSE(plan.Check().ok()) << mutation.name;
+  }
+  PlanBytes longer = original;
+  longer.bytes.resize(longer.bytes.size() + 64);
+  EXPECT_FALSE(longer.Check().ok());
+  PlanBytes negative = original;
+  FifoMutations().front().apply(negative);
+  EXPECT_EQ(negative.Check().ToString(),
+            "INVALID_ARGUMENT: plan: context_lens[2] = -1; expected 0..16384");
+}
+
+// Only kFifo has lengths and a float32 out.
+TEST(CheckPlan, RejectsWhatOnlyAFifoPlanHas) {
+  PlanBytes plan;
+  plan.header().out_dtype = DType::kFloat32;
+  EXPECT_NE(plan.Check().message().find("kv_route = fifo"), std::string::npos)
+      << plan.Check().ToString();
+  plan = PlanBytes();
+  plan.header().context_lens.bytes = 384;
+  EXPECT_FALSE(plan.Check().ok());
+  plan = PlanBytes();
+  plan.header().kv_route = KvRoute::kFifo;
+  EXPECT_FALSE(plan.Check().ok());
+}
+
+TEST(PlanOracle, SeesDamageOfAFifoPlan) {
+  DecodePlan plan = FifoPlan();
+  ASSERT_EQ(FindPlanError(plan, kLens), "");
+  auto& header = const_cast<DecodePlanHeader&>(plan.header());
+  header.kv_head_parts = 1;
+  EXPECT_EQ(FindCoverageError(plan, kLens), "query head 16 is not computed once");
+  header.kv_head_parts = 3;
+  EXPECT_EQ(FindCoverageError(plan, kLens), "id 2 has no query heads");
+  header.kv_head_parts = 2;
+  header.scores.size.bytes -= 1;
+  EXPECT_NE(FindRegionError(plan), "");
+  header.scores.size.bytes += 1;
+  header.context_lens.bytes -= 64;
+  EXPECT_NE(FindRegionError(plan), "");
+  header.context_lens.bytes += 64;
+  const_cast<int32_t*>(plan.context_lens())[3] += 1;
+  EXPECT_EQ(FindCoverageError(plan, kLens), "context_lens of sequence 3");
+}
+
 TEST(CheckPlan, RejectsTruncatedAndForeignBytes) {
   PlanBytes plan;
   EXPECT_FALSE(CheckPlan(nullptr, 0).ok());

@@ -104,6 +104,16 @@ TEST(PlanText, SummaryOfAnInt8HeadMajorCache) {
   ExpectGolden("int8_summary", PlanText(plan, PlanTextDetail::kSummary));
 }
 
+TEST(PlanText, FullDumpOfTheFifoRoute) {
+  DecodeShape shape = Shape(3, 40, 2, 128, DType::kBFloat16);
+  shape.kv_route = KvRoute::kFifo;
+  shape.out_float32 = true;
+  const std::vector<int32_t> lens = {3000, 0, 100};
+  const DecodePlan plan =
+      *PlanDecode(shape, *PlatformFor("Ascend910B1", 5), lens.data(), lens.size(), 0.0884f);
+  ExpectGolden("fifo_full", PlanText(plan, PlanTextDetail::kFull));
+}
+
 TEST(PlanText, LeavesOutRegionsThatTakeNothing) {
   const std::string text = PlanText(RaggedPlan(), PlanTextDetail::kSummary);
   EXPECT_NE(text.find("partial_lse"), std::string::npos);

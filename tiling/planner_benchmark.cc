@@ -90,6 +90,14 @@ void BM_ReplanFixedSplit(benchmark::State& state) {
 }
 BENCHMARK(BM_ReplanFixedSplit)->ArgName("batch")->Arg(256);
 
+// Lengths only: 16 query heads on one kv head, 8 kv heads.
+void BM_ReplanFifo(benchmark::State& state) {
+  DecodeShape shape = Shape(256, 16 * state.range(0), state.range(0));
+  shape.kv_route = KvRoute::kFifo;
+  Replan(state, shape, RaggedLengths(shape.batch));
+}
+BENCHMARK(BM_ReplanFifo)->ArgName("kv_heads")->Arg(1)->Arg(8);
+
 void BM_WorkspaceBytes(benchmark::State& state) {
   const DecodeShape shape = Shape(256, 32, 8);
   const Platform platform = *PlatformFor("Ascend910B1");

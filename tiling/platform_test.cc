@@ -47,7 +47,18 @@ TEST(Platform, EveryRowHasPrices) {
     EXPECT_GT(costs.item_fixed_ns, 0u) << name;
     EXPECT_GT(costs.empty_item_ns, 0u) << name;
     EXPECT_GT(costs.merge_fixed_ns, 0u) << name;
+    EXPECT_GT(costs.fifo_step16_ns, 0u) << name;
+    EXPECT_GE(costs.fifo_step64_ns, costs.fifo_step16_ns) << name;
+    EXPECT_GT(costs.fifo_item_ns, 0u) << name;
   }
+}
+
+TEST(Platform, SharesTheMemoryUpToWhatACoreCanTake) {
+  Platform platform = *PlatformFor("Ascend910B1", 24);
+  EXPECT_EQ(CoreShare(platform), platform.costs.hbm_bytes_per_us / 24);
+  platform.num_cores = 1;
+  EXPECT_EQ(CoreShare(platform), platform.costs.core_bytes_per_us);
+  EXPECT_EQ(CostOf(1500, 2000), 3000u);
 }
 
 // The planner's prices and the virtual NPU's clock speak of the same chips.

@@ -129,6 +129,126 @@ TEST(Shape, RefusesRoutesThatTheCacheCannotTake) {
             "2 (int8_channel_asym), 3 (int8_token)");
 }
 
+std::string ErrorOfFifo(void (*change)(DecodeShape&)) {
+  return ErrorAfter([change](DecodeShape& s) {
+    s.kv_route = KvRoute::kFifo;
+    change(s);
+  });
+}
+
+TEST(Fifo, TakesPagesOf64And128AndAnyQueryHeads) {
+  for (const int64_t block : {64, 128}) {
+    for (const int64_t q_per_kv : {1, 3, 16, 17, 63, 64, 100, 128}) {
+      for (const bool out_float32 : {false, true}) {
+        DecodeShape shape = Good();
+        shape.kv_route = KvRoute::kFifo;
+        shape.kv_block_size = block;
+        shape.num_heads = 8 * q_per_kv;
+        shape.out_float32 = out_float32;
+        EXPECT_TRUE(Validate(shape).ok()) << Validate(shape).ToString();
+      }
+    }
+  }
+}
+
+TEST(Fifo, RefusalsNameTheRouteAndTheNearest) {
+  EXPECT_EQ(ErrorOfFifo([](DecodeShape& s) { s.kv_block_size = 16; }),
+            "UNIMPLEMENTED: kv_block_size = 16 with kv_route = fifo has no kernel (multiples of "
+            "64 in 64..128 have); nearest supported: 64");
+  EXPECT_EQ(ErrorOfFifo([](DecodeShape& s) { s.kv_block_size = 96; }),
+            "UNIMPLEMENTED: kv_block_size = 96 with kv_route = fifo has no kernel (multiples of "
+            "64 in 64..128 have); nearest supported: 64, 128");
+  EXPECT_EQ(ErrorOfFifo([](DecodeShape& s) { s.head_dim = 64; }),
+            "UNIMPLEMENTED: head_dim = 64 with kv_route = fifo has no kernel; nearest supported: "
+            "128");
+  EXPECT_EQ(ErrorOfFifo([](DecodeShape& s) { s.max_q_len = 2; }),
+            "UNIMPLEMENTED: max_q_len = 2 with kv_route = fifo has no kernel; nearest supported: "
+            "1");
+  EXPECT_EQ(ErrorOfFifo([](DecodeShape& s) { s.num_heads = 8 * 129; }),
+            "UNIMPLEMENTED: num_heads / num_kv_heads = 129 has no kernel; nearest supported: 128");
+  EXPECT_EQ(ErrorOfFifo([](DecodeShape& s) { s.fixed_split_tokens = 512; }),
+            "UNIMPLEMENTED: fixed_split_tokens = 512 with kv_route = fifo has no kernel, as it "
+            "never cuts a sequence; nearest supported: 0");
+  EXPECT_EQ(ErrorOfFifo([](DecodeShape& s) { s.kv_quant = KvQuant::kInt8Channel; }),
+            "UNIMPLEMENTED: kv_route = fifo has no kernel for kv_quant = int8_channel; nearest "
+            "supported: dequant, limbs, auto");
+}
+
+TEST(Fifo, DoesNotNarrowWhatAutoTakes) {
+  EXPECT_EQ(ErrorAfter([](DecodeShape& s) { s.kv_block_size = 16; }), "OK");
+  EXPECT_EQ(ErrorAfter([](DecodeShape& s) { s.head_dim = 64; }), "OK");
+  EXPECT_EQ(ErrorAfter([](DecodeShape& s) { s.max_q_len = 16; }), "OK");
+  EXPECT_EQ(ErrorAfter([](DecodeShape& s) { s.fixed_split_tokens = 512; }), "OK");
+}
+
+TEST(Fifo, ServesWhatIsValidWhenForced) {
+  int served = 0;
+  for (const KvQuant kv_quant : {KvQuant::kNone, KvQuant::kInt8Token}) {
+    for (const int64_t head_dim : {64, 96, 128, 256}) {
+      for (const int64_t block : {16, 64, 96, 128, 192}) {
+        for (const int64_t max_q_len : {1, 2}) {
+          for (const int64_t split : {0, 256}) {
+            DecodeShape shape = Good();
+            shape.kv_quant = kv_quant;
+            shape.head_dim = head_dim;
+            shape.kv_block_size = block;
+            shape.max_q_len = max_q_len;
+            shape.fixed_split_tokens = split;
+            if (!Validate(shape).ok()) continue;
+            const bool serves = FifoServes(shape);
+            shape.kv_route = KvRoute::kFifo;
+            EXPECT_EQ(serves, Validate(shape).ok()) << Validate(shape).ToString();
+            served += serves;
+          }
+        }
+      }
+    }
+  }
+  EXPECT_EQ(served, 2);
+}
+
+TEST(OutDType, Float32IsOfTheFifoRouteAlone) {
+  const auto error = [](KvRoute route, KvQuant kv_quant = KvQuant::kNone) {
+    return ErrorAfter([=](DecodeShape& s) {
+      s.out_float32 = true;
+      s.kv_route = route;
+      s.kv_quant = kv_quant;
+    });
+  };
+  EXPECT_EQ(error(KvRoute::kFifo), "OK");
+  EXPECT_EQ(error(KvRoute::kAuto), "OK");
+  EXPECT_EQ(error(KvRoute::kDirect),
+            "UNIMPLEMENTED: out_dtype = float32 has no kernel on kv_route = direct; nearest "
+            "supported: kv_route = fifo, auto");
+  const std::string int8 =
+      "UNIMPLEMENTED: out_dtype = float32 has no kernel for kv_quant = int8_token; nearest "
+      "supported: kv_quant = none, which kv_route = fifo reads";
+  EXPECT_EQ(error(KvRoute::kAuto, KvQuant::kInt8Token), int8);
+  EXPECT_EQ(error(KvRoute::kLimbs, KvQuant::kInt8Token), int8);
+}
+
+// With auto the limits are those of the one kernel that has it, and errors say why.
+TEST(OutDType, Float32HasTheLimitsOfItsKernel) {
+  const auto error = [](void (*change)(DecodeShape&)) {
+    return ErrorAfter([change](DecodeShape& s) {
+      s.out_float32 = true;
+      change(s);
+    });
+  };
+  EXPECT_EQ(error([](DecodeShape& s) { s.kv_block_size = 256; }),
+            "UNIMPLEMENTED: kv_block_size = 256 with out_dtype = float32 has no kernel (multiples "
+            "of 64 in 64..128 have); nearest supported: 128");
+  EXPECT_EQ(error([](DecodeShape& s) { s.head_dim = 96; }),
+            "UNIMPLEMENTED: head_dim = 96 with out_dtype = float32 has no kernel; nearest "
+            "supported: 128");
+  EXPECT_EQ(error([](DecodeShape& s) { s.max_q_len = 4; }),
+            "UNIMPLEMENTED: max_q_len = 4 with out_dtype = float32 has no kernel; nearest "
+            "supported: 1");
+  EXPECT_EQ(error([](DecodeShape& s) { s.fixed_split_tokens = 64; }),
+            "UNIMPLEMENTED: fixed_split_tokens = 64 with out_dtype = float32 has no kernel, as it "
+            "never cuts a sequence; nearest supported: 0");
+}
+
 // The load instruction's source pitch is 16 bits of elements.
 TEST(Shape, RefusesCacheRowsLongerThanThePitchField) {
   EXPECT_EQ(ErrorAfter([](DecodeShape& s) { s.num_heads = s.num_kv_heads = 511; }), "OK");

@@ -17,6 +17,9 @@ constexpr KvQuant kInt8[] = {KvQuant::kInt8Channel, KvQuant::kInt8ChannelAsym, K
 TEST(Support, NamesTheKernelOfEveryPlan) {
   EXPECT_EQ(*DecodeKernelName(KvQuant::kNone, KvRoute::kDirect, DType::kFloat16), "decode_f16");
   EXPECT_EQ(*DecodeKernelName(KvQuant::kNone, KvRoute::kDirect, DType::kBFloat16), "decode_bf16");
+  EXPECT_EQ(*DecodeKernelName(KvQuant::kNone, KvRoute::kFifo, DType::kFloat16), "decode_fifo_f16");
+  EXPECT_EQ(*DecodeKernelName(KvQuant::kNone, KvRoute::kFifo, DType::kBFloat16),
+            "decode_fifo_bf16");
   for (const KvQuant kv_quant : kInt8) {
     EXPECT_EQ(*DecodeKernelName(kv_quant, KvRoute::kDequant, DType::kFloat16),
               "decode_int8_dequant_f16");
@@ -31,6 +34,7 @@ TEST(Support, RefusesRoutesThatACacheCannotTake) {
             "float16");
   for (const KvQuant kv_quant : kInt8) {
     EXPECT_FALSE(DecodeKernelName(kv_quant, KvRoute::kDirect, DType::kFloat16).ok());
+    EXPECT_FALSE(DecodeKernelName(kv_quant, KvRoute::kFifo, DType::kFloat16).ok());
   }
   EXPECT_EQ(DecodeKernelName(KvQuant::kNone, KvRoute::kAuto, DType::kFloat16).status().code(),
             StatusCode::kInvalidArgument);
@@ -87,6 +91,13 @@ TEST(Support, RendersOneLinePerKernel) {
     EXPECT_NE(markdown.find("| `" + row.kernel + "` |"), std::string::npos);
     EXPECT_NE(json.find("\"kernel\": \"" + row.kernel + "\""), std::string::npos);
   }
+  EXPECT_NE(
+      markdown.find("| `decode_fifo` | float16, bfloat16 | query dtype, float32 | none | 128 | "
+                    "128 | 64..128, multiples of 64 | 1 | "),
+      std::string::npos);
+  EXPECT_NE(json.find("\"out_dtypes\": [\"query dtype\", \"float32\"]"), std::string::npos);
+  EXPECT_NE(json.find("\"binaries\": [\"decode_fifo_f16\", \"decode_fifo_bf16\"]"),
+            std::string::npos);
   EXPECT_NE(json.find("{\"head_dim\": 192, \"max_q_per_kv\": 128}"), std::string::npos);
   EXPECT_NE(json.find("\"kv_quants\": [\"int8_channel\", \"int8_channel_asym\", \"int8_token\"]"),
             std::string::npos);
