@@ -47,6 +47,7 @@ class VectorHalf {
         ComputeProbs(page);
         Accumulate(page - 1);
       }
+      VectorBarrier();  // no softmax lies between the last two pages' additions to o_acc
       Accumulate(pages - 1);
       if (lane_.rows != 0) WriteResult();
     }
