@@ -2,7 +2,8 @@
 """Repository rule that describes one Python interpreter and its packages to Bazel.
 
 The interpreter is $ASCEND_ATTENTION_PYTHON, else .venv/bin/python (bazelw makes it), else python3.
-Packages are no Bazel targets: the interpreter finds its own; the lock pins their versions.
+Packages are no Bazel targets: the interpreter finds its own; the lock pins their versions. If it has
+PyTorch, HAS_TORCH says so and @python_env//:torch is what the torch operators are compiled with.
 $ASCEND_ATTENTION_LOCKED names the packages that must match (space separated); default: all.
 """
 
@@ -63,12 +64,31 @@ cc_library(
 )
 """
 
+# The headers of the stable ABI. Nothing of PyTorch is linked as a library of Bazel's, which would
+# drag it into runfiles and wheels: who links names libtorch_cpu.so on the command line.
+_TORCH_BUILD = """
+cc_library(
+    name = "torch",
+    hdrs = glob([
+        "torch/include/torch/csrc/inductor/aoti_torch/**/*.h",
+        "torch/include/torch/csrc/stable/**/*.h",
+        "torch/include/torch/headeronly/**/*.h",
+    ]),
+    includes = ["torch/include"],
+)
+
+exports_files(["torch/libtorch_cpu.so"])
+"""
+
 _DEFS = """\
 # Written by tools/bazel/python_env.bzl.
 INTERPRETER = "{interpreter}"
 PYTHON_VERSION = "{version}"
 EXT_SUFFIX = "{ext_suffix}"
+HAS_TORCH = {has_torch}
+HAS_TORCH_NPU = {has_torch_npu}
 SITE_PACKAGES = "{site_packages}"
+TORCH_VERSION = "{torch_version}"
 WHEEL_TAG = "{wheel_tag}"
 VERSIONS = {versions}
 """
@@ -83,6 +103,10 @@ def _find_interpreter(rctx):
     venv = rctx.path(Label("//:WORKSPACE")).dirname.get_child(".venv")
     if venv.get_child("bin").get_child("python").exists:
         rctx.path(Label("//:.venv/pyvenv.cfg"))  # so that a new .venv is looked at again
+
+        # Likewise when PyTorch comes; a .venv that bazelw has not made has no such file.
+        if venv.get_child("requirements-torch.lock").exists:
+            rctx.path(Label("//:.venv/requirements-torch.lock"))
         return venv.get_child("bin").get_child("python")
     return rctx.which("python3") or fail("No Python found; run ./bazelw, which makes .venv.")
 
@@ -110,15 +134,21 @@ def _python_env_impl(rctx):
     rctx.symlink(env["nanobind"] + "/include", "nanobind/include")
     rctx.symlink(env["nanobind"] + "/src", "nanobind/src")
     rctx.symlink(env["nanobind"] + "/ext", "nanobind/ext")
+    if env["torch"]:
+        rctx.symlink(env["torch"] + "/include", "torch/include")
+        rctx.symlink(env["torch"] + "/lib/libtorch_cpu.so", "torch/libtorch_cpu.so")
     rctx.file("BUILD", _BUILD.format(
         defines = '["Py_LIMITED_API=0x030C0000"]' if env["stable_abi"] else "[]",
         interpreter = interpreter,
         shebang = shebang,
-    ), executable = False)
+    ) + (_TORCH_BUILD if env["torch"] else ""), executable = False)
     rctx.file("defs.bzl", _DEFS.format(
         ext_suffix = env["ext_suffix"],
+        has_torch = bool(env["torch"]),
+        has_torch_npu = env["torch_npu"],
         interpreter = interpreter,
         site_packages = rctx.path(env["nanobind"]).dirname,
+        torch_version = env["torch_version"],
         version = env["version"],
         versions = repr(env["versions"]),
         wheel_tag = env["wheel_tag"],

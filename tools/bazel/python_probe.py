@@ -52,6 +52,28 @@ def mismatches(versions):
     return found
 
 
+# The oldest PyTorch whose stable ABI the torch operators use.
+_OLDEST_TORCH = (2, 10)
+
+
+def torch_packages():
+    """Returns {"torch": folder, "torch_version": ..., "torch_npu": bool}; empty strings without."""
+    import importlib.metadata
+    import importlib.util
+
+    found = {"torch": "", "torch_version": "", "torch_npu": False}
+    spec = importlib.util.find_spec("torch")  # does not import it
+    if spec is None or not spec.origin:
+        return found
+    version = importlib.metadata.version("torch").split("+")[0]
+    if tuple(int(part) for part in version.split(".")[:2]) < _OLDEST_TORCH:
+        return found
+    found["torch"] = os.path.dirname(spec.origin)
+    found["torch_version"] = version
+    found["torch_npu"] = importlib.util.find_spec("torch_npu") is not None
+    return found
+
+
 def describe(lock_path, only):
     """Returns what python_env.bzl needs, or {"error": why not}."""
     if sys.version_info < (3, 10):
@@ -80,6 +102,7 @@ def describe(lock_path, only):
         "ext_suffix": ".abi3.so" if stable_abi else sysconfig.get_config_var("EXT_SUFFIX"),
         "wheel_tag": "%s-%s" % ("cp312-abi3" if stable_abi else "%s-%s" % (tag, tag), platform),
         "versions": versions,
+        **torch_packages(),
     }
 
 
