@@ -16,13 +16,23 @@
 
 namespace vnpu_acl {
 
-enum class HandleKind : uintptr_t { kContext = 1, kStream, kEvent, kBinary, kFunction };
+enum class HandleKind : uintptr_t {
+  kContext = 1,
+  kStream,
+  kEvent,
+  kBinary,
+  kFunction,
+  kPhysical,
+  kGraph
+};
 
 // With its article.
 inline const char* KindName(uintptr_t kind) {
-  constexpr const char* kNames[] = {"a context", "a stream", "an event", "a binary handle",
-                                    "a function handle"};
-  return kind >= 1 && kind <= 5 ? kNames[kind - 1] : nullptr;
+  constexpr const char* kNames[] = {
+      "a context",       "a stream",          "an event",
+      "a binary handle", "a function handle", "a handle of physical memory",
+      "a graph"};
+  return kind >= 1 && kind <= 7 ? kNames[kind - 1] : nullptr;
 }
 
 template <typename T, HandleKind kKind>

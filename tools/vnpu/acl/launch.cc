@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Kernel binaries and launches: the calls of the C interface.
+#include "tools/vnpu/acl/launch.h"
+
 #include <elf.h>
 
 #include <cerrno>
@@ -110,6 +112,8 @@ Result LoadFile(Runtime& runtime, const char* path, const aclrtBinaryLoadOptions
   return {};
 }
 
+}  // namespace
+
 Result LoadData(Runtime& runtime, const void* data, size_t length,
                 const aclrtBinaryLoadOptions* options, aclrtBinHandle* handle) {
   if (data == nullptr) return NullPointer("data");
@@ -133,15 +137,12 @@ Result Unload(Runtime& runtime, aclrtBinHandle handle) {
   return {};
 }
 
-Result GetFunction(Runtime& runtime, aclrtBinHandle handle, const char* name,
-                   aclrtFuncHandle* function) {
+Result FindFunction(Runtime& runtime, aclrtBinHandle handle, const char* name,
+                    aclrtFuncHandle* function) {
   const std::shared_ptr<Binary> binary = runtime.binaries.Find(handle);
   if (binary == nullptr) return runtime.binaries.NotFound("binHandle", handle);
   if (name == nullptr) return NullPointer("kernelName");
   if (function == nullptr) return NullPointer("funcHandle");
-  DeviceState* unused = nullptr;  // the device copies the code at this point
-  const Result result = runtime.CurrentDevice(&unused);
-  if (!result.ok()) return result;
   const vnpu::Kernel* kernel = binary->module->Find(name);
   if (kernel == nullptr) {
     return Error(ACL_ERROR_RT_KERNEL_LOOKUP, "kernelName = '", name,
@@ -155,6 +156,15 @@ Result GetFunction(Runtime& runtime, aclrtBinHandle handle, const char* name,
   }
   *function = known;
   return {};
+}
+
+namespace {
+
+Result GetFunction(Runtime& runtime, aclrtBinHandle handle, const char* name,
+                   aclrtFuncHandle* function) {
+  DeviceState* unused = nullptr;  // the device copies the code at this point
+  const Result result = runtime.CurrentDevice(&unused);
+  return result.ok() ? FindFunction(runtime, handle, name, function) : result;
 }
 
 Result CheckAttribute(const aclrtLaunchKernelAttr& attr, size_t index) {
@@ -276,16 +286,7 @@ Result PatchPlaceHolders(const aclrtPlaceHolderInfo* holders, size_t num_holders
   return {};
 }
 
-struct LaunchRequest {
-  aclrtFuncHandle function;
-  uint32_t num_blocks;
-  aclrtStream stream;
-  const aclrtLaunchKernelCfg* cfg;
-  const void* args;
-  size_t args_size;
-  const aclrtPlaceHolderInfo* holders;
-  size_t num_holders;
-};
+}  // namespace
 
 Result LaunchKernel(Runtime& runtime, const LaunchRequest& request) {
   auto launch = std::make_shared<Launch>();
@@ -314,6 +315,8 @@ Result LaunchKernel(Runtime& runtime, const LaunchRequest& request) {
   if (!result.ok()) return result;
   return stream->Submit([launch] { return launch->Run(); });
 }
+
+namespace {
 
 Result SyncRegisters(Runtime& runtime, const char* argument, void* out, void** address) {
   if (out == nullptr) return NullPointer(argument);

@@ -247,9 +247,10 @@ Result PrepareFill(Runtime& runtime, size_t max_count, Fill* fill) {
 Result MemoryInfo(Runtime& runtime, aclrtMemAttr attr, size_t* free, size_t* total) {
   if (free == nullptr) return NullPointer("free");
   if (total == nullptr) return NullPointer("total");
+  // Frameworks ask for the properties of a device before they set one: then it
+  // is the first one, which is like all others.
   DeviceState* device = nullptr;
-  const Result result = runtime.CurrentDevice(&device);
-  if (!result.ok()) return result;
+  if (!runtime.CurrentDevice(&device).ok()) device = &runtime.device(0);
   switch (attr) {
     case ACL_DDR_MEM:
     case ACL_DDR_MEM_HUGE:

@@ -268,14 +268,36 @@ void* HostBlocks::Allocate(size_t bytes) {
   const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   if (posix_memalign(&address, page, bytes) != 0) return nullptr;
   std::unique_lock lock(mutex_);
-  blocks_.emplace(reinterpret_cast<uintptr_t>(address), bytes);
+  blocks_[reinterpret_cast<uintptr_t>(address)] = {bytes, true};
   return address;
 }
 
 bool HostBlocks::Free(void* address) {
-  std::unique_lock lock(mutex_);
-  if (blocks_.erase(reinterpret_cast<uintptr_t>(address)) == 0) return false;
+  if (!Remove(address, true)) return false;
   std::free(address);
+  return true;
+}
+
+bool HostBlocks::Register(void* address, size_t bytes) {
+  const auto begin = reinterpret_cast<uintptr_t>(address);
+  std::unique_lock lock(mutex_);
+  const auto after = blocks_.lower_bound(begin);
+  if (after != blocks_.end() && after->first < begin + bytes) return false;
+  if (after != blocks_.begin()) {
+    const auto& [earlier, block] = *std::prev(after);
+    if (earlier + block.bytes > begin) return false;
+  }
+  blocks_[begin] = {bytes, false};
+  return true;
+}
+
+bool HostBlocks::Unregister(void* address) { return Remove(address, false); }
+
+bool HostBlocks::Remove(void* address, bool ours) {
+  std::unique_lock lock(mutex_);
+  const auto block = blocks_.find(reinterpret_cast<uintptr_t>(address));
+  if (block == blocks_.end() || block->second.ours != ours) return false;
+  blocks_.erase(block);
   return true;
 }
 
@@ -286,7 +308,7 @@ bool HostBlocks::Contains(const void* address, size_t bytes) const {
   if (block == blocks_.begin()) return false;
   --block;
   const uintptr_t offset = begin - block->first;
-  return offset < block->second && bytes <= block->second - offset;
+  return offset < block->second.bytes && bytes <= block->second.bytes - offset;
 }
 
 }  // namespace vnpu_acl

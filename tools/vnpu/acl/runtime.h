@@ -15,6 +15,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <shared_mutex>
 #include <string>
 #include <vector>
@@ -23,6 +24,7 @@
 #include "tools/vnpu/acl/error.h"
 #include "tools/vnpu/acl/handle_table.h"
 #include "tools/vnpu/acl/stream.h"
+#include "tools/vnpu/acl/vmm.h"
 #include "tools/vnpu/core/device.h"
 #include "tools/vnpu/report/session.h"
 
@@ -31,7 +33,7 @@ namespace vnpu_acl {
 class Event;
 
 struct DeviceState {
-  DeviceState(int id, const Config& config) : id(id), npu(config.device) {
+  DeviceState(int id, const Config& config) : id(id), npu(config.device), physical(&npu, id) {
     npu.SetSyncAddress(sync_registers);
     if (config.checks.race || config.checks.memory) {
       session = std::make_unique<vnpu::Session>(&npu, config.checks);
@@ -44,6 +46,7 @@ struct DeviceState {
 
   const int id;
   vnpu::Device npu;
+  PhysicalMemory physical;
   std::unique_ptr<vnpu::Session> session;  // checkers asked for by the environment
   // Copies hold it shared, aclrtFree exclusive: nothing is unmapped under a
   // running copy.
@@ -59,6 +62,7 @@ struct DeviceState {
   aclrtContext context = nullptr;
   std::shared_ptr<Stream> default_stream;
   std::vector<Failure> kept_failures;
+  std::set<int> peers;  // devices this one may copy from and to
 };
 
 struct Context {
@@ -77,16 +81,25 @@ struct Function {
   const vnpu::Kernel* kernel;
 };
 
-// Pinned host memory.
+// Pinned host memory: our own, and the caller's that was registered.
 class HostBlocks {
  public:
   void* Allocate(size_t bytes);  // null: out of memory
   bool Free(void* address);
+  // False if a part of it is known already.
+  bool Register(void* address, size_t bytes);
+  bool Unregister(void* address);
   bool Contains(const void* address, size_t bytes) const;
 
  private:
+  struct Block {
+    size_t bytes;
+    bool ours;
+  };
+  bool Remove(void* address, bool ours);
+
   mutable std::shared_mutex mutex_;
-  std::map<uintptr_t, size_t> blocks_;
+  std::map<uintptr_t, Block> blocks_;
 };
 
 class Runtime {
@@ -130,7 +143,12 @@ class Runtime {
   HandleTable<Event, HandleKind::kEvent> events;
   HandleTable<Binary, HandleKind::kBinary> binaries;
   HandleTable<Function, HandleKind::kFunction> functions;
+  HandleTable<PhysicalBlock, HandleKind::kPhysical> physical_blocks;
   HostBlocks host_blocks;
+
+  std::mutex vmm_mutex;               // guards what follows
+  std::map<void*, int> reservations;  // to their device
+  std::map<void*, Mapping> mappings;
 
  private:
   std::vector<std::shared_ptr<Stream>> StreamsOf(DeviceState& device);

@@ -14,6 +14,7 @@ namespace vnpu_acl {
 namespace {
 
 std::atomic<uint64_t> failure_sequence{0};
+std::atomic<int32_t> stream_count{0};
 
 Result RunTask(const Task& task) {
   try {
@@ -27,6 +28,8 @@ Result RunTask(const Task& task) {
 }
 
 }  // namespace
+
+Stream::Stream(int device_id) : device_id_(device_id), id_(stream_count++) {}
 
 Stream::~Stream() { Abort(); }
 
@@ -51,8 +54,9 @@ void Stream::Work() {
     if (queue_.empty()) return;
     Task task = std::move(queue_.front());
     queue_.pop_front();
+    const bool skip = failure_.any() && settings.stop_on_failure;
     lock.unlock();
-    Result result = RunTask(task);
+    Result result = skip ? Result{} : RunTask(task);
     task = nullptr;  // what it held is released before the task counts as done
     lock.lock();
     ++completed_;

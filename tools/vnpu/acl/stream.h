@@ -34,14 +34,25 @@ struct Failure {
 
 enum class WaitOutcome { kDone, kTimedOut, kStopped };
 
+// What can be set on a stream at any time.
+struct StreamSettings {
+  // After a failure the stream runs nothing until a synchronise has returned it.
+  std::atomic<bool> stop_on_failure{false};
+  std::atomic<uint32_t> custom_tag{0};
+  std::atomic<uint32_t> cache_op_info{0};
+  std::atomic<uint32_t> priority{0};
+};
+
 class Stream {
  public:
-  explicit Stream(int device_id) : device_id_(device_id) {}
+  explicit Stream(int device_id);
   ~Stream();
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
 
   int device_id() const { return device_id_; }
+  int32_t id() const { return id_; }
+  StreamSettings settings;
 
   // The worker thread starts with the first task.
   Result Submit(Task task, Ticket* ticket = nullptr);
@@ -52,9 +63,9 @@ class Stream {
   // timeout_ms < 0 waits for ever.
   WaitOutcome Wait(Ticket ticket, int64_t timeout_ms) const;
 
-  // Tasks go on after one has failed (the runtime's default failure mode); the
-  // first failure is kept until it is taken. TakeFailure leaves a failure of a
-  // task after `up_to` where it is.
+  // Tasks go on after one has failed, unless settings say otherwise; the first
+  // failure is kept until it is taken. TakeFailure leaves a failure of a task
+  // after `up_to` where it is.
   Failure TakeFailure(Ticket up_to = UINT64_MAX);
   Failure PeekFailure() const;
 
@@ -68,6 +79,7 @@ class Stream {
   void Stop();
 
   const int device_id_;
+  const int32_t id_;
   mutable std::mutex mutex_;
   std::condition_variable work_;          // for the worker
   mutable std::condition_variable done_;  // for Wait

@@ -146,6 +146,37 @@ bool Device::Free(void* address) {
   return true;
 }
 
+// Observers know the whole range as one allocation: what is mapped into it later
+// is undefined, what is not cannot be reached.
+void* Device::Reserve(uint64_t bytes, uint64_t alignment) {
+  uint64_t id = 0;
+  void* begin = impl_->gm.Reserve(bytes, alignment, &id);
+  if (begin != nullptr) {
+    std::lock_guard<std::mutex> lock(impl_->observers_mutex);
+    for (Observer* observer : impl_->observers) observer->OnAllocate(begin, bytes, id);
+  }
+  return begin;
+}
+
+bool Device::Release(void* begin) {
+  uint64_t bytes = 0, id = 0;
+  if (!impl_->gm.Release(begin, &bytes, &id)) return false;
+  std::lock_guard<std::mutex> lock(impl_->observers_mutex);
+  for (Observer* observer : impl_->observers) observer->OnFree(begin, bytes, id);
+  return true;
+}
+
+bool Device::Map(void* begin, uint64_t bytes, int file, uint64_t offset) {
+  if (!impl_->gm.Map(begin, bytes, file, offset)) return false;
+  SetDefined(begin, bytes, false);
+  return true;
+}
+
+bool Device::Unmap(void* begin, uint64_t bytes) { return impl_->gm.Unmap(begin, bytes); }
+
+bool Device::Charge(uint64_t bytes) { return impl_->gm.Charge(bytes); }
+void Device::Refund(uint64_t bytes) { impl_->gm.Refund(bytes); }
+
 uint64_t Device::free_bytes() const { return impl_->gm.free_bytes(); }
 
 bool Device::Contains(const void* address, uint64_t bytes) const {

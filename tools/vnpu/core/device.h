@@ -106,6 +106,19 @@ class Device {
   // True if [address, address + bytes) lies inside one live allocation.
   bool Contains(const void* address, uint64_t bytes) const;
 
+  // Virtual memory management. Reserve takes a range of addresses, aligned, that
+  // holds nothing; Map puts `bytes` of a file (of memory) there, Unmap takes
+  // exactly such a piece out. Pieces that touch are one allocation to kernels.
+  // Both want multiples of the host's page. False: not in a reserved range, or
+  // (Release) something is mapped there. Physical memory is counted by Charge,
+  // which fails when it does not fit into hbm_bytes.
+  void* Reserve(uint64_t bytes, uint64_t alignment);
+  bool Release(void* begin);
+  bool Map(void* begin, uint64_t bytes, int file, uint64_t offset);
+  bool Unmap(void* begin, uint64_t bytes);
+  bool Charge(uint64_t bytes);
+  void Refund(uint64_t bytes);
+
   // Names [begin, begin + bytes) in reports, and says what kernels may do there;
   // a later name replaces earlier ones that it overlaps. Freeing an allocation
   // ends the names in it. False if the range lies in no live allocation.

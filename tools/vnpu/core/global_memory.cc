@@ -36,7 +36,12 @@ std::string Format(const Allocation& a, const std::string& name, const char* sta
 GlobalMemory::GlobalMemory(uint64_t capacity_bytes) : capacity_(capacity_bytes) {}
 
 GlobalMemory::~GlobalMemory() {
-  for (const auto& [begin, entry] : live_) munmap(entry.mapping, entry.mapping_bytes);
+  for (const auto& [begin, entry] : live_) {
+    if (entry.mapping != nullptr) munmap(entry.mapping, entry.mapping_bytes);
+  }
+  for (const auto& [begin, reserved] : reservations_) {
+    munmap(reserved.mapping, reserved.mapping_bytes);
+  }
 }
 
 void* GlobalMemory::Allocate(uint64_t bytes, uint64_t padding, Allocation* allocation) {
@@ -65,7 +70,7 @@ void* GlobalMemory::Allocate(uint64_t bytes, uint64_t padding, Allocation* alloc
 bool GlobalMemory::Free(void* address, Allocation* allocation) {
   std::unique_lock<std::shared_mutex> lock(mutex_);
   const auto it = live_.find(reinterpret_cast<uint64_t>(address));
-  if (it == live_.end()) return false;
+  if (it == live_.end() || it->second.mapping == nullptr) return false;
   *allocation = it->second.allocation;
   munmap(it->second.mapping, it->second.mapping_bytes);
   used_ -= RoundUp(allocation->bytes + allocation->padding, kAlignment);
@@ -75,6 +80,103 @@ bool GlobalMemory::Free(void* address, Allocation* allocation) {
   if (freed_.size() > kFreedKept) freed_.pop_front();
   generation_.fetch_add(1, std::memory_order_release);
   return true;
+}
+
+// With an inaccessible page on either side, as every allocation has.
+void* GlobalMemory::Reserve(uint64_t bytes, uint64_t alignment, uint64_t* id) {
+  const uint64_t page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  const uint64_t unit = alignment > page ? alignment : page;
+  const uint64_t body = RoundUp(bytes, page);
+  const uint64_t total = body + unit + 2 * page;
+  if (bytes == 0 || total < bytes) return nullptr;
+  void* mapping =
+      mmap(nullptr, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (mapping == MAP_FAILED) return nullptr;
+  const uint64_t begin = RoundUp(reinterpret_cast<uint64_t>(mapping) + page, unit);
+  std::unique_lock<std::shared_mutex> lock(mutex_);
+  *id = next_id_++;
+  reservations_[begin] = Reservation{body, mapping, total, *id, {}};
+  return reinterpret_cast<void*>(begin);
+}
+
+bool GlobalMemory::Release(void* begin, uint64_t* bytes, uint64_t* id) {
+  std::unique_lock<std::shared_mutex> lock(mutex_);
+  const auto it = reservations_.find(reinterpret_cast<uint64_t>(begin));
+  if (it == reservations_.end() || !it->second.pieces.empty()) return false;
+  *bytes = it->second.bytes;
+  *id = it->second.id;
+  munmap(it->second.mapping, it->second.mapping_bytes);
+  reservations_.erase(it);
+  return true;
+}
+
+GlobalMemory::Reservation* GlobalMemory::ReservationOf(uint64_t begin, uint64_t bytes) {
+  auto it = reservations_.upper_bound(begin);
+  if (it == reservations_.begin()) return nullptr;
+  --it;
+  const uint64_t offset = begin - it->first;
+  const bool inside = offset < it->second.bytes && bytes <= it->second.bytes - offset;
+  return inside ? &it->second : nullptr;
+}
+
+// Makes the allocations of a reserved range anew: one for each run of pieces.
+void GlobalMemory::JoinPieces(uint64_t begin, const Reservation& reservation) {
+  live_.erase(live_.lower_bound(begin), live_.lower_bound(begin + reservation.bytes));
+  Entry* run = nullptr;
+  for (const auto& [piece, bytes] : reservation.pieces) {
+    if (run != nullptr && run->allocation.end() == piece) {
+      run->allocation.bytes += bytes;
+      continue;
+    }
+    run = &live_[piece];
+    *run = Entry{Allocation{piece, bytes, reservation.id, 0}, nullptr, 0};
+  }
+  generation_.fetch_add(1, std::memory_order_release);
+}
+
+bool GlobalMemory::Map(void* address, uint64_t bytes, int file, uint64_t offset) {
+  const auto begin = reinterpret_cast<uint64_t>(address);
+  std::unique_lock<std::shared_mutex> lock(mutex_);
+  Reservation* home = ReservationOf(begin, bytes);
+  if (home == nullptr || bytes == 0) return false;
+  const auto after = home->pieces.lower_bound(begin);
+  if (after != home->pieces.end() && after->first < begin + bytes) return false;
+  if (after != home->pieces.begin()) {
+    const auto& [piece, piece_bytes] = *std::prev(after);
+    if (piece + piece_bytes > begin) return false;
+  }
+  void* mapped = mmap(address, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file,
+                      static_cast<off_t>(offset));
+  if (mapped == MAP_FAILED) return false;
+  home->pieces[begin] = bytes;
+  JoinPieces(std::prev(reservations_.upper_bound(begin))->first, *home);
+  return true;
+}
+
+bool GlobalMemory::Unmap(void* address, uint64_t bytes) {
+  const auto begin = reinterpret_cast<uint64_t>(address);
+  std::unique_lock<std::shared_mutex> lock(mutex_);
+  Reservation* home = ReservationOf(begin, bytes);
+  if (home == nullptr) return false;
+  const auto piece = home->pieces.find(begin);
+  if (piece == home->pieces.end() || piece->second != bytes) return false;
+  mmap(address, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+  home->pieces.erase(piece);
+  EraseRegions(begin, begin + bytes);
+  JoinPieces(std::prev(reservations_.upper_bound(begin))->first, *home);
+  return true;
+}
+
+bool GlobalMemory::Charge(uint64_t bytes) {
+  std::unique_lock<std::shared_mutex> lock(mutex_);
+  if (bytes > capacity_ - used_) return false;
+  used_ += bytes;
+  return true;
+}
+
+void GlobalMemory::Refund(uint64_t bytes) {
+  std::unique_lock<std::shared_mutex> lock(mutex_);
+  used_ -= bytes;
 }
 
 uint64_t GlobalMemory::free_bytes() const {

@@ -30,6 +30,15 @@ class GlobalMemory {
   bool Free(void* address, Allocation* allocation);
   uint64_t free_bytes() const;
 
+  // Address ranges without memory, and memory that comes and goes in them; see
+  // Device. Pieces that touch are one live allocation.
+  void* Reserve(uint64_t bytes, uint64_t alignment, uint64_t* id);
+  bool Release(void* begin, uint64_t* bytes, uint64_t* id);
+  bool Map(void* begin, uint64_t bytes, int file, uint64_t offset);
+  bool Unmap(void* begin, uint64_t bytes);
+  bool Charge(uint64_t bytes);
+  void Refund(uint64_t bytes);
+
   // The live allocation that holds `address`.
   bool Find(uint64_t address, Allocation* allocation) const;
   // Changes with every Free, so that a cached Allocation can be trusted.
@@ -49,11 +58,21 @@ class GlobalMemory {
   std::string DescribeUnnamed(uint64_t address) const;
   struct Entry {
     Allocation allocation;
-    void* mapping;
+    void* mapping;  // null: memory mapped into a reserved range
     uint64_t mapping_bytes;
   };
+  struct Reservation {
+    uint64_t bytes;
+    void* mapping;
+    uint64_t mapping_bytes;
+    uint64_t id;
+    std::map<uint64_t, uint64_t> pieces;  // begin to bytes
+  };
+  Reservation* ReservationOf(uint64_t begin, uint64_t bytes);  // with the mutex held
+  void JoinPieces(uint64_t begin, const Reservation& reservation);
   mutable std::shared_mutex mutex_;
   std::map<uint64_t, Entry> live_;
+  std::map<uint64_t, Reservation> reservations_;
   std::map<uint64_t, Region> regions_;  // by begin; they do not overlap
   std::deque<Allocation> freed_;        // the latest, for reports
   const uint64_t capacity_;
