@@ -15,8 +15,9 @@ namespace {
 constexpr char kAclLibrary[] = "libascendcl.so";
 constexpr char kLibraryVariable[] = "ASCEND_ATTENTION_ACL_LIBRARY";
 constexpr char kVnpuName[] = "vnpu";
-// In an installed package; in a Bazel tree.
+// In the Python package; in lib/ of an install tree; in a Bazel tree.
 constexpr char kVnpuInstalled[] = "vnpu/lib/libascendcl.so";
+constexpr char kVnpuInLib[] = "ascend_attention/vnpu/lib/libascendcl.so";
 constexpr char kVnpuInTree[] = "tools/vnpu/acl/libascendcl.so";
 
 struct Library {
@@ -49,7 +50,7 @@ Library Open(const std::string& name, int extra_flags, std::string* why) {
 
 Library OpenVnpu(std::string* why) {
   std::string path = Environment("ASCEND_ATTENTION_VNPU_LIBRARY");
-  if (path.empty()) path = FindShipped({kVnpuInstalled, kVnpuInTree});
+  if (path.empty()) path = FindShipped({kVnpuInstalled, kVnpuInLib, kVnpuInTree});
   if (path.empty()) {
     *why += std::string("\n  virtual NPU: no ") + kVnpuInstalled + " beside this library";
     return {};

@@ -6,14 +6,7 @@ interpreter of @python_env.
 """
 
 load("@python_env//:defs.bzl", "SITE_PACKAGES", "WHEEL_TAG")
-
-def _wheel_path(path, prefixes):
-    """The path in the wheel: the longest matching prefix is replaced."""
-    best = None
-    for prefix in prefixes:
-        if path.startswith(prefix) and (best == None or len(prefix) > len(best)):
-            best = prefix
-    return None if best == None else prefixes[best] + path[len(best):]
+load("//tools/bazel:shipped.bzl", "shipped_path")
 
 def _python_wheel_impl(ctx):
     runfiles = depset(transitive = [
@@ -25,7 +18,7 @@ def _python_wheel_impl(ctx):
         path = file.short_path
         if path.startswith("../") or path.startswith("_solib"):
             continue  # system packages and links to libraries that are listed themselves
-        name = _wheel_path(path, ctx.attr.prefixes)
+        name = shipped_path(path, ctx.attr.prefixes)
         if name == None:
             fail("no entry of `prefixes` says where %s goes in the wheel" % path)
         if name in contents and contents[name] != file:
@@ -70,7 +63,7 @@ python_wheel = rule(
         "distribution": attr.string(mandatory = True),
         "license": attr.label(allow_single_file = True, default = "//:LICENSE"),
         "prefixes": attr.string_dict(
-            doc = "path in the tree -> path in the wheel; every file needs one",
+            doc = "path in the tree -> path in the wheel, see shipped_path; every file needs one",
             mandatory = True,
         ),
         "pyproject": attr.label(allow_single_file = True, default = "//:pyproject.toml"),

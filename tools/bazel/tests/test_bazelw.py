@@ -43,7 +43,7 @@ class Machine:
             (self.bin / name).symlink_to(shutil.which(name))
         self.program("true-program", "#!/bin/sh\n")
         self.program("bazel-program", _BAZEL)
-        for name in ("ld", "objcopy", "objdump", "addr2line", "clang-19", "chromium"):
+        for name in ("ld", "objcopy", "objdump", "addr2line", "clang-19", "cmake", "chromium"):
             self.program(name, "#!/bin/sh\n")
         self.program("bazel-4", _BAZEL)
         self.program("python3", _PYTHON)
@@ -124,6 +124,13 @@ def test_user_gets_the_command_for_what_is_missing(machine):
     result = machine.run("test")
     _assert_one_line(result, "`sudo apt-get install -y bazel-bootstrap clang-19`")
     assert machine.logged() == []
+
+
+def test_only_tests_need_cmake(machine):
+    (machine.bin / "cmake").unlink()
+    _assert_one_line(machine.run("test"), "`sudo apt-get install -y cmake`")
+    assert machine.run("build", "//:wheel").returncode == 0
+    assert machine.run("run", "//a:b", "--", "test").returncode == 0
 
 
 def test_root_installs_what_is_missing_and_says_so(machine):
