@@ -3,10 +3,12 @@
 
     compile(...), Kernel.launch(...)   a kernel of your own, on numpy arrays
     session(...)                       the operators of this package
+    activate(...)                      the NPU of this process, before `import torch`
 
 Next: python/ascend_attention/vnpu/kernel.py - START HERE.
 """
 
+from ascend_attention.vnpu._activate import activate, fail_launch
 from ascend_attention.vnpu._arguments import Parameter, input, output, sync_address, workspace
 from ascend_attention.vnpu._session import Session, session
 from ascend_attention.vnpu._toolchain import CompileError
@@ -27,7 +29,9 @@ __all__ = [
     "Result",
     "Session",
     "Timeline",
+    "activate",
     "compile",
+    "fail_launch",
     "input",
     "output",
     "session",

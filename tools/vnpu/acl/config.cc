@@ -61,6 +61,18 @@ Result ReadChecks(vnpu::SessionOptions* checks) {
 
 }  // namespace
 
+std::string ConfigText(const Config& config) {
+  const vnpu::DeviceConfig& device = config.device;
+  const bool race = config.checks.race, memory = config.checks.memory;
+  std::ostringstream text;
+  text << "devices=" << config.num_devices << " soc=" << device.soc_name
+       << " cores=" << device.num_cores << " hbm_bytes=" << device.hbm_bytes
+       << " threads=" << device.host_threads
+       << " timeout_seconds=" << device.launch_timeout_seconds << " check="
+       << (race && memory ? "all" : race ? "race" : memory ? "memory" : "none");
+  return text.str();
+}
+
 Result ReadConfig(Config* config) {
   vnpu::DeviceConfig& device = config->device;
   Result result = ReadSoc(&device);

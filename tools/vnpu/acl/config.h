@@ -4,6 +4,7 @@
 #define VNPU_ACL_CONFIG_H_
 
 #include <cstdint>
+#include <string>
 
 #include "tools/vnpu/acl/error.h"
 #include "tools/vnpu/core/device.h"
@@ -18,6 +19,9 @@ struct Config {
   vnpu::DeviceConfig device;    // of each of them
   vnpu::SessionOptions checks;  // all false: no checkers
 };
+
+// "devices=1 soc=Ascend910B1 ...", see vnpuAclConfiguration.
+std::string ConfigText(const Config& config);
 
 // Reads the variables of README.md. A value that cannot be used is an error
 // that names it; nothing falls back silently.

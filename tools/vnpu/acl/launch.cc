@@ -240,6 +240,14 @@ aclError FaultCode(vnpu::FaultKind fault) {
 
 Result Launch::Run() const {
   std::lock_guard lock(device->launch_mutex);
+  if (device->launches_to_failure > 0 && --device->launches_to_failure == 0) {
+    Result injected =
+        Error(device->failure_code, "injected failure (vnpuAclFailLaunch): the launch of kernel ",
+              function->name, " with ", num_blocks, " blocks on device ", device->id,
+              " did not run");
+    injected.is_report = true;
+    return injected;
+  }
   vnpu::LaunchResult result =
       device->npu.Launch(*function->kernel, num_blocks, args.data(), args.size());
   return {FaultCode(result.fault), std::move(result.text), true};

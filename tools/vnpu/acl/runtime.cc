@@ -55,6 +55,8 @@ Result GetRuntime(Runtime** runtime) {
   return {};
 }
 
+Runtime* StartedRuntime() { return the_runtime.load(std::memory_order_acquire); }
+
 std::shared_ptr<Stream> DeviceState::DefaultStream() {
   std::lock_guard lock(mutex);
   if (default_stream == nullptr) default_stream = std::make_shared<Stream>(id);

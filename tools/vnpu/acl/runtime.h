@@ -51,8 +51,10 @@ struct DeviceState {
   // Copies hold it shared, aclrtFree exclusive: nothing is unmapped under a
   // running copy.
   std::shared_mutex memory_mutex;
-  // Held by a launch and by aclrtFree, for the same reason.
+  // Held by a launch and by aclrtFree, for the same reason; guards the two below.
   std::mutex launch_mutex;
+  uint64_t launches_to_failure = 0;  // fault injection; 0: none
+  aclError failure_code = ACL_SUCCESS;
   // Passed to kernels as the base of the cross-core sync registers. An address
   // that is no global memory: a kernel that dereferences it is caught.
   alignas(512) unsigned char sync_registers[512] = {};
@@ -104,10 +106,12 @@ class HostBlocks {
 
 class Runtime {
  public:
-  explicit Runtime(const Config& config) : config_(config) {}
+  explicit Runtime(const Config& config)
+      : config_(config), configuration_(ConfigText(config)) {}
 
   uint32_t num_devices() const { return config_.num_devices; }
   const vnpu::DeviceConfig& device_config() const { return config_.device; }
+  const std::string& configuration() const { return configuration_; }
 
   // Devices come into being at first use.
   DeviceState& device(int id);
@@ -154,6 +158,7 @@ class Runtime {
   std::vector<std::shared_ptr<Stream>> StreamsOf(DeviceState& device);
 
   const Config config_;
+  const std::string configuration_;
   std::mutex mutex_;  // guards the creation of devices, and init_state_
   std::array<std::atomic<DeviceState*>, kMaxDevices> devices_{};  // null: not used yet
   enum class InitState { kNever, kInitialized, kFinalized } init_state_ = InitState::kNever;
@@ -161,6 +166,8 @@ class Runtime {
 
 // Reads the configuration at the first call that finds a usable one.
 Result GetRuntime(Runtime** runtime);
+// Null before that.
+Runtime* StartedRuntime();
 
 // True in a child of fork() whose parent had used the virtual NPU.
 bool IsForkedChild();

@@ -42,4 +42,22 @@ int vnpuAclMarkUndefined(int32_t device, const void* begin, uint64_t bytes) {
   return 0;
 }
 
+const char* vnpuAclConfiguration() {
+  if (vnpu_acl::IsForkedChild()) return nullptr;
+  const vnpu_acl::Runtime* runtime = vnpu_acl::StartedRuntime();
+  return runtime != nullptr ? runtime->configuration().c_str() : nullptr;
+}
+
+int vnpuAclFailLaunch(int32_t device, uint64_t nth, int32_t code) {
+  constexpr int32_t kFirst = 507000, kLast = 507999;
+  if (vnpu_acl::IsForkedChild() || code < kFirst || code > kLast) return 1;
+  vnpu_acl::Runtime* runtime = nullptr;
+  vnpu_acl::DeviceState* state = nullptr;
+  if (!vnpu_acl::GetRuntime(&runtime).ok() || !runtime->FindDevice(device, &state).ok()) return 1;
+  std::lock_guard lock(state->launch_mutex);
+  state->launches_to_failure = nth;
+  state->failure_code = code;
+  return 0;
+}
+
 }  // extern "C"

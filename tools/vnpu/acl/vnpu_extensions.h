@@ -40,6 +40,18 @@ int vnpuAclNameRegion(int32_t device, const void* begin, uint64_t bytes, const c
 // From now on kernels must not depend on what these bytes hold.
 int vnpuAclMarkUndefined(int32_t device, const void* begin, uint64_t bytes);
 
+// The configuration in use, as "devices=1 soc=Ascend910B1 cores=24
+// hbm_bytes=68719476736 threads=0 timeout_seconds=0 check=none"; null until the
+// first call has read it, or if it cannot be used.
+const char* vnpuAclConfiguration(void);
+
+// Fault injection: the `nth` launch from now on (from 1) that `device` comes to
+// run, replayed graphs included, does not run and fails with `code`, an error of
+// a task: 507000 to 507999, such as 507015 (exception) or 507014 (time-out).
+// nth = 0 takes it back. 0, or 1 if the device does not exist or the code is no
+// such error.
+int vnpuAclFailLaunch(int32_t device, uint64_t nth, int32_t code);
+
 #ifdef __cplusplus
 }  // extern "C"
 #endif
