@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// The operator behind a handle: one DecodeAttention, one workspace, the latest plan.
+//
+// A handle is an integer, so that a traced or captured call keeps it while plans come
+// and go. What is planned lies in the workspace.
+#ifndef ASCEND_ATTENTION_TORCH_OPS_DECODER_H_
+#define ASCEND_ATTENTION_TORCH_OPS_DECODER_H_
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "host_cc/include/ascend_attention/decode.h"
+#include "host_cc/include/ascend_attention/device_buffer.h"
+#include "python/ascend_attention/torch_ops/decode_args.h"
+#include "python/ascend_attention/torch_ops/tensor_arg.h"
+
+namespace ascend_attention::torch_ops {
+
+// What a call runs with.
+struct Planned {
+  std::shared_ptr<Runtime> runtime;
+  DecodeAttention op;
+  PreparedPlan plan;
+  Batch batch;
+  bool head_major;
+  Place place;
+};
+
+// Checks the tensors and runs: an NPU's on its current stream without waiting, host
+// tensors on the virtual NPU to the end.
+Status RunPlanned(const Planned& planned, DecodeArgs args);
+
+// The query rows of a batch; null q_lens: one each.
+Batch BatchOf(const std::vector<int32_t>& context_lens, const std::vector<int32_t>& q_lens);
+
+class Decoder {
+ public:
+  static StatusOr<std::shared_ptr<Decoder>> Create(const DecodeShape& shape, bool head_major,
+                                                   float softmax_scale, int num_cores,
+                                                   const Place& place);
+
+  const DecodeAttention& op() const { return op_; }
+  const Place& place() const { return place_; }
+  const Runtime& runtime() const { return *runtime_; }
+
+  // On an NPU the plan is uploaded to `workspace`, on its current stream; for host
+  // tensors to memory of the virtual NPU.
+  Status Plan(const Tensor& workspace, const std::vector<int32_t>& context_lens,
+              const std::vector<int32_t>& q_lens);
+
+  // The latest plan; FailedPrecondition before the first.
+  StatusOr<Planned> planned() const;
+
+  // Waits for the current stream; names what a kernel of ours found wrong there.
+  Status Synchronize() const;
+
+ private:
+  Decoder(std::shared_ptr<Runtime> runtime, DecodeAttention op, bool head_major, Place place)
+      : runtime_(std::move(runtime)), op_(std::move(op)), head_major_(head_major), place_(place) {}
+  StatusOr<PreparedPlan> Upload(const TensorArg& workspace,
+                                const std::vector<int32_t>& context_lens,
+                                const std::vector<int32_t>& q_lens);
+
+  const std::shared_ptr<Runtime> runtime_;
+  const DecodeAttention op_;
+  const bool head_major_;
+  const Place place_;
+
+  mutable std::mutex mutex_;  // guards what follows
+  std::optional<PreparedPlan> plan_;
+  std::optional<Tensor> workspace_;  // keeps the memory of plan_
+  DeviceBuffer host_workspace_;      // likewise, on the virtual NPU
+  Batch batch_;
+};
+
+// Handles are never used twice.
+int64_t AddDecoder(std::shared_ptr<Decoder> decoder);
+StatusOr<std::shared_ptr<Decoder>> FindDecoder(int64_t handle);
+void DropDecoder(int64_t handle);
+
+}  // namespace ascend_attention::torch_ops
+
+#endif  // ASCEND_ATTENTION_TORCH_OPS_DECODER_H_

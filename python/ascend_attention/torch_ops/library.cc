@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+// The operator library torch.ops.ascend_attention: schemas, and who computes what.
+//
+// Built against PyTorch's stable interface: one file serves every PyTorch from 2.10 on,
+// any Python version, and any torch_npu.
+//
+// Next: decode_ops.cc - what the calls do.
+#include <torch/csrc/stable/library.h>
+#include <torch/csrc/stable/ops.h>
+
+#include <tuple>
+#include <utility>
+
+#include "python/ascend_attention/torch_ops/cache_ops.h"
+#include "python/ascend_attention/torch_ops/decode_ops.h"
+
+namespace ascend_attention::torch_ops {
+namespace {
+
+using torch::stable::detail::from;
+using torch::stable::detail::to;
+
+// Arguments 0..15 of the one-shot operators; what follows is at kRest.
+constexpr int kRest = 16;
+
+OneShot TakeOneShot(StableIValue* stack) {
+  using Text = std::string;
+  return {to<Tensor>(stack[0]),
+          to<Tensor>(stack[1]),
+          to<Tensor>(stack[2]),
+          to<Tensor>(stack[3]),
+          to<Tensor>(stack[4]),
+          to<std::optional<double>>(stack[5]),
+          to<OptionalTensor>(stack[6]),
+          to<OptionalTensor>(stack[7]),
+          to<OptionalTensor>(stack[8]),
+          to<OptionalTensor>(stack[9]),
+          to<OptionalTensor>(stack[10]),
+          to<Text>(stack[11]),
+          to<Text>(stack[12]),
+          to<Text>(stack[13]),
+          to<std::optional<int64_t>>(stack[14]),
+          to<std::optional<int64_t>>(stack[15])};
+}
+
+void BoxedPagedAttention(StableIValue* stack, uint64_t, uint64_t) {
+  const bool out_float32 = to<bool>(stack[kRest]);
+  stack[0] = from(PagedAttention(TakeOneShot(stack), out_float32));
+}
+
+void BoxedPagedAttentionOut(StableIValue* stack, uint64_t, uint64_t) {
+  const auto out = to<Tensor>(stack[kRest]);
+  PagedAttentionOut(TakeOneShot(stack), out);
+}
+
+void BoxedPagedAttentionLse(StableIValue* stack, uint64_t, uint64_t) {
+  const bool out_float32 = to<bool>(stack[kRest]);
+  auto [out, lse] = PagedAttentionLse(TakeOneShot(stack), out_float32);
+  stack[0] = from(out);
+  stack[1] = from(lse);
+}
+
+void BoxedPagedAttentionLseOut(StableIValue* stack, uint64_t, uint64_t) {
+  const auto out = to<Tensor>(stack[kRest]);
+  const auto lse = to<Tensor>(stack[kRest + 1]);
+  PagedAttentionLseOut(TakeOneShot(stack), out, lse);
+}
+
+// Meta: results without data. Sizes may be symbols here, which no call of the stable
+// interface reads: everything is derived by operators.
+
+Tensor EmptyLike(const Tensor& like, bool float32) {
+  std::optional<torch::headeronly::ScalarType> dtype;
+  if (float32) dtype = torch::headeronly::ScalarType::Float;
+  std::optional<torch::headeronly::MemoryFormat> format =
+      torch::headeronly::MemoryFormat::Contiguous;
+  std::array<StableIValue, 6> stack = {from(like),         from(dtype),        from(std::nullopt),
+                                       from(std::nullopt), from(std::nullopt), from(format)};
+  STABLE_TORCH_ERROR_CODE_CHECK(
+      torch_call_dispatcher("aten::empty_like", "", stack.data(), TORCH_ABI_VERSION));
+  return to<Tensor>(stack[0]);
+}
+
+// [rows, heads, dims] -> [rows, heads] float32
+Tensor LseLike(const Tensor& query) {
+  return EmptyLike(torch::stable::select(query, 2, 0), /*float32=*/true);
+}
+
+void MetaPagedAttention(StableIValue* stack, uint64_t, uint64_t) {
+  const bool out_float32 = to<bool>(stack[kRest]);
+  const OneShot args = TakeOneShot(stack);
+  stack[0] = from(EmptyLike(args.query, out_float32));
+}
+
+void MetaPagedAttentionLse(StableIValue* stack, uint64_t, uint64_t) {
+  const bool out_float32 = to<bool>(stack[kRest]);
+  const OneShot args = TakeOneShot(stack);
+  stack[0] = from(EmptyLike(args.query, out_float32));
+  stack[1] = from(LseLike(args.query));
+}
+
+void MetaPagedAttentionOut(StableIValue* stack, uint64_t, uint64_t) {
+  (void)to<Tensor>(stack[kRest]);
+  (void)TakeOneShot(stack);
+}
+
+void MetaPagedAttentionLseOut(StableIValue* stack, uint64_t, uint64_t) {
+  (void)to<Tensor>(stack[kRest]);
+  (void)to<Tensor>(stack[kRest + 1]);
+  (void)TakeOneShot(stack);
+}
+
+void MetaRunPlan(const Tensor&, const Tensor&, const Tensor&, const Tensor&, const Tensor&, int64_t,
+                 const Tensor&, const OptionalTensor&, const OptionalTensor&, const OptionalTensor&,
+                 const OptionalTensor&, const OptionalTensor&) {}
+
+void MetaReshapeAndCache(const Tensor&, const Tensor&, const Tensor&, const Tensor&, const Tensor&,
+                         std::string, std::string, const OptionalTensor&, const OptionalTensor&,
+                         const OptionalTensor&, const OptionalTensor&, bool) {}
+
+std::tuple<Tensor, Tensor> MetaMergeStates(const Tensor& outs, const Tensor& lses) {
+  return {EmptyLike(torch::stable::select(outs, 0, 0), false),
+          EmptyLike(torch::stable::select(lses, 0, 0), false)};
+}
+
+void MetaMergeStatesOut(const Tensor&, const Tensor&, const Tensor&, const Tensor&) {}
+
+}  // namespace
+}  // namespace ascend_attention::torch_ops
+
+namespace ops = ascend_attention::torch_ops;
+
+#define ONE_SHOT_ARGUMENTS                                                      \
+  "Tensor query, Tensor key_cache, Tensor value_cache, Tensor block_table, "    \
+  "Tensor context_lens, *, float? softmax_scale=None, Tensor? q_lens=None, "    \
+  "Tensor? key_scale=None, Tensor? key_offset=None, Tensor? value_scale=None, " \
+  "Tensor? value_offset=None, str kv_quant='none', str kv_route='auto', "       \
+  "str kv_layout='token_major', int? fixed_split_tokens=None, int? num_cores=None, "
+
+STABLE_TORCH_LIBRARY(ascend_attention, m) {
+  m.def(
+      "run_plan(Tensor query, Tensor key_cache, Tensor value_cache, Tensor block_table, "
+      "Tensor(a!) workspace, int plan, Tensor(b!) out, Tensor(c!)? lse=None, "
+      "Tensor? key_scale=None, Tensor? key_offset=None, Tensor? value_scale=None, "
+      "Tensor? value_offset=None) -> ()");
+  m.def("paged_attention(" ONE_SHOT_ARGUMENTS "bool out_float32=False) -> Tensor");
+  m.def("paged_attention.out(" ONE_SHOT_ARGUMENTS "Tensor(a!) out) -> ()");
+  m.def("paged_attention_lse(" ONE_SHOT_ARGUMENTS "bool out_float32=False) -> (Tensor, Tensor)");
+  m.def("paged_attention_lse.out(" ONE_SHOT_ARGUMENTS "Tensor(a!) out, Tensor(b!) lse) -> ()");
+  m.def(
+      "reshape_and_cache(Tensor key, Tensor value, Tensor(a!) key_cache, Tensor(b!) value_cache, "
+      "Tensor slot_mapping, *, str kv_quant='none', str kv_layout='token_major', "
+      "Tensor(c!)? key_scale=None, Tensor? key_offset=None, Tensor(d!)? value_scale=None, "
+      "Tensor? value_offset=None, bool check_slots=False) -> ()");
+  m.def("merge_states(Tensor outs, Tensor lses) -> (Tensor, Tensor)");
+  m.def("merge_states.out(Tensor outs, Tensor lses, *, Tensor(a!) out, Tensor(b!) lse) -> ()");
+
+  // Behind ascend_attention.torch.DecodeAttention; not for other callers.
+  m.def(
+      "_make_decoder(int[] sizes, ScalarType dtype, str kv_quant, str kv_route, str kv_layout, "
+      "int[] kv_strides, bool out_float32, float? softmax_scale, int npu) -> int");
+  m.def("_release(int plan) -> ()");
+  m.def("_workspace_bytes(int plan) -> int");
+  m.def("_device_name(int plan) -> str");
+  m.def("_plan(int plan, Tensor(a!) workspace, Tensor context_lens, Tensor? q_lens) -> ()");
+  m.def("_synchronize(int plan) -> ()");
+  m.def("_length_copies() -> int");
+}
+
+namespace {
+
+// NPU and host tensors: the operators look where their tensors are.
+void RegisterKernels(torch::stable::detail::StableLibrary& m) {
+  m.impl("run_plan", TORCH_BOX(&ops::RunPlan));
+  m.impl("paged_attention", &ops::BoxedPagedAttention);
+  m.impl("paged_attention.out", &ops::BoxedPagedAttentionOut);
+  m.impl("paged_attention_lse", &ops::BoxedPagedAttentionLse);
+  m.impl("paged_attention_lse.out", &ops::BoxedPagedAttentionLseOut);
+  m.impl("reshape_and_cache", TORCH_BOX(&ops::ReshapeAndCache));
+  m.impl("merge_states", TORCH_BOX(&ops::MergeStatesOp));
+  m.impl("merge_states.out", TORCH_BOX(&ops::MergeStatesOutOp));
+}
+
+}  // namespace
+
+STABLE_TORCH_LIBRARY_IMPL(ascend_attention, CPU, m) { RegisterKernels(m); }
+STABLE_TORCH_LIBRARY_IMPL(ascend_attention, PrivateUse1, m) { RegisterKernels(m); }
+
+STABLE_TORCH_LIBRARY_IMPL(ascend_attention, Meta, m) {
+  m.impl("run_plan", TORCH_BOX(&ops::MetaRunPlan));
+  m.impl("paged_attention", &ops::MetaPagedAttention);
+  m.impl("paged_attention.out", &ops::MetaPagedAttentionOut);
+  m.impl("paged_attention_lse", &ops::MetaPagedAttentionLse);
+  m.impl("paged_attention_lse.out", &ops::MetaPagedAttentionLseOut);
+  m.impl("reshape_and_cache", TORCH_BOX(&ops::MetaReshapeAndCache));
+  m.impl("merge_states", TORCH_BOX(&ops::MetaMergeStates));
+  m.impl("merge_states.out", TORCH_BOX(&ops::MetaMergeStatesOut));
+}
+
+STABLE_TORCH_LIBRARY_IMPL(ascend_attention, CompositeExplicitAutograd, m) {
+  m.impl("_make_decoder", TORCH_BOX(&ops::MakeDecoder));
+  m.impl("_release", TORCH_BOX(&ops::ReleaseDecoder));
+  m.impl("_workspace_bytes", TORCH_BOX(&ops::WorkspaceBytes));
+  m.impl("_device_name", TORCH_BOX(&ops::DeviceName));
+  m.impl("_plan", TORCH_BOX(&ops::MakePlan));
+  m.impl("_synchronize", TORCH_BOX(&ops::SynchronizeStream));
+  m.impl("_length_copies", TORCH_BOX(&ops::LengthCopies));
+}
