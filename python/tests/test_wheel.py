@@ -4,8 +4,11 @@
 import json
 import os
 import pathlib
+import platform
+import re
 import subprocess
 import sys
+import sysconfig
 import zipfile
 
 import absl
@@ -15,6 +18,10 @@ import pytest
 
 CASE = "decode:b3:h8:kv2:d128:bs64:ctx0,70,300:bf16:seed41"
 WHEEL = next(pathlib.Path("python").glob("ascend_attention-*.whl"))
+A2_CONTENTS = [
+    pathlib.Path("python/wheel.files.json"),
+    pathlib.Path("host_cc/install_tree.files.json"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -106,13 +113,72 @@ def test_without_clang_compiling_says_what_to_install(venv):
     assert "Traceback" not in done.stderr
 
 
+def test_trace_is_written(venv):
+    case = "decode:b1:h8:kv2:d128:bs64:ctx70:f16:seed41"
+    done = in_venv(venv, "ascend-attention", "trace", "--case", case, "-o", "trace.txt")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (venv / "trace.txt").read_text(encoding="utf-8").startswith("clean")
+
+
+def test_support_needs_no_device(venv):
+    done = in_venv(venv, "ascend-attention", "support")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "merge_states" in done.stdout
+
+
+def test_import_leaves_torch_alone(venv):
+    done = in_venv(
+        venv, "python", "-c", "import ascend_attention, sys; sys.exit('torch' in sys.modules)"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_wheel_is_small():
     assert WHEEL.stat().st_size < 5_000_000
+
+
+def test_nothing_in_the_wheel_knows_where_it_was_built():
+    wheel = zipfile.ZipFile(WHEEL)
+    for name in wheel.namelist():
+        data = wheel.read(name)
+        for word in (os.getcwd().encode(), b"/execroot/", b"/sandbox/", b"/root/"):
+            assert data.count(word) == 0, f"{name} contains {word!r}"
+
+
+def test_tag_says_what_the_modules_are():
+    name = re.fullmatch(r"ascend_attention-[\d.]+-(\w+)-(\w+)-(linux_\w+)\.whl", WHEEL.name)
+    assert name, WHEEL.name
+    modules = [n for n in zipfile.ZipFile(WHEEL).namelist() if re.search(r"/_(core|vnpu)\.", n)]
+    suffixes = {n.split(".", 1)[1] for n in modules} - {"pyi"}
+    assert name[3] == "linux_" + platform.machine()
+    if sys.version_info >= (3, 12):
+        assert (name[1], name[2], suffixes) == ("cp312", "abi3", {"abi3.so"})
+    else:
+        tag = f"cp{sys.version_info[0]}{sys.version_info[1]}"
+        assert (name[1], name[2]) == (tag, tag)
+        assert suffixes == {sysconfig.get_config_var("EXT_SUFFIX")[1:]}
+
+
+def test_a2_adds_kernels_to_wheel_and_install_tree():
+    listings = [json.loads(path.read_text(encoding="utf-8")) for path in A2_CONTENTS]
+    wheel, tree = sorted(listings, key=lambda listing: "headers" in listing)
+    for files, folder in (
+        (wheel, "ascend_attention/kernels/"),
+        (tree["files"], "lib/ascend_attention/kernels/"),
+    ):
+        kernels = {n.removeprefix(folder).split(".")[0] for n in files if n.startswith(folder)}
+        names = {kernel.removeprefix("vnpu/") for kernel in kernels if "vnpu" in kernel}
+        assert {"decode_f16", "decode_int8_limbs_bf16", "reshape_and_cache_f16"} <= names
+        assert kernels == {f"{kind}/{name}" for kind in ("a2", "vnpu") for name in names}
+        assert folder + "a2/decode_f16.o" in files
+        assert folder + "vnpu/decode_f16.so" in files
 
 
 def test_wheel_has_the_parts_and_only_those():
     names = zipfile.ZipFile(WHEEL).namelist()
     for part in (
+        f"{dist_info(names)}/licenses/nanobind/LICENSE",
+        f"{dist_info(names)}/licenses/robin_map/LICENSE",
         "ascend_attention/decode.py",
         "ascend_attention/_core.pyi",
         "ascend_attention/py.typed",

@@ -49,7 +49,10 @@ def _install_tree_impl(ctx):
         mnemonic = "InstallTree",
         progress_message = "Writing %s" % archive.short_path,
     )
-    return [DefaultInfo(files = depset([archive]), runfiles = ctx.runfiles([archive]))]
+    return [
+        DefaultInfo(files = depset([archive]), runfiles = ctx.runfiles([archive])),
+        OutputGroupInfo(listing = depset([listing])),
+    ]
 
 install_tree = rule(
     implementation = _install_tree_impl,

@@ -62,6 +62,12 @@ cc_library(
     ),
     deps = [":python_headers"],
 )
+
+# Texts that go with binaries made of it.
+exports_files([
+    "nanobind/LICENSE",
+    "nanobind/ext/robin_map/include/tsl/robin_map.h",
+])
 """
 
 # The headers of the stable ABI. Nothing of PyTorch is linked as a library of Bazel's, which would
@@ -134,6 +140,7 @@ def _python_env_impl(rctx):
     rctx.symlink(env["nanobind"] + "/include", "nanobind/include")
     rctx.symlink(env["nanobind"] + "/src", "nanobind/src")
     rctx.symlink(env["nanobind"] + "/ext", "nanobind/ext")
+    rctx.symlink(env["nanobind_license"], "nanobind/LICENSE")
     if env["torch"]:
         rctx.symlink(env["torch"] + "/include", "torch/include")
         rctx.symlink(env["torch"] + "/lib/libtorch_cpu.so", "torch/libtorch_cpu.so")

@@ -52,6 +52,16 @@ def mismatches(versions):
     return found
 
 
+def license_file(name):
+    """Returns the path of the license text of an installed package."""
+    import importlib.metadata
+
+    for file in importlib.metadata.distribution(name).files or []:
+        if file.name == "LICENSE":
+            return str(file.locate())
+    raise RuntimeError("package %s has no file LICENSE" % name)
+
+
 # The oldest PyTorch whose stable ABI the torch operators use.
 _OLDEST_TORCH = (2, 10)
 
@@ -98,6 +108,7 @@ def describe(lock_path, only):
         "version": "%d.%d" % sys.version_info[:2],
         "include": include,
         "nanobind": os.path.dirname(importlib.util.find_spec("nanobind").origin),
+        "nanobind_license": license_file("nanobind"),
         "stable_abi": stable_abi,
         "ext_suffix": ".abi3.so" if stable_abi else sysconfig.get_config_var("EXT_SUFFIX"),
         "wheel_tag": "%s-%s" % ("cp312-abi3" if stable_abi else "%s-%s" % (tag, tag), platform),

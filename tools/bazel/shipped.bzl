@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What wheel and install tree have in common: where a file of the tree goes, kernels of a platform."""
+"""What wheel and install tree have in common: where a file of the tree goes, files for a platform."""
 
 def shipped_path(path, prefixes):
     """The path in the package: the longest matching prefix is replaced.
@@ -30,16 +30,21 @@ _platform_transition = transition(
     outputs = ["//command_line_option:platforms"],
 )
 
-def _kernels_for_impl(ctx):
-    files = depset(transitive = [kernel[DefaultInfo].files for kernel in ctx.attr.kernels])
+def _on_platform_impl(ctx):
+    if ctx.attr.output_group:
+        files = [target[OutputGroupInfo][ctx.attr.output_group] for target in ctx.attr.targets]
+    else:
+        files = [target[DefaultInfo].files for target in ctx.attr.targets]
+    files = depset(transitive = files)
     return [DefaultInfo(files = files, runfiles = ctx.runfiles(transitive_files = files))]
 
-kernels_for = rule(
-    doc = "Kernel binaries for a platform, whatever the platform of the build is.",
-    implementation = _kernels_for_impl,
+on_platform = rule(
+    doc = "The files of targets as they are for a platform, whatever the platform of the build is.",
+    implementation = _on_platform_impl,
     attrs = {
-        "kernels": attr.label_list(cfg = _platform_transition, mandatory = True),
+        "output_group": attr.string(doc = "of the targets, instead of their default files"),
         "platform": attr.string(mandatory = True),
+        "targets": attr.label_list(cfg = _platform_transition, mandatory = True),
         "_allowlist_function_transition": attr.label(
             default = "@bazel_tools//tools/allowlists/function_transition_allowlist",
         ),

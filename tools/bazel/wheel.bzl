@@ -41,20 +41,25 @@ def _python_wheel_impl(ctx):
     args.add("--pyproject", ctx.file.pyproject)
     args.add("--readme", ctx.file.readme)
     args.add("--license", ctx.file.license)
+    for target, what in ctx.attr.third_party.items():
+        args.add("--third_party", "%s %s" % (what, target.files.to_list()[0].path))
     args.add("--output", wheel)
     ctx.actions.run(
         executable = ctx.executable._builder,
         arguments = [args],
         env = {"PYTHONPATH": SITE_PACKAGES},  # tomli, where Python has no tomllib
         inputs = depset(
-            [files, ctx.file.pyproject, ctx.file.readme, ctx.file.license],
+            [files, ctx.file.pyproject, ctx.file.readme, ctx.file.license] + ctx.files.third_party,
             transitive = [runfiles],
         ),
         outputs = [wheel],
         mnemonic = "PythonWheel",
         progress_message = "Writing wheel %s" % wheel.basename,
     )
-    return [DefaultInfo(files = depset([wheel]), runfiles = ctx.runfiles([wheel]))]
+    return [
+        DefaultInfo(files = depset([wheel]), runfiles = ctx.runfiles([wheel])),
+        OutputGroupInfo(listing = depset([files])),
+    ]
 
 python_wheel = rule(
     implementation = _python_wheel_impl,
@@ -68,6 +73,11 @@ python_wheel = rule(
         ),
         "pyproject": attr.label(allow_single_file = True, default = "//:pyproject.toml"),
         "readme": attr.label(allow_single_file = True, default = "//:README.md"),
+        "third_party": attr.label_keyed_string_dict(
+            allow_files = True,
+            doc = "license text, or header that begins with it -> name and SPDX expression of what " +
+                  "is compiled into the binaries",
+        ),
         "version": attr.string(mandatory = True),
         "_builder": attr.label(
             cfg = "exec",

@@ -67,6 +67,32 @@ def test_metadata_names_project_dependencies_and_script(wheel):
     assert wheel.read(f"{_INFO}/licenses/LICENSE") == pathlib.Path("LICENSE").read_bytes()
 
 
+def test_licenses_of_what_is_compiled_in_are_shipped_and_named(tmp_path):
+    (tmp_path / "text").write_text("Copyright (c) A\n", encoding="utf-8")
+    header = tmp_path / "map.h"
+    header.write_text(
+        "/**\n * MIT License\n *\n * this permission and copyright notice shall\n */\n#ifndef M\n",
+        encoding="utf-8",
+    )
+    parts = [f"--third_party=one BSD-3-Clause {tmp_path}/text", f"--third_party=two MIT {header}"]
+    wheel_builder.main(_arguments(tmp_path, _NAME) + parts)
+    wheel = zipfile.ZipFile(tmp_path / _NAME)
+    lines = wheel.read(f"{_INFO}/METADATA").decode().split("\n\n")[0].splitlines()
+    assert "License-Expression: Apache-2.0 AND BSD-3-Clause AND MIT" in lines
+    files = [line.split(": ")[1] for line in lines if line.startswith("License-File")]
+    assert files == ["LICENSE", "one/LICENSE", "two/LICENSE"]
+    assert {f"{_INFO}/licenses/{file}" for file in files} <= set(wheel.namelist())
+    assert wheel.read(f"{_INFO}/licenses/one/LICENSE") == b"Copyright (c) A\n"
+    text = wheel.read(f"{_INFO}/licenses/two/LICENSE").decode()
+    assert text == "MIT License\n\nthis permission and copyright notice shall\n"
+
+
+def test_header_without_a_license_is_refused(tmp_path):
+    (tmp_path / "map.h").write_text("#ifndef M\n", encoding="utf-8")
+    with pytest.raises(SystemExit, match=r"map\.h does not begin with a license"):
+        wheel_builder.ThirdParty.from_argument(f"map MIT {tmp_path}/map.h")
+
+
 def test_same_input_gives_same_bytes(tmp_path):
     (tmp_path / "1").mkdir()
     (tmp_path / "2").mkdir()

@@ -9,8 +9,11 @@ import base64
 import hashlib
 import json
 import pathlib
+import re
 import sys
 import zipfile
+from collections.abc import Sequence
+from typing import NamedTuple
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -26,15 +29,42 @@ def read_project(pyproject: pathlib.Path) -> dict:
     return tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
 
 
-def metadata(project: dict, readme: str) -> str:
+class ThirdParty(NamedTuple):
+    """Code of others that is compiled into the binaries."""
+
+    name: str
+    spdx: str
+    license: str  # text
+
+    @staticmethod
+    def from_argument(text: str) -> "ThirdParty":
+        """Makes one of "NAME SPDX PATH", where a header's license is its first comment."""
+        name, spdx, path = text.split(" ", 2)
+        license_text = pathlib.Path(path).read_text(encoding="utf-8")
+        if path.endswith(".h"):
+            comment = re.match(r"/\*\*?\n(.*?)\*/", license_text, re.DOTALL)
+            if comment is None or "copyright notice" not in comment[1]:
+                raise SystemExit(f"{path} does not begin with a license")
+            license_text = re.sub(r"^ \* ?", "", comment[1], flags=re.MULTILINE).rstrip() + "\n"
+        return ThirdParty(name, spdx, license_text)
+
+    @property
+    def file(self) -> str:
+        """Where the text lies below licenses/."""
+        return f"{self.name}/LICENSE"
+
+
+def metadata(project: dict, readme: str, third_party: Sequence[ThirdParty] = ()) -> str:
     """Returns the METADATA (in an sdist: PKG-INFO) text of the project."""
+    licenses = [project["license"], *sorted({part.spdx for part in third_party})]
     lines = [
         "Metadata-Version: 2.4",
         f"Name: {project['name']}",
         f"Version: {project['version']}",
         f"Summary: {project['description']}",
-        f"License-Expression: {project['license']}",
+        f"License-Expression: {' AND '.join(licenses)}",
         "License-File: LICENSE",
+        *(f"License-File: {part.file}" for part in third_party),
         f"Requires-Python: {project['requires-python']}",
         *(f"Requires-Dist: {name}" for name in project["dependencies"]),
         "Description-Content-Type: text/markdown",
@@ -91,10 +121,12 @@ def build(args: argparse.Namespace) -> None:
     files = json.loads(args.files.read_text(encoding="utf-8"))
     contents = {name: pathlib.Path(path).read_bytes() for name, path in files.items()}
     readme = args.readme.read_text(encoding="utf-8")
-    contents[f"{info}/METADATA"] = metadata(project, readme).encode()
+    contents[f"{info}/METADATA"] = metadata(project, readme, args.third_party).encode()
     contents[f"{info}/WHEEL"] = _wheel_text(args.tag).encode()
     contents[f"{info}/entry_points.txt"] = _entry_points(project).encode()
     contents[f"{info}/licenses/LICENSE"] = args.license.read_bytes()
+    for part in args.third_party:
+        contents[f"{info}/licenses/{part.file}"] = part.license.encode()
     write_wheel(args.output, contents, info)
 
 
@@ -103,6 +135,13 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--tag", required=True, help="for example cp311-cp311-linux_x86_64")
     for name in ("files", "pyproject", "readme", "license", "output"):
         parser.add_argument("--" + name, required=True, type=pathlib.Path)
+    parser.add_argument(
+        "--third_party",
+        action="append",
+        default=[],
+        type=ThirdParty.from_argument,
+        help="'NAME SPDX PATH' of code that is compiled in; PATH is its license",
+    )
     build(parser.parse_args(argv))
     return 0
 

@@ -78,20 +78,20 @@ Result LaunchFunction(Runtime& runtime, aclrtStream handle, aclrtHostFunc functi
   std::shared_ptr<Stream> stream;
   const Result result = runtime.FindStream(handle, &stream);
   if (!result.ok()) return result;
-  return stream->Submit([function, args]() -> Result {
+  const auto run = [function, args]() -> Result {
     function(args);
     return {};
-  });
+  };
+  return runtime.captures.Enqueue(stream, {"host function", "", run});
 }
 
-Result RunReport(Stream* stream, uint64_t thread, aclrtCallback function, void* user_data,
-                 bool block) {
+Result RunReport(uint64_t thread, aclrtCallback function, void* user_data, bool block) {
   Reports& reports = AllReports();
   const auto report = std::make_shared<CallReport>(CallReport{function, user_data});
   std::unique_lock lock(reports.mutex);
   reports.queues[thread].push_back(report);
   reports.changed.notify_all();
-  while (block && !report->done && !stream->aborted()) {
+  while (block && !report->done && !Stream::Current()->aborted()) {
     reports.changed.wait_for(lock, kAbortPoll);
   }
   return {};
@@ -118,11 +118,11 @@ Result LaunchCallback(Runtime& runtime, aclrtCallback function, void* user_data,
     }
     thread = found->second;
   }
-  Stream* runner = stream.get();  // outlives its tasks
   const bool block = block_type == ACL_CALLBACK_BLOCK;
-  return stream->Submit([runner, thread, function, user_data, block] {
-    return RunReport(runner, thread, function, user_data, block);
-  });
+  const auto run = [thread, function, user_data, block] {
+    return RunReport(thread, function, user_data, block);
+  };
+  return runtime.captures.Enqueue(stream, {"callback", "", run});
 }
 
 // Runs one callback of the calling thread.

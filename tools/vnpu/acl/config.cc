@@ -67,9 +67,12 @@ std::string ConfigText(const Config& config) {
   std::ostringstream text;
   text << "devices=" << config.num_devices << " soc=" << device.soc_name
        << " cores=" << device.num_cores << " hbm_bytes=" << device.hbm_bytes
-       << " threads=" << device.host_threads
-       << " timeout_seconds=" << device.launch_timeout_seconds << " check="
-       << (race && memory ? "all" : race ? "race" : memory ? "memory" : "none");
+       << " threads=" << device.host_threads << " timeout_seconds=" << device.launch_timeout_seconds
+       << " check="
+       << (race && memory ? "all"
+           : race         ? "race"
+           : memory       ? "memory"
+                          : "none");
   return text.str();
 }
 

@@ -3,6 +3,7 @@
 #include "tools/vnpu/acl/event.h"
 
 #include <cstdint>
+#include <utility>
 
 #include "tools/vnpu/acl/api.h"
 #include "tools/vnpu/acl/runtime.h"
@@ -55,16 +56,49 @@ Result FindEvent(Runtime& runtime, const char* argument, aclrtEvent handle,
 Result CreateEvent(Runtime& runtime, aclrtEvent* event, EventKind kind, uint32_t flag) {
   if (event == nullptr) return NullPointer("event");
   constexpr uint32_t kSupported =
-      ACL_EVENT_SYNC | ACL_EVENT_CAPTURE_STREAM_PROGRESS | ACL_EVENT_TIME_LINE;
+      ACL_EVENT_SYNC | ACL_EVENT_CAPTURE_STREAM_PROGRESS | ACL_EVENT_TIME_LINE | ACL_EVENT_EXTERNAL;
   if ((flag & ~kSupported) != 0) {
     return Error(ACL_ERROR_RT_FEATURE_NOT_SUPPORT, "flag = ", flag,
-                 ": only ACL_EVENT_SYNC (1), ACL_EVENT_CAPTURE_STREAM_PROGRESS (2) and "
-                 "ACL_EVENT_TIME_LINE (8) are supported");
+                 ": only ACL_EVENT_SYNC (1), ACL_EVENT_CAPTURE_STREAM_PROGRESS (2), "
+                 "ACL_EVENT_TIME_LINE (8) and ACL_EVENT_EXTERNAL (32) are supported");
   }
   DeviceState* unused = nullptr;
   const Result result = runtime.CurrentDevice(&unused);
   if (result.ok()) *event = runtime.events.Add(std::make_shared<Event>(kind, flag));
   return result;
+}
+
+// What waits for the event is up to whoever waits, outside of the graph.
+Result RecordNow(Event& event) {
+  std::lock_guard lock(event.mutex);
+  event.latest = std::exchange(event.next, std::make_shared<Record>());
+  event.latest->Complete();
+  event.reset_issued = false;
+  return {};
+}
+
+// What a wait at this moment means; null: nothing.
+std::shared_ptr<Record> RecordToWaitFor(const Event& event) {
+  if (event.kind == EventKind::kReusable && (event.flags & ACL_EVENT_EXTERNAL) == 0) {
+    return event.latest;
+  }
+  return event.latest == nullptr || event.reset_issued ? event.next : event.latest;
+}
+
+Result WaitFor(Record& record) {
+  const Stream* stream = Stream::Current();
+  std::unique_lock lock(record.mutex);
+  while (!record.done && !stream->aborted()) record.changed.wait_for(lock, kAbortPoll);
+  return {};
+}
+
+Result WaitNow(Event& event) {
+  std::shared_ptr<Record> record;
+  {
+    std::lock_guard lock(event.mutex);
+    record = RecordToWaitFor(event);
+  }
+  return record != nullptr ? WaitFor(*record) : Result{};
 }
 
 Result RecordEvent(Runtime& runtime, aclrtEvent handle, aclrtStream stream_handle) {
@@ -75,6 +109,13 @@ Result RecordEvent(Runtime& runtime, aclrtEvent handle, aclrtStream stream_handl
   if (!result.ok()) return result;
 
   std::lock_guard lock(event->mutex);
+  bool captured = false;
+  result = runtime.captures.Record(stream, event.get(), &captured);
+  if (!result.ok() || captured) return result;
+  if (runtime.captures.Holds(*stream)) {
+    const auto record_now = [event] { return RecordNow(*event); };
+    return runtime.captures.Enqueue(stream, {"external record", "", record_now});
+  }
   const std::shared_ptr<Record> record = event->next;
   const auto task = std::make_shared<RecordTask>(record);
   const auto run = [task]() -> Result {
@@ -98,7 +139,7 @@ Result RecordEvent(Runtime& runtime, aclrtEvent handle, aclrtStream stream_handl
 
 // Only events made for it can be waited on by streams, as on the device.
 Result CheckSyncFlag(const Event& event) {
-  if ((event.flags & ACL_EVENT_SYNC) != 0) return {};
+  if ((event.flags & (ACL_EVENT_SYNC | ACL_EVENT_EXTERNAL)) != 0) return {};
   return Error(ACL_ERROR_RT_PARAM_INVALID,
                "event was created without ACL_EVENT_SYNC (1): streams cannot wait for it");
 }
@@ -114,19 +155,31 @@ Result WaitEvent(Runtime& runtime, aclrtStream stream_handle, aclrtEvent handle)
   std::shared_ptr<Record> record;
   {
     std::lock_guard lock(event->mutex);
-    record = event->latest;
-    if (event->kind == EventKind::kManual && (record == nullptr || event->reset_issued)) {
-      record = event->next;
+    bool captured = false;
+    result = runtime.captures.Wait(stream, stream_handle == nullptr, event.get(), &captured);
+    if (!result.ok() || captured) return result;
+    if (runtime.captures.Holds(*stream)) {
+      const auto wait_now = [event] { return WaitNow(*event); };
+      return runtime.captures.Enqueue(stream, {"external wait", "", wait_now});
     }
+    record = RecordToWaitFor(*event);
   }
   if (record == nullptr) return {};  // never recorded: nothing to wait for
   auto pending = std::make_shared<PendingWait>(event->pending_waits);
-  Stream* waiting = stream.get();  // runs the task, so outlives it
-  return stream->Submit([record, pending, waiting]() -> Result {
-    std::unique_lock lock(record->mutex);
-    while (!record->done && !waiting->aborted()) record->changed.wait_for(lock, kAbortPoll);
+  return stream->Submit([record, pending] { return WaitFor(*record); });
+}
+
+// The event's mutex is held.
+Result CaptureReset(Runtime& runtime, const std::shared_ptr<Stream>& stream,
+                    const std::shared_ptr<Event>& event) {
+  event->capture = nullptr;  // within the graph: as if never recorded
+  if ((event->flags & ACL_EVENT_EXTERNAL) == 0) return {};
+  const auto reset_now = [event]() -> Result {
+    std::lock_guard lock(event->mutex);
+    event->reset_issued = true;
     return {};
-  });
+  };
+  return runtime.captures.Enqueue(stream, {"external reset", "", reset_now});
 }
 
 Result ResetEvent(Runtime& runtime, aclrtEvent handle, aclrtStream stream_handle) {
@@ -135,12 +188,14 @@ Result ResetEvent(Runtime& runtime, aclrtEvent handle, aclrtStream stream_handle
   Result result = FindEvent(runtime, "event", handle, &event);
   if (result.ok()) result = runtime.FindStream(stream_handle, &stream);
   if (!result.ok()) return result;
-  if (event->kind != EventKind::kManual || (event->flags & ACL_EVENT_SYNC) == 0) {
+  const bool external = (event->flags & ACL_EVENT_EXTERNAL) != 0;
+  if (!external && (event->kind != EventKind::kManual || (event->flags & ACL_EVENT_SYNC) == 0)) {
     return Error(ACL_ERROR_RT_PARAM_INVALID,
                  "event can be reset only if aclrtCreateEventWithFlag made it with "
                  "ACL_EVENT_SYNC (1)");
   }
   std::lock_guard lock(event->mutex);
+  if (runtime.captures.Holds(*stream)) return CaptureReset(runtime, stream, event);
   const std::shared_ptr<Record> record = event->latest;
   if (record == nullptr) return {};  // already in its first state
   result = stream->Submit([record]() -> Result {
@@ -157,11 +212,25 @@ std::shared_ptr<Record> LatestRecord(Event& event) {
   return event.latest;
 }
 
+// For what the host asks about an event that no stream will come to.
+Result RefuseUnknown(Runtime& runtime, Event& event) {
+  std::lock_guard lock(event.mutex);
+  if ((event.flags & ACL_EVENT_EXTERNAL) != 0) {
+    return Error(ACL_ERROR_RT_FEATURE_NOT_SUPPORT,
+                 "event was created with ACL_EVENT_EXTERNAL (32): only streams can wait for it");
+  }
+  if (!runtime.captures.Holds(event)) return {};
+  return Error(ACL_ERROR_RT_EVENT_CAPTURED,
+               "event was recorded by a stream that captures: nothing can wait for it or ask about "
+               "it before the capture ends");
+}
+
 // Also returns what went wrong in the stream before the event, like a
 // synchronise of the stream up to there.
 Result SynchronizeEvent(Runtime& runtime, aclrtEvent handle) {
   std::shared_ptr<Event> event;
-  const Result result = FindEvent(runtime, "event", handle, &event);
+  Result result = FindEvent(runtime, "event", handle, &event);
+  if (result.ok()) result = RefuseUnknown(runtime, *event);
   if (!result.ok()) return result;
   const std::shared_ptr<Record> record = LatestRecord(*event);
   if (record == nullptr) {
@@ -179,7 +248,8 @@ Result SynchronizeEvent(Runtime& runtime, aclrtEvent handle) {
 Result QueryEvent(Runtime& runtime, aclrtEvent handle, aclrtEventRecordedStatus* status) {
   if (status == nullptr) return NullPointer("status");
   std::shared_ptr<Event> event;
-  const Result result = FindEvent(runtime, "event", handle, &event);
+  Result result = FindEvent(runtime, "event", handle, &event);
+  if (result.ok()) result = RefuseUnknown(runtime, *event);
   if (!result.ok()) return result;
   bool complete = event->kind == EventKind::kReusable;
   if (const std::shared_ptr<Record> record = LatestRecord(*event)) {
@@ -195,6 +265,7 @@ Result QueryEventWait(Runtime& runtime, aclrtEvent handle, aclrtEventWaitStatus*
   std::shared_ptr<Event> event;
   Result result = FindEvent(runtime, "event", handle, &event);
   if (result.ok()) result = CheckSyncFlag(*event);
+  if (result.ok()) result = RefuseUnknown(runtime, *event);
   if (!result.ok()) return result;
   if (event->kind != EventKind::kManual) {
     return Error(ACL_ERROR_RT_PARAM_INVALID,
@@ -209,7 +280,8 @@ Result QueryEventWait(Runtime& runtime, aclrtEvent handle, aclrtEventWaitStatus*
 Result RecordTime(Runtime& runtime, const char* argument, aclrtEvent handle,
                   std::chrono::steady_clock::time_point* time) {
   std::shared_ptr<Event> event;
-  const Result result = FindEvent(runtime, argument, handle, &event);
+  Result result = FindEvent(runtime, argument, handle, &event);
+  if (result.ok()) result = RefuseUnknown(runtime, *event);
   if (!result.ok()) return result;
   if ((event->flags & ACL_EVENT_TIME_LINE) == 0) {
     return Error(ACL_ERROR_RT_EVENT_TIMESTAMP_INVALID, argument,

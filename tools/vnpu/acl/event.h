@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 
+#include "tools/vnpu/acl/capture.h"
 #include "tools/vnpu/acl/stream.h"
 
 namespace vnpu_acl {
@@ -48,6 +49,9 @@ class Event {
   std::shared_ptr<Record> latest;  // null: never recorded
   std::shared_ptr<Record> next;    // what the next aclrtRecordEvent fills
   bool reset_issued = false;       // since the latest record
+  // The capture that the latest record belongs to, and where in it.
+  std::shared_ptr<Capture> capture;
+  Positions captured_at;
   // Waits of other streams that have not ended yet.
   std::shared_ptr<std::atomic<int>> pending_waits = std::make_shared<std::atomic<int>>(0);
 };

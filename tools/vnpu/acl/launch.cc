@@ -241,10 +241,9 @@ aclError FaultCode(vnpu::FaultKind fault) {
 Result Launch::Run() const {
   std::lock_guard lock(device->launch_mutex);
   if (device->launches_to_failure > 0 && --device->launches_to_failure == 0) {
-    Result injected =
-        Error(device->failure_code, "injected failure (vnpuAclFailLaunch): the launch of kernel ",
-              function->name, " with ", num_blocks, " blocks on device ", device->id,
-              " did not run");
+    Result injected = Error(
+        device->failure_code, "injected failure (vnpuAclFailLaunch): the launch of kernel ",
+        function->name, " with ", num_blocks, " blocks on device ", device->id, " did not run");
     injected.is_report = true;
     return injected;
   }
@@ -321,7 +320,8 @@ Result LaunchKernel(Runtime& runtime, const LaunchRequest& request) {
   launch->args.assign(bytes, bytes + request.args_size);
   result = PatchPlaceHolders(request.holders, request.num_holders, launch.get());
   if (!result.ok()) return result;
-  return stream->Submit([launch] { return launch->Run(); });
+  const auto run = [launch] { return launch->Run(); };
+  return runtime.captures.Enqueue(stream, {"kernel", launch->function->name, run});
 }
 
 namespace {

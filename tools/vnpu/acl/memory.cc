@@ -176,6 +176,7 @@ Result PrepareCopy(Runtime& runtime, size_t dest_max, aclrtMemcpyKind kind, Copy
 Result Memcpy(Runtime& runtime, size_t dest_max, aclrtMemcpyKind kind, Copy copy) {
   DeviceState* unused = nullptr;
   Result result = runtime.CurrentDevice(&unused);
+  if (result.ok()) result = runtime.captures.RefuseUnsafe(ACL_ERROR_RT_CAPTURE_MODE_NOT_SUPPORT);
   if (result.ok()) result = PrepareCopy(runtime, dest_max, kind, &copy);
   if (!result.ok() || copy.count == 0) return result;
   return copy.Run();
@@ -199,19 +200,29 @@ Result MemcpyAsync(Runtime& runtime, size_t dest_max, aclrtMemcpyKind kind, Copy
   if (kind == ACL_MEMCPY_HOST_TO_BUF_TO_DEVICE) {  // the caller may reuse src at once
     const auto* bytes = static_cast<const unsigned char*>(copy.src.address);
     auto buffer = std::make_shared<std::vector<unsigned char>>(bytes, bytes + copy.count);
-    return stream->Submit([copy, buffer]() mutable {
+    const auto run = [copy, buffer]() mutable {
       copy.src.address = buffer->data();
       return copy.Run();
-    });
+    };
+    return runtime.captures.Enqueue(stream, {"copy", "", run});
+  }
+  // With memory that is not from aclrtMallocHost the call returns after the copy
+  // (CANN docs, aclrtMemcpyAsync), which a captured one cannot.
+  const bool waits =
+      IsPageable(runtime, copy.dst, copy.count) || IsPageable(runtime, copy.src, copy.count);
+  if (waits) {
+    if (runtime.captures.Holds(*stream)) {
+      return Error(ACL_ERROR_RT_CAPTURE_MODE_BLOCK_ASYNC,
+                   "the stream captures, and a copy of host memory that is not from "
+                   "aclrtMallocHost is synchronous");
+    }
+    result = runtime.captures.RefuseUnsafe(ACL_ERROR_RT_CAPTURE_MODE_BLOCK_ASYNC);
+    if (!result.ok()) return result;
   }
   Ticket ticket = 0;
-  result = stream->Submit([copy] { return copy.Run(); }, &ticket);
-  // With memory that is not from aclrtMallocHost the call returns after the copy
-  // (CANN docs, aclrtMemcpyAsync).
-  if (result.ok() &&
-      (IsPageable(runtime, copy.dst, copy.count) || IsPageable(runtime, copy.src, copy.count))) {
-    stream->Wait(ticket, -1);
-  }
+  const auto run = [copy] { return copy.Run(); };
+  result = runtime.captures.Enqueue(stream, {"copy", "", run}, &ticket);
+  if (result.ok() && waits) stream->Wait(ticket, -1);
   return result;
 }
 
@@ -355,7 +366,8 @@ aclError aclrtMemcpyAsync(void* dst, size_t destMax, const void* src, size_t cou
 aclError aclrtMemset(void* devPtr, size_t maxCount, int32_t value, size_t count) {
   return Call("aclrtMemset", [=](Runtime& runtime) -> Result {
     Fill fill{{"devPtr", devPtr}, value, count};
-    const Result result = vnpu_acl::PrepareFill(runtime, maxCount, &fill);
+    Result result = runtime.captures.RefuseUnsafe(ACL_ERROR_RT_CAPTURE_MODE_NOT_SUPPORT);
+    if (result.ok()) result = vnpu_acl::PrepareFill(runtime, maxCount, &fill);
     return result.ok() && count > 0 ? fill.Run() : result;
   });
 }
@@ -368,7 +380,8 @@ aclError aclrtMemsetAsync(void* devPtr, size_t maxCount, int32_t value, size_t c
     Result result = runtime.FindStream(stream, &found);
     if (result.ok()) result = vnpu_acl::PrepareFill(runtime, maxCount, &fill);
     if (!result.ok() || count == 0) return result;
-    return found->Submit([fill] { return fill.Run(); });
+    const auto run = [fill] { return fill.Run(); };
+    return runtime.captures.Enqueue(found, {"fill", "", run});
   });
 }
 

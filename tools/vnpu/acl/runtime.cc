@@ -127,6 +127,7 @@ Result Runtime::ResetDevice(int32_t id) {
   }
   for (const auto& [handle, stream] : streams.All()) {
     if (stream->device_id() != id) continue;
+    captures.Drop(*stream, "its device was reset");
     stream->Finish();
     found->KeepFailure(stream->TakeFailure());
     streams.Remove(handle);

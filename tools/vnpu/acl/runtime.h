@@ -20,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "tools/vnpu/acl/capture.h"
 #include "tools/vnpu/acl/config.h"
 #include "tools/vnpu/acl/error.h"
 #include "tools/vnpu/acl/handle_table.h"
@@ -106,8 +107,7 @@ class HostBlocks {
 
 class Runtime {
  public:
-  explicit Runtime(const Config& config)
-      : config_(config), configuration_(ConfigText(config)) {}
+  explicit Runtime(const Config& config) : config_(config), configuration_(ConfigText(config)) {}
 
   uint32_t num_devices() const { return config_.num_devices; }
   const vnpu::DeviceConfig& device_config() const { return config_.device; }
@@ -147,6 +147,8 @@ class Runtime {
   HandleTable<Event, HandleKind::kEvent> events;
   HandleTable<Binary, HandleKind::kBinary> binaries;
   HandleTable<Function, HandleKind::kFunction> functions;
+  HandleTable<Graph, HandleKind::kGraph> graphs;
+  Captures captures;
   HandleTable<PhysicalBlock, HandleKind::kPhysical> physical_blocks;
   HostBlocks host_blocks;
 

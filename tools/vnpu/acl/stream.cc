@@ -15,6 +15,7 @@ namespace {
 
 std::atomic<uint64_t> failure_sequence{0};
 std::atomic<int32_t> stream_count{0};
+thread_local const Stream* current_stream = nullptr;
 
 Result RunTask(const Task& task) {
   try {
@@ -47,7 +48,10 @@ Result Stream::Submit(Task task, Ticket* ticket) {
   return {};
 }
 
+const Stream* Stream::Current() { return current_stream; }
+
 void Stream::Work() {
+  current_stream = this;
   std::unique_lock lock(mutex_);
   for (;;) {
     work_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
@@ -138,6 +142,7 @@ Result SynchronizeStream(Runtime& runtime, aclrtStream handle, int32_t timeout_m
   std::shared_ptr<Stream> stream;
   Result result = CheckTimeout(timeout_ms);
   if (result.ok()) result = runtime.FindStream(handle, &stream);
+  if (result.ok()) result = runtime.captures.RefuseWaiting(*stream);
   if (!result.ok()) return result;
   switch (stream->Wait(stream->last_ticket(), timeout_ms)) {
     case WaitOutcome::kTimedOut:
@@ -156,6 +161,10 @@ Result SynchronizeDevice(Runtime& runtime, int32_t timeout_ms) {
   Result result = CheckTimeout(timeout_ms);
   if (result.ok()) result = runtime.CurrentDevice(&device);
   if (!result.ok()) return result;
+  if (runtime.captures.HoldsAnyOf(device->id)) {
+    return Error(ACL_ERROR_RT_STREAM_CAPTURED, "a stream of device ", device->id,
+                 " captures: end the capture first");
+  }
   if (!runtime.WaitForDevice(*device, timeout_ms)) {
     return Error(ACL_ERROR_RT_STREAM_SYNC_TIMEOUT, "device ", device->id, " is not done after ",
                  timeout_ms, " ms");
@@ -179,6 +188,11 @@ Result CreateStream(Runtime& runtime, aclrtStream* stream, uint32_t flag) {
 }
 
 Result DestroyStream(Runtime& runtime, aclrtStream handle, bool run_queued) {
+  if (const std::shared_ptr<Stream> found = runtime.streams.Find(handle)) {
+    const Result result = run_queued ? runtime.captures.RefuseWaiting(*found) : Result{};
+    if (!result.ok()) return result;
+    runtime.captures.Drop(*found, "a stream of it was destroyed");
+  }
   const std::shared_ptr<Stream> stream = runtime.streams.Remove(handle);
   if (stream == nullptr) return runtime.streams.NotFound("stream", handle);
   if (run_queued) {
@@ -236,7 +250,8 @@ aclError aclrtStreamQuery(aclrtStream stream, aclrtStreamStatus* status) {
   return Call("aclrtStreamQuery", [=](Runtime& runtime) -> Result {
     if (status == nullptr) return vnpu_acl::NullPointer("status");
     std::shared_ptr<vnpu_acl::Stream> found;
-    const Result result = runtime.FindStream(stream, &found);
+    Result result = runtime.FindStream(stream, &found);
+    if (result.ok()) result = runtime.captures.RefuseWaiting(*found);
     if (!result.ok()) return result;
     *status = found->idle() ? ACL_STREAM_STATUS_COMPLETE : ACL_STREAM_STATUS_NOT_READY;
     // Asking does not clear a failure: only a synchronise returns it for good.

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <thread>
 
@@ -43,6 +44,8 @@ struct StreamSettings {
   std::atomic<uint32_t> priority{0};
 };
 
+struct Capture;
+
 class Stream {
  public:
   explicit Stream(int device_id);
@@ -52,7 +55,13 @@ class Stream {
 
   int device_id() const { return device_id_; }
   int32_t id() const { return id_; }
+  // The stream whose task the calling thread runs; null if it runs none.
+  static const Stream* Current();
+
   StreamSettings settings;
+  // Of Captures, which guards them.
+  std::shared_ptr<Capture> capture;
+  size_t lane = 0;
 
   // The worker thread starts with the first task.
   Result Submit(Task task, Ticket* ticket = nullptr);
