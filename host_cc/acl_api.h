@@ -15,6 +15,7 @@
 
 #include "tiling/status.h"
 #include "tools/vnpu/acl/acl_abi.h"
+#include "tools/vnpu/acl/acl_graph_abi.h"
 #include "tools/vnpu/acl/vnpu_extensions.h"
 
 namespace ascend_attention {
@@ -57,6 +58,9 @@ struct AclApi {
   // One of the two exists: the address that cross-core signals go through.
   decltype(&::aclrtGetHardwareSyncAddr) aclrtGetHardwareSyncAddr = nullptr;
   decltype(&::rtGetC2cCtrlAddr) rtGetC2cCtrlAddr = nullptr;
+
+  // Whether a stream captures a graph. Null: this runtime has no graphs.
+  decltype(&::aclmdlRICaptureGetInfo) aclmdlRICaptureGetInfo = nullptr;
 
   // Only the virtual NPU has these: names of tensors for its checkers.
   decltype(&::vnpuAclChecksEnabled) vnpuAclChecksEnabled = nullptr;

@@ -127,6 +127,7 @@ StatusOr<AclApi> ResolveAclApi(const SymbolFinder& find, const std::string& libr
     return MissingSymbol("aclrtGetHardwareSyncAddr and no rtGetC2cCtrlAddr", acl);
   }
 #define ASCEND_ATTENTION_ACL_OPTIONAL(name) acl.name = Symbol<decltype(acl.name)>(find, #name);
+  ASCEND_ATTENTION_ACL_OPTIONAL(aclmdlRICaptureGetInfo)
   ASCEND_ATTENTION_ACL_OPTIONAL(vnpuAclChecksEnabled)
   ASCEND_ATTENTION_ACL_OPTIONAL(vnpuAclNameRegion)
   ASCEND_ATTENTION_ACL_OPTIONAL(vnpuAclMarkUndefined)

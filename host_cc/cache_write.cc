@@ -371,8 +371,12 @@ Status CacheWriter::Run(const CacheWriteTensors& tensors, void* stream, bool che
   const Runtime::Impl& runtime = impl_->runtime->impl();
   const CurrentDevice current(*runtime.acl, runtime.device);
   AA_RETURN_IF_ERROR(current.status());
+  AA_ASSIGN_OR_RETURN(const bool capturing, IsCapturing(*runtime.acl, stream));
+  if (check_slots && capturing) {
+    return FailedPrecondition("check_slots waits for the stream, which captures a graph");
+  }
   if (check_slots) AA_RETURN_IF_ERROR(CheckSlotsOnDevice(tensors, *impl_, stream));
-  if (ChecksEnabled(runtime)) {
+  if (ChecksEnabled(runtime) && !capturing) {
     AA_RETURN_IF_ERROR(impl_->runtime->Synchronize(stream));
     NameRegions(tensors, *impl_);
   }

@@ -75,23 +75,45 @@ Args CommonArgs(const PreparedPlan::Impl& prepared, const DecodeTensors& tensors
   return args;
 }
 
-Status LaunchDecode(const PreparedPlan::Impl& prepared, const DecodeTensors& tensors,
-                    void* stream) {
+// How many blocks are launched, and when they start.
+struct Grid {
+  uint32_t num_blocks;
+  BlockStart start;
+};
+
+Grid GridOf(const PreparedPlan::Impl& prepared, bool is_captured) {
+  // A replay may run any plan of the operator.
+  if (is_captured) {
+    return {static_cast<uint32_t>(prepared.op->platform.num_cores), BlockStart::kAllAtOnce};
+  }
+  // The blocks wait for each other only to merge the parts of split sequences.
+  return {prepared.num_blocks,
+          prepared.plan.has_splits() ? BlockStart::kAllAtOnce : BlockStart::kAsCoresBecomeFree};
+}
+
+Status LaunchDecode(const PreparedPlan::Impl& prepared, const DecodeTensors& tensors, void* stream,
+                    const Grid& grid) {
   const AclApi& acl = *prepared.runtime().acl;
   const DecodeAttention::Impl& op = *prepared.op;
-  // The blocks wait for each other only to merge the parts of split sequences.
-  const BlockStart start =
-      prepared.plan.has_splits() ? BlockStart::kAllAtOnce : BlockStart::kAsCoresBecomeFree;
   if (op.shape.kv_quant == KvQuant::kNone) {
     const auto args = CommonArgs<DecodeKernelArgs>(prepared, tensors);
-    return Launch(acl, op.decode, prepared.num_blocks, args, stream, start);
+    return Launch(acl, op.decode, grid.num_blocks, args, stream, grid.start);
   }
   auto args = CommonArgs<DecodeInt8KernelArgs>(prepared, tensors);
   args.key_scale = tensors.key_scale;
   args.key_offset = tensors.key_offset;
   args.value_scale = tensors.value_scale;
   args.value_offset = tensors.value_offset;
-  return Launch(acl, op.decode, prepared.num_blocks, args, stream, start);
+  return Launch(acl, op.decode, grid.num_blocks, args, stream, grid.start);
+}
+
+// A captured launch: it runs with the plan of its replay, so there is nothing to wait for, and
+// names given to its memory would be those of work that runs now.
+Status CaptureDecode(const PreparedPlan::Impl& prepared, const DecodeTensors& tensors,
+                     void* stream) {
+  AA_RETURN_IF_ERROR(LaunchDecode(prepared, tensors, stream, GridOf(prepared, true)));
+  prepared.runtime().plans.NoteCapture(prepared.workspace, prepared);
+  return OkStatus();
 }
 
 // Microseconds of host time since construction, for verbose lines.
@@ -105,6 +127,18 @@ class Stopwatch {
  private:
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
+
+// Whether neither this plan nor a captured launch would run with the wrong lengths.
+Status CheckGraphs(const PreparedPlan::Impl& prepared) {
+  const Runtime::Impl& runtime = prepared.runtime();
+  AA_ASSIGN_OR_RETURN(const bool capturing, IsCapturing(*runtime.acl, prepared.stream));
+  if (capturing) {
+    return FailedPrecondition(
+        "the stream captures a graph, and a captured plan would freeze the lengths: plan before "
+        "the capture, capture only the run, and plan again before each replay");
+  }
+  return runtime.plans.CheckCaptures(prepared.workspace, prepared.op.get(), prepared.plan.header());
+}
 
 void VerbosePlan(const PreparedPlan::Impl& prepared, double host_us) {
   const DecodePlanHeader& header = prepared.plan.header();
@@ -127,6 +161,10 @@ void VerboseRun(const PreparedPlan::Impl& prepared, const DecodeTensors& tensors
 }
 
 }  // namespace
+
+DecodeAttention::Impl::~Impl() {
+  if (runtime != nullptr) runtime->impl().plans.ForgetCaptures(this);
+}
 
 PreparedPlan::Impl::~Impl() {
   runtime().plans.Forget(workspace, this);
@@ -179,10 +217,12 @@ StatusOr<PreparedPlan> DecodeAttention::Plan(const int32_t* context_lens, size_t
   Runtime::Impl& runtime = prepared->runtime();
   const CurrentDevice current(*runtime.acl, runtime.device);
   AA_RETURN_IF_ERROR(current.status());
+  AA_RETURN_IF_ERROR(CheckGraphs(*prepared));
   // Even a failed upload may have changed the workspace: no plan is current then.
   runtime.plans.SetCurrent(workspace, nullptr);
   AA_RETURN_IF_ERROR(Upload(*prepared, workspace_size));
   runtime.plans.SetCurrent(workspace, prepared.get());
+  if (runtime.plans.IsCaptured(workspace)) runtime.plans.NoteRun(stream, prepared);
   if (VerboseEnabled()) VerbosePlan(*prepared, stopwatch.us());
   return PreparedPlan(std::move(prepared));
 }
@@ -217,6 +257,8 @@ Status DecodeAttention::Run(const PreparedPlan& plan, const DecodeTensors& tenso
   const AclApi& acl = *runtime.acl;
   const CurrentDevice current(acl, runtime.device);
   AA_RETURN_IF_ERROR(current.status());
+  AA_ASSIGN_OR_RETURN(const bool capturing, IsCapturing(acl, stream));
+  if (capturing) return CaptureDecode(*prepared, tensors, stream);
   if (stream != prepared->stream) {
     AA_RETURN_IF_ERROR(acl.Check(acl.aclrtStreamWaitEvent(stream, prepared->upload.event),
                                  "aclrtStreamWaitEvent(plan)"));
@@ -226,7 +268,7 @@ Status DecodeAttention::Run(const PreparedPlan& plan, const DecodeTensors& tenso
     NameRegions(*prepared, tensors);
   }
   runtime.plans.NoteRun(stream, prepared);
-  AA_RETURN_IF_ERROR(LaunchDecode(*prepared, tensors, stream));
+  AA_RETURN_IF_ERROR(LaunchDecode(*prepared, tensors, stream, GridOf(*prepared, false)));
   if (VerboseEnabled()) VerboseRun(*prepared, tensors, stream, stopwatch.us());
   return OkStatus();
 }

@@ -89,8 +89,8 @@ StatusOr<std::string> KernelLibrary::FindFile(const std::string& name,
   std::string folder = kernel_dir_;
   if (folder.empty()) folder = Environment("ASCEND_ATTENTION_KERNEL_DIR");
   if (folder.empty()) {
-    const std::string file = FindShipped(
-        {"kernels/" + installed, "ascend_attention/kernels/" + installed, in_tree});
+    const std::string file =
+        FindShipped({"kernels/" + installed, "ascend_attention/kernels/" + installed, in_tree});
     if (!file.empty()) return file;
     const std::vector<std::string>& roots = ShippedRoots();
     return FailedPrecondition("kernel binary kernels/", installed,

@@ -17,6 +17,17 @@ Status LaunchBytes(const AclApi& acl, const Kernel& kernel, uint32_t num_blocks,
                    " blocks)");
 }
 
+StatusOr<bool> IsCapturing(const AclApi& acl, void* stream) {
+  // The default stream cannot capture.
+  if (acl.aclmdlRICaptureGetInfo == nullptr || stream == nullptr) return false;
+  aclmdlRICaptureStatus status = ACL_MODEL_RI_CAPTURE_STATUS_NONE;
+  aclmdlRI graph = nullptr;
+  AA_RETURN_IF_ERROR(
+      acl.Check(acl.aclmdlRICaptureGetInfo(stream, &status, &graph), "aclmdlRICaptureGetInfo()"));
+  // An invalidated capture runs nothing either.
+  return status != ACL_MODEL_RI_CAPTURE_STATUS_NONE;
+}
+
 StatusOr<uint64_t> HardwareSyncAddress(const AclApi& acl) {
   if (acl.aclrtGetHardwareSyncAddr != nullptr) {
     void* address = nullptr;

@@ -67,6 +67,9 @@ Status Launch(const AclApi& acl, const Kernel& kernel, uint32_t num_blocks, Args
   return LaunchBytes(acl, kernel, num_blocks, &args, sizeof(args), stream, start);
 }
 
+// Whether the stream captures a graph. The device must be current.
+StatusOr<bool> IsCapturing(const AclApi& acl, void* stream);
+
 // The device's address for cross-core signals; constant per device.
 StatusOr<uint64_t> HardwareSyncAddress(const AclApi& acl);
 

@@ -134,7 +134,8 @@ Status MergeStates(Runtime& runtime, const MergeStatesArgs& args, void* stream) 
   const CurrentDevice current(*impl.acl, impl.device);
   AA_RETURN_IF_ERROR(current.status());
   AA_ASSIGN_OR_RETURN(const Kernel kernel, impl.kernels->Get(KernelOf(args.dtype)));
-  if (ChecksEnabled(impl)) {
+  AA_ASSIGN_OR_RETURN(const bool capturing, IsCapturing(*impl.acl, stream));
+  if (ChecksEnabled(impl) && !capturing) {
     AA_RETURN_IF_ERROR(runtime.Synchronize(stream));
     NameTensors(impl, args);
   }

@@ -3,6 +3,9 @@
 
 #include <algorithm>
 
+#include "host_cc/pointer_checks.h"
+#include "host_cc/runtime_impl.h"
+
 namespace ascend_attention {
 namespace {
 
@@ -27,6 +30,45 @@ bool PlanRegistry::IsCurrent(const void* workspace, const Plan* plan) const {
   const std::lock_guard<std::mutex> lock(mutex_);
   const auto found = current_.find(workspace);
   return found != current_.end() && found->second == plan;
+}
+
+void PlanRegistry::NoteCapture(const void* workspace, const Plan& plan) {
+  const DecodePlanHeader& header = plan.plan.header();
+  const std::lock_guard<std::mutex> lock(mutex_);
+  captured_[workspace] = {plan.op.get(), header.batch, header.num_query_rows};
+}
+
+bool PlanRegistry::IsCaptured(const void* workspace) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return captured_.count(workspace) != 0;
+}
+
+Status PlanRegistry::CheckCaptures(const void* workspace, const DecodeAttention::Impl* op,
+                                   const DecodePlanHeader& header) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const auto found = captured_.find(workspace);
+  if (found == captured_.end()) return OkStatus();
+  const Captured& captured = found->second;
+  if (captured.op != op) {
+    return FailedPrecondition("the workspace at ", AddressText(workspace),
+                              " belongs to a graph captured with another DecodeAttention, which "
+                              "still lives; give each its own workspace");
+  }
+  if (captured.batch == header.batch && captured.num_query_rows == header.num_query_rows) {
+    return OkStatus();
+  }
+  return FailedPrecondition(
+      "the plan has ", header.batch, " sequences and ", header.num_query_rows,
+      " query rows, but a graph was captured with this workspace for ", captured.batch,
+      " sequences and ", captured.num_query_rows,
+      " query rows; pad the batch with lengths of 0, or use a DecodeAttention per graph");
+}
+
+void PlanRegistry::ForgetCaptures(const DecodeAttention::Impl* op) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (auto entry = captured_.begin(); entry != captured_.end();) {
+    entry = entry->second.op == op ? captured_.erase(entry) : std::next(entry);
+  }
 }
 
 void PlanRegistry::Forget(const void* workspace, const Plan* plan) {

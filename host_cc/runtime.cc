@@ -161,6 +161,14 @@ std::string Runtime::description() const {
          std::to_string(platform().num_cores) + " cores";
 }
 
+StatusOr<bool> Runtime::IsCapturing(void* stream) const {
+  const AclApi& acl = *impl_->acl;
+  if (acl.aclmdlRICaptureGetInfo == nullptr) return false;
+  const CurrentDevice current(acl, impl_->device);
+  AA_RETURN_IF_ERROR(current.status());
+  return ascend_attention::IsCapturing(acl, stream);
+}
+
 Status Runtime::Synchronize(void* stream) {
   const AclApi& acl = *impl_->acl;
   const CurrentDevice current(acl, impl_->device);

@@ -46,6 +46,8 @@ class Runtime::Impl {
 
 class DecodeAttention::Impl {
  public:
+  ~Impl();
+
   std::shared_ptr<Runtime> runtime;
   Platform platform;  // of the runtime, with this operator's core count
   DecodeShape shape;  // with the route that was chosen

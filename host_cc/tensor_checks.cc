@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host_cc/tensor_checks.h"
 
+#include <array>
 #include <string>
-#include <vector>
 
 #include "host_cc/pointer_checks.h"
 #include "tiling/support.h"
@@ -78,12 +78,12 @@ Status CheckApart(const DecodeTensors& tensors, const Memory& workspace, const D
                              ? shape.num_kv_blocks * shape.kv_block_size
                              : shape.head_dim;
   const int64_t scale_bytes = shape.num_kv_heads * scales * kFloatBytes;
-  const std::vector<Memory> written = {
+  const std::array<Memory, 3> written = {{
       {"out", tensors.out, rows * shape.head_dim * out_elem_bytes},
       {"lse", tensors.lse, rows * kFloatBytes},
       workspace,
-  };
-  const std::vector<Memory> read = {
+  }};
+  const std::array<Memory, 8> read = {{
       {"query", tensors.query, rows * shape.head_dim * kQueryElemBytes},
       CacheMemory("key_cache", tensors.key_cache, shape),
       CacheMemory("value_cache", tensors.value_cache, shape),
@@ -92,7 +92,7 @@ Status CheckApart(const DecodeTensors& tensors, const Memory& workspace, const D
       {"key_offset", tensors.key_offset, scale_bytes},
       {"value_scale", tensors.value_scale, scale_bytes},
       {"value_offset", tensors.value_offset, scale_bytes},
-  };
+  }};
   for (size_t i = 0; i < written.size(); ++i) {
     for (const Memory& other : read) AA_RETURN_IF_ERROR(CheckApart(written[i], other));
     for (size_t j = 0; j < i; ++j) AA_RETURN_IF_ERROR(CheckApart(written[i], written[j]));

@@ -150,6 +150,12 @@ struct FakeFunctions {
     return 0;
   }
 
+  static int CaptureInfo(aclrtStream stream, aclmdlRICaptureStatus* status, aclmdlRI*) {
+    *status = fake->capturing.count(stream) != 0 ? ACL_MODEL_RI_CAPTURE_STATUS_ACTIVE
+                                                 : ACL_MODEL_RI_CAPTURE_STATUS_NONE;
+    return fake->Enter("aclmdlRICaptureGetInfo");
+  }
+
   // A binary is its file's text, a function its name.
   static int LoadBinary(const void* data, size_t size, const aclrtBinaryLoadOptions*,
                         aclrtBinHandle* binary) {
@@ -211,6 +217,7 @@ FakeAcl::FakeAcl() : api_(std::make_shared<AclApi>()) {
   api.aclrtRecordEvent = &FakeFunctions::RecordEvent;
   api.aclrtQueryEventStatus = &FakeFunctions::QueryEvent;
   api.aclrtSynchronizeEvent = &FakeFunctions::SynchronizeEvent;
+  api.aclmdlRICaptureGetInfo = &FakeFunctions::CaptureInfo;
   api.aclrtBinaryLoadFromData = &FakeFunctions::LoadBinary;
   api.aclrtBinaryGetFunction = &FakeFunctions::GetFunction;
   api.aclrtLaunchKernelWithHostArgs = &FakeFunctions::LaunchKernel;

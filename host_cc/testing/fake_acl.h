@@ -62,6 +62,7 @@ class FakeAcl {
   int device_blocks = 0;
   int streams = 0;
   std::set<std::string> loaded_kernels;
+  std::set<void*> capturing;  // streams
 
  private:
   friend struct FakeFunctions;

@@ -62,6 +62,10 @@ class Runtime {
   // with KvRoute::kFifo "context_lens[3] = 9000 is outside [0, 8193)".
   Status Synchronize(void* stream);
 
+  // Whether what is enqueued on `stream` now goes into a graph (aclmdlRICaptureBegin)
+  // instead of being run.
+  StatusOr<bool> IsCapturing(void* stream) const;
+
   class Impl;
   Impl& impl() const { return *impl_; }
 
@@ -129,6 +133,12 @@ class DecodeAttention {
   // tokens included; their number is the batch of the following Run calls.
   // q_lens: as many numbers of query tokens, 1..shape.max_q_len; null: one each.
   // The rows of query, out and lse are these tokens, sequence by sequence.
+  //
+  // Graphs: a Run on a stream that captures becomes part of the graph, and each replay
+  // runs with the plan that the workspace holds then. So call Plan before every replay,
+  // on the stream of the replay, with the batch and the number of query rows of the
+  // captured Run; others are refused as long as this object or a copy lives. Plan itself
+  // cannot be captured: it would freeze the lengths.
   StatusOr<PreparedPlan> Plan(const int32_t* context_lens, size_t batch, void* workspace,
                               size_t workspace_size, void* stream,
                               const int32_t* q_lens = nullptr) const;
@@ -140,7 +150,8 @@ class DecodeAttention {
   // Enqueues the decode kernel, one launch whatever the plan; it never waits. `plan` is one of this
   // object's or its copies'. Another stream than Plan's is made to wait for the upload. Data
   // pointers, scales and offsets are multiples of 32 bytes, block_table and lse of 4. out, lse and
-  // the workspace overlap nothing else.
+  // the workspace overlap nothing else. While `stream` captures, the launch takes all cores, for
+  // any later plan.
   Status Run(const PreparedPlan& plan, const DecodeTensors& tensors, void* stream) const;
 
   class Impl;
