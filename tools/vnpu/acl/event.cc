@@ -68,20 +68,9 @@ Result CreateEvent(Runtime& runtime, aclrtEvent* event, EventKind kind, uint32_t
   return result;
 }
 
-// What waits for the event is up to whoever waits, outside of the graph.
-Result RecordNow(Event& event) {
-  std::lock_guard lock(event.mutex);
-  event.latest = std::exchange(event.next, std::make_shared<Record>());
-  event.latest->Complete();
-  event.reset_issued = false;
-  return {};
-}
-
-// What a wait at this moment means; null: nothing.
+// What a wait that is asked for at this moment means; null: nothing.
 std::shared_ptr<Record> RecordToWaitFor(const Event& event) {
-  if (event.kind == EventKind::kReusable && (event.flags & ACL_EVENT_EXTERNAL) == 0) {
-    return event.latest;
-  }
+  if (event.kind == EventKind::kReusable) return event.latest;
   return event.latest == nullptr || event.reset_issued ? event.next : event.latest;
 }
 
@@ -92,13 +81,31 @@ Result WaitFor(Record& record) {
   return {};
 }
 
-Result WaitNow(Event& event) {
+bool IsExternal(const Event& event) { return (event.flags & ACL_EVENT_EXTERNAL) != 0; }
+
+// External events link replays with what runs beside them: what a record, wait or
+// reset means is decided when the stream comes to it, each time.
+Result RecordExternal(Event& event) {
+  std::lock_guard lock(event.mutex);
+  event.latest = std::exchange(event.next, std::make_shared<Record>());
+  event.latest->Complete();
+  event.reset_issued = false;
+  return {};
+}
+
+Result WaitExternal(Event& event) {
   std::shared_ptr<Record> record;
   {
     std::lock_guard lock(event.mutex);
-    record = RecordToWaitFor(event);
+    record = event.latest == nullptr || event.reset_issued ? event.next : event.latest;
   }
-  return record != nullptr ? WaitFor(*record) : Result{};
+  return WaitFor(*record);
+}
+
+Result ResetExternal(Event& event) {
+  std::lock_guard lock(event.mutex);
+  event.reset_issued = true;
+  return {};
 }
 
 Result RecordEvent(Runtime& runtime, aclrtEvent handle, aclrtStream stream_handle) {
@@ -107,15 +114,15 @@ Result RecordEvent(Runtime& runtime, aclrtEvent handle, aclrtStream stream_handl
   Result result = FindEvent(runtime, "event", handle, &event);
   if (result.ok()) result = runtime.FindStream(stream_handle, &stream);
   if (!result.ok()) return result;
+  if (IsExternal(*event)) {
+    const auto run = [event] { return RecordExternal(*event); };
+    return runtime.captures.Enqueue(stream, {"external record", "", run});
+  }
 
   std::lock_guard lock(event->mutex);
   bool captured = false;
   result = runtime.captures.Record(stream, event.get(), &captured);
   if (!result.ok() || captured) return result;
-  if (runtime.captures.Holds(*stream)) {
-    const auto record_now = [event] { return RecordNow(*event); };
-    return runtime.captures.Enqueue(stream, {"external record", "", record_now});
-  }
   const std::shared_ptr<Record> record = event->next;
   const auto task = std::make_shared<RecordTask>(record);
   const auto run = [task]() -> Result {
@@ -152,34 +159,22 @@ Result WaitEvent(Runtime& runtime, aclrtStream stream_handle, aclrtEvent handle)
   if (result.ok()) result = runtime.FindStream(stream_handle, &stream);
   if (!result.ok()) return result;
 
+  if (IsExternal(*event)) {
+    const auto run = [event] { return WaitExternal(*event); };
+    return runtime.captures.Enqueue(stream, {"external wait", "", run});
+  }
+
   std::shared_ptr<Record> record;
   {
     std::lock_guard lock(event->mutex);
     bool captured = false;
     result = runtime.captures.Wait(stream, stream_handle == nullptr, event.get(), &captured);
     if (!result.ok() || captured) return result;
-    if (runtime.captures.Holds(*stream)) {
-      const auto wait_now = [event] { return WaitNow(*event); };
-      return runtime.captures.Enqueue(stream, {"external wait", "", wait_now});
-    }
     record = RecordToWaitFor(*event);
   }
   if (record == nullptr) return {};  // never recorded: nothing to wait for
   auto pending = std::make_shared<PendingWait>(event->pending_waits);
   return stream->Submit([record, pending] { return WaitFor(*record); });
-}
-
-// The event's mutex is held.
-Result CaptureReset(Runtime& runtime, const std::shared_ptr<Stream>& stream,
-                    const std::shared_ptr<Event>& event) {
-  event->capture = nullptr;  // within the graph: as if never recorded
-  if ((event->flags & ACL_EVENT_EXTERNAL) == 0) return {};
-  const auto reset_now = [event]() -> Result {
-    std::lock_guard lock(event->mutex);
-    event->reset_issued = true;
-    return {};
-  };
-  return runtime.captures.Enqueue(stream, {"external reset", "", reset_now});
 }
 
 Result ResetEvent(Runtime& runtime, aclrtEvent handle, aclrtStream stream_handle) {
@@ -188,14 +183,20 @@ Result ResetEvent(Runtime& runtime, aclrtEvent handle, aclrtStream stream_handle
   Result result = FindEvent(runtime, "event", handle, &event);
   if (result.ok()) result = runtime.FindStream(stream_handle, &stream);
   if (!result.ok()) return result;
-  const bool external = (event->flags & ACL_EVENT_EXTERNAL) != 0;
-  if (!external && (event->kind != EventKind::kManual || (event->flags & ACL_EVENT_SYNC) == 0)) {
+  if (IsExternal(*event)) {
+    const auto run = [event] { return ResetExternal(*event); };
+    return runtime.captures.Enqueue(stream, {"external reset", "", run});
+  }
+  if ((event->kind != EventKind::kManual || (event->flags & ACL_EVENT_SYNC) == 0)) {
     return Error(ACL_ERROR_RT_PARAM_INVALID,
                  "event can be reset only if aclrtCreateEventWithFlag made it with "
                  "ACL_EVENT_SYNC (1)");
   }
   std::lock_guard lock(event->mutex);
-  if (runtime.captures.Holds(*stream)) return CaptureReset(runtime, stream, event);
+  if (runtime.captures.Holds(*stream)) {
+    event->capture = nullptr;  // within the graph: as if never recorded
+    return {};
+  }
   const std::shared_ptr<Record> record = event->latest;
   if (record == nullptr) return {};  // already in its first state
   result = stream->Submit([record]() -> Result {
@@ -215,7 +216,7 @@ std::shared_ptr<Record> LatestRecord(Event& event) {
 // For what the host asks about an event that no stream will come to.
 Result RefuseUnknown(Runtime& runtime, Event& event) {
   std::lock_guard lock(event.mutex);
-  if ((event.flags & ACL_EVENT_EXTERNAL) != 0) {
+  if (IsExternal(event)) {
     return Error(ACL_ERROR_RT_FEATURE_NOT_SUPPORT,
                  "event was created with ACL_EVENT_EXTERNAL (32): only streams can wait for it");
   }

@@ -77,8 +77,8 @@ Result CheckFlags(uint64_t flags, uint64_t allowed) {
 Result Reserve(Runtime& runtime, void** out, size_t size, size_t alignment, void* expected,
                uint64_t flags) {
   if (out == nullptr) return NullPointer("virPtr");
-  Result result = CheckSize("size", size);
-  if (result.ok()) result = CheckFlags(flags, 1);  // 1: huge pages, which make no difference
+  if (size == 0) return Error(ACL_ERROR_RT_PARAM_INVALID, "size = 0: expected at least 1 byte");
+  Result result = CheckFlags(flags, 1);  // 1: huge pages, which make no difference
   if (!result.ok()) return result;
   if (expected != nullptr) {
     return Error(ACL_ERROR_RT_FEATURE_NOT_SUPPORT, "expectPtr = ", expected,
@@ -88,10 +88,12 @@ Result Reserve(Runtime& runtime, void** out, size_t size, size_t alignment, void
     return Error(ACL_ERROR_RT_PARAM_INVALID, "alignment = ", alignment,
                  ": expected 0 or a power of two up to 1 GiB");
   }
+  // The range is for memory of the thread's device; frameworks also probe before
+  // they set one.
   DeviceState* device = nullptr;
-  result = runtime.CurrentDevice(&device);
-  if (!result.ok()) return result;
-  void* begin = device->npu.Reserve(size, std::max<uint64_t>(alignment, kGranule));
+  if (!runtime.CurrentDevice(&device).ok()) device = &runtime.device(0);
+  void* begin = device->npu.Reserve((size + kGranule - 1) / kGranule * kGranule,
+                                    std::max<uint64_t>(alignment, kGranule));
   if (begin == nullptr) {
     return Error(ACL_ERROR_RT_MEMORY_ALLOCATION, "size = ", size,
                  " bytes: no such range of addresses is free");
