@@ -182,7 +182,7 @@ def test_opcheck_passes(small, small_op):
 @pytest.mark.parametrize("backend", ["eager", "aot_eager"])
 def test_compiles_as_one_graph(backend, dynamic):
     torch._dynamo.reset()
-    case = torch_cases.load("decode:b3:h4:kv2:d64:bs16:ctx64:f16:fulltable:seed5")
+    case = torch_cases.load(SMALL).with_full_table()
     query, key_cache, value_cache, table = case.tensors
     op = case.make_op()
 

@@ -31,7 +31,7 @@ def to_numpy(tensor: torch.Tensor) -> np.ndarray:
     return tensor.numpy()
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(repr=False)  # printing a tensor takes operators
 class TorchCase:
     """The tensors of one case; the caches are views of a pool if those of the case are."""
 
@@ -86,6 +86,15 @@ class TorchCase:
     def plan_and_run(self, op: DecodeAttention) -> tuple[torch.Tensor, torch.Tensor]:
         op.plan(self.inputs.context_lens, self.inputs.q_lens)
         return op.run(*self.tensors, **self.scales, return_lse=True)
+
+    def with_full_table(self) -> TorchCase:
+        """Returns the case with a kv block in every entry of its table, for any lengths."""
+        blocks = torch.arange(self.block_table.numel(), dtype=torch.int32) % len(self.key_cache)
+        table = blocks.view(self.block_table.shape).to(self.block_table.device)
+        valid = [cache.cpu().nan_to_num(0).to(cache.device) for cache in self.tensors[1:3]]
+        return dataclasses.replace(
+            self, key_cache=valid[0], value_cache=valid[1], block_table=table
+        )
 
     def check(self, out: torch.Tensor, lse: torch.Tensor | None) -> None:
         """Fails unless the result is within the tolerance of the float64 reference."""

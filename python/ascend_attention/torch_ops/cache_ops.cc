@@ -92,6 +92,9 @@ StatusOr<CacheWriter> WriterFor(const std::shared_ptr<Runtime>& runtime, const P
   const std::lock_guard<std::mutex> lock(mutex);
   const auto found = writers->find(fields);
   if (found != writers->end()) return found->second;
+  AA_RETURN_IF_ERROR(RefuseInCapture(
+      place,
+      "the first reshape_and_cache of a shape allocates memory. Call it once before the capture"));
   AA_ASSIGN_OR_RETURN(CacheWriter writer, CacheWriter::Create(runtime, shape));
   writers->emplace(fields, writer);
   return writer;

@@ -189,7 +189,10 @@ StatusOr<Prepared> Prepare(const OneShot& given, bool out_float32) {
   AA_RETURN_IF_ERROR(ReadTensors(given, &call.args));
   AA_RETURN_IF_ERROR(ReadShape(given, out_float32, &call));
   call.place = call.args.query.place;
-  AA_ASSIGN_OR_RETURN(const std::shared_ptr<Runtime> runtime, RuntimeFor(call.place));
+  AA_RETURN_IF_ERROR(
+      RefuseInCapture(call.place,
+                      "paged_attention plans, which would freeze the lengths. Use DecodeAttention: "
+                      "plan before the capture, capture run, plan again before each replay"));
   AA_RETURN_IF_ERROR(ReadBatch(given, &call));
   return call;
 }
@@ -310,6 +313,9 @@ std::string DeviceName(int64_t plan) {
 
 void MakePlan(int64_t plan, Tensor workspace, Tensor context_lens, OptionalTensor q_lens) {
   const std::shared_ptr<Decoder> decoder = ValueOrRaise(FindDecoder(plan));
+  RaiseIfError(RefuseInCapture(decoder->place(),
+                               "a captured plan would freeze the lengths. Plan before the "
+                               "capture, capture only run, plan again before each replay"));
   const std::vector<int32_t> lengths = ValueOrRaise(ReadLengths("context_lens", context_lens));
   std::vector<int32_t> tokens;
   if (q_lens) tokens = ValueOrRaise(ReadLengths("q_lens", *q_lens));
@@ -322,25 +328,25 @@ void SynchronizeStream(int64_t plan) {
 
 int64_t LengthCopies() { return HostCopiesOfLengths(); }
 
-void RunPlan(const Tensor& query, const Tensor& key_cache, const Tensor& value_cache,
-             const Tensor& block_table, const Tensor& workspace, int64_t plan, const Tensor& out,
-             const OptionalTensor& lse, const OptionalTensor& key_scale,
-             const OptionalTensor& key_offset, const OptionalTensor& value_scale,
-             const OptionalTensor& value_offset) {
+void RunPlan(const RunPlanArgs& given) {
   DecodeArgs args;
-  TensorArg memory;
-  RaiseIfError(Read("query", query, &args.query));
-  RaiseIfError(Read("key_cache", key_cache, &args.key_cache));
-  RaiseIfError(Read("value_cache", value_cache, &args.value_cache));
-  RaiseIfError(Read("block_table", block_table, &args.block_table));
-  RaiseIfError(Read("workspace", workspace, &memory));
-  RaiseIfError(Read("out", out, &args.out));
-  RaiseIfError(Read("lse", lse, &args.lse));
-  RaiseIfError(ReadScales(key_scale, key_offset, value_scale, value_offset, &args.scales));
-  const Planned planned = ValueOrRaise(ValueOrRaise(FindDecoder(plan))->planned());
+  TensorArg workspace;
+  Scales& scales = args.scales;
+  RaiseIfError(Read("query", given.query, &args.query));
+  RaiseIfError(Read("key_cache", given.key_cache, &args.key_cache));
+  RaiseIfError(Read("value_cache", given.value_cache, &args.value_cache));
+  RaiseIfError(Read("block_table", given.block_table, &args.block_table));
+  RaiseIfError(Read("workspace", given.workspace, &workspace));
+  RaiseIfError(Read("out", given.out, &args.out));
+  RaiseIfError(Read("lse", given.lse, &args.lse));
+  RaiseIfError(Read("key_scale", given.key_scale, &scales.key_scale));
+  RaiseIfError(Read("key_offset", given.key_offset, &scales.key_offset));
+  RaiseIfError(Read("value_scale", given.value_scale, &scales.value_scale));
+  RaiseIfError(Read("value_offset", given.value_offset, &scales.value_offset));
+  const auto planned = ValueOrRaise(ValueOrRaise(FindDecoder(given.plan))->planned());
   // The plan lies where it was uploaded to; here the workspace says who writes what.
-  RaiseIfError(CheckPlace(memory, planned.place, "the plan"));
-  RaiseIfError(RunPlanned(planned, args));
+  RaiseIfError(CheckPlace(workspace, planned->place, "the plan"));
+  RaiseIfError(RunPlanned(*planned, args));
 }
 
 Tensor PagedAttention(const OneShot& given, bool out_float32) {

@@ -29,11 +29,13 @@ void MakePlan(int64_t plan, Tensor workspace, Tensor context_lens, OptionalTenso
 void SynchronizeStream(int64_t plan);
 int64_t LengthCopies();
 
-void RunPlan(const Tensor& query, const Tensor& key_cache, const Tensor& value_cache,
-             const Tensor& block_table, const Tensor& workspace, int64_t plan, const Tensor& out,
-             const OptionalTensor& lse, const OptionalTensor& key_scale,
-             const OptionalTensor& key_offset, const OptionalTensor& value_scale,
-             const OptionalTensor& value_offset);
+// Once per layer and step: works on borrowed handles, null for tensors that are not given.
+struct RunPlanArgs {
+  AtenTensorHandle query, key_cache, value_cache, block_table, workspace;
+  int64_t plan;
+  AtenTensorHandle out, lse, key_scale, key_offset, value_scale, value_offset;
+};
+void RunPlan(const RunPlanArgs& given);
 
 // The arguments of one call that plans and runs.
 struct OneShot {

@@ -53,7 +53,7 @@ Batch BatchOf(const std::vector<int32_t>& context_lens, const std::vector<int32_
   return batch;
 }
 
-Status RunPlanned(const Planned& planned, DecodeArgs args) {
+Status RunPlanned(const Planned& planned, DecodeArgs& args) {
   AA_RETURN_IF_ERROR(
       CheckDecodeArgs(args, planned.op.shape(), planned.head_major, planned.batch, planned.place));
   if (!planned.place.is_npu) return RunOnHost(planned, args);
@@ -100,16 +100,18 @@ Status Decoder::Plan(const Tensor& workspace, const std::vector<int32_t>& contex
                            op_.workspace_bytes());
   }
   const std::lock_guard<std::mutex> lock(mutex_);
-  AA_ASSIGN_OR_RETURN(plan_, Upload(arg, context_lens, q_lens));
+  AA_ASSIGN_OR_RETURN(PreparedPlan plan, Upload(arg, context_lens, q_lens));
+  const Batch batch = BatchOf(context_lens, q_lens);
+  planned_ = std::make_shared<const Planned>(
+      Planned{runtime_, op_, std::move(plan), batch, head_major_, place_});
   workspace_ = workspace;
-  batch_ = BatchOf(context_lens, q_lens);
   return OkStatus();
 }
 
-StatusOr<Planned> Decoder::planned() const {
+StatusOr<std::shared_ptr<const Planned>> Decoder::planned() const {
   const std::lock_guard<std::mutex> lock(mutex_);
-  if (!plan_) return FailedPrecondition("run needs a plan: call plan(context_lens) first");
-  return Planned{runtime_, op_, *plan_, batch_, head_major_, place_};
+  if (planned_ != nullptr) return planned_;
+  return FailedPrecondition("run needs a plan: call plan(context_lens) first");
 }
 
 Status Decoder::Synchronize() const {

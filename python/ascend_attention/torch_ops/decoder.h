@@ -19,7 +19,7 @@
 
 namespace ascend_attention::torch_ops {
 
-// What a call runs with.
+// What a call runs with. Never changed: calls share it.
 struct Planned {
   std::shared_ptr<Runtime> runtime;
   DecodeAttention op;
@@ -31,7 +31,7 @@ struct Planned {
 
 // Checks the tensors and runs: an NPU's on its current stream without waiting, host
 // tensors on the virtual NPU to the end.
-Status RunPlanned(const Planned& planned, DecodeArgs args);
+Status RunPlanned(const Planned& planned, DecodeArgs& args);
 
 // The query rows of a batch; null q_lens: one each.
 Batch BatchOf(const std::vector<int32_t>& context_lens, const std::vector<int32_t>& q_lens);
@@ -52,7 +52,7 @@ class Decoder {
               const std::vector<int32_t>& q_lens);
 
   // The latest plan; FailedPrecondition before the first.
-  StatusOr<Planned> planned() const;
+  StatusOr<std::shared_ptr<const Planned>> planned() const;
 
   // Waits for the current stream; names what a kernel of ours found wrong there.
   Status Synchronize() const;
@@ -70,10 +70,9 @@ class Decoder {
   const Place place_;
 
   mutable std::mutex mutex_;  // guards what follows
-  std::optional<PreparedPlan> plan_;
-  std::optional<Tensor> workspace_;  // keeps the memory of plan_
+  std::shared_ptr<const Planned> planned_;
+  std::optional<Tensor> workspace_;  // keeps the memory of planned_
   DeviceBuffer host_workspace_;      // likewise, on the virtual NPU
-  Batch batch_;
 };
 
 // Handles are never used twice.

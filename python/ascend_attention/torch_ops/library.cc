@@ -43,6 +43,41 @@ OneShot TakeOneShot(StableIValue* stack) {
           to<std::optional<int64_t>>(stack[15])};
 }
 
+// Takes the tensor out of a slot of the stack, or null, and frees it at the end.
+class TakenTensor {
+ public:
+  // `optional`: the slot holds the address of a slot.
+  TakenTensor(StableIValue slot, bool optional) {
+    if (!optional) {
+      handle_ = to<AtenTensorHandle>(slot);
+    } else if (auto* inner = to<StableIValue*>(slot)) {
+      handle_ = to<AtenTensorHandle>(*inner);
+      delete inner;
+    }
+  }
+  TakenTensor(const TakenTensor&) = delete;
+  TakenTensor& operator=(const TakenTensor&) = delete;
+  ~TakenTensor() {
+    if (handle_ != nullptr) (void)aoti_torch_delete_tensor_object(handle_);
+  }
+  AtenTensorHandle get() const { return handle_; }
+
+ private:
+  AtenTensorHandle handle_ = nullptr;
+};
+
+// By hand: TORCH_BOX would allocate a counter for each tensor.
+void BoxedRunPlan(StableIValue* stack, uint64_t, uint64_t) {
+  const TakenTensor query(stack[0], false), key_cache(stack[1], false);
+  const TakenTensor value_cache(stack[2], false), block_table(stack[3], false);
+  const TakenTensor workspace(stack[4], false), out(stack[6], false), lse(stack[7], true);
+  const TakenTensor key_scale(stack[8], true), key_offset(stack[9], true);
+  const TakenTensor value_scale(stack[10], true), value_offset(stack[11], true);
+  RunPlan({query.get(), key_cache.get(), value_cache.get(), block_table.get(), workspace.get(),
+           to<int64_t>(stack[5]), out.get(), lse.get(), key_scale.get(), key_offset.get(),
+           value_scale.get(), value_offset.get()});
+}
+
 void BoxedPagedAttention(StableIValue* stack, uint64_t, uint64_t) {
   const bool out_float32 = to<bool>(stack[kRest]);
   stack[0] = from(PagedAttention(TakeOneShot(stack), out_float32));
@@ -171,7 +206,7 @@ namespace {
 
 // NPU and host tensors: the operators look where their tensors are.
 void RegisterKernels(torch::stable::detail::StableLibrary& m) {
-  m.impl("run_plan", TORCH_BOX(&ops::RunPlan));
+  m.impl("run_plan", &ops::BoxedRunPlan);
   m.impl("paged_attention", &ops::BoxedPagedAttention);
   m.impl("paged_attention.out", &ops::BoxedPagedAttentionOut);
   m.impl("paged_attention_lse", &ops::BoxedPagedAttentionLse);

@@ -97,6 +97,15 @@ StatusOr<void*> CurrentNpuStream(int device) {
   return stream;
 }
 
+Status RefuseInCapture(const Place& place, const char* why) {
+  if (!place.is_npu) return OkStatus();
+  AA_ASSIGN_OR_RETURN(const std::shared_ptr<Runtime> runtime, RuntimeFor(place));
+  AA_ASSIGN_OR_RETURN(void* const stream, CurrentNpuStream(place.device));
+  AA_ASSIGN_OR_RETURN(const bool capturing, runtime->IsCapturing(stream));
+  if (!capturing) return OkStatus();
+  return FailedPrecondition("the current stream of ", PlaceText(place), " captures a graph: ", why);
+}
+
 StatusOr<HostStream> HostStream::Take() {
   {
     StreamPool& pool = Pool();

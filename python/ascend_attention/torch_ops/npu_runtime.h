@@ -20,6 +20,9 @@ StatusOr<std::shared_ptr<Runtime>> RuntimeFor(const Place& place);
 // called before.
 StatusOr<void*> CurrentNpuStream(int device);
 
+// FailedPrecondition saying `why` if the current stream of an NPU captures a graph.
+Status RefuseInCapture(const Place& place, const char* why);
+
 // A stream of the virtual NPU for one operator on host memory; back in a pool afterwards.
 class HostStream {
  public:

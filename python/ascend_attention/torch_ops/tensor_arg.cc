@@ -63,9 +63,10 @@ bool TensorArg::is_dense() const {
   return true;
 }
 
-Status Read(const char* name, const Tensor& tensor, TensorArg* arg) {
+Status Read(const char* name, AtenTensorHandle tensor, TensorArg* arg) {
   arg->name = name;
-  arg->handle = tensor.get();
+  arg->handle = tensor;
+  if (tensor == nullptr) return OkStatus();
   int32_t device_type = 0;
   int32_t device_index = 0;
   STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_get_device_type(arg->handle, &device_type));
@@ -90,9 +91,12 @@ Status Read(const char* name, const Tensor& tensor, TensorArg* arg) {
   return CheckStorage(*arg);
 }
 
+Status Read(const char* name, const Tensor& tensor, TensorArg* arg) {
+  return Read(name, tensor.get(), arg);
+}
+
 Status Read(const char* name, const std::optional<Tensor>& tensor, TensorArg* arg) {
-  arg->name = name;
-  return tensor ? Read(name, *tensor, arg) : OkStatus();
+  return Read(name, tensor ? tensor->get() : nullptr, arg);
 }
 
 std::string DTypeText(int32_t dtype) {

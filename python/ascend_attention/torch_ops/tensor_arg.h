@@ -50,6 +50,7 @@ struct TensorArg {
 // Fails for tensors without memory or on other devices than NPUs and the host.
 Status Read(const char* name, const Tensor& tensor, TensorArg* arg);
 Status Read(const char* name, const std::optional<Tensor>& tensor, TensorArg* arg);
+Status Read(const char* name, AtenTensorHandle tensor, TensorArg* arg);  // null: not given
 
 std::string DTypeText(int32_t dtype);         // "torch.float16"
 std::string ShapeText(const TensorArg& arg);  // "(2, 8, 128)"

@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operators of PyTorch on NPU tensors: torch_npu, on two virtual NPUs."""
+
+import gc
+import os
+
+import pytest
+from ascend_attention import vnpu
+
+vnpu.activate(devices=2)
+
+import torch  # noqa: E402 - after the virtual NPU took the place of CANN
+import torch_cases  # noqa: E402
+import torch_npu  # noqa: E402, F401
+from ascend_attention.torch import (  # noqa: E402
+    DecodeAttention,
+    length_copies,
+    merge_states,
+    npu_paged_attention,
+    paged_attention,
+    reshape_and_cache,
+)
+
+ops = torch.ops.ascend_attention
+
+SMALL = "decode:b3:h4:kv2:d64:bs16:ctx5,0,63:f16:fulltable:seed5"
+CASES = [
+    "decode:b5:h8:kv2:d128:bs64:ctx0,1,300,64,700:f16:seed21",
+    "decode:b5:h8:kv2:d128:bs64:ctx0,1,300,64,700:bf16:seed21",
+    "decode:b3:h8:kv2:d64:bs32:ctx40,3,100:bf16:qlen3,1,4:seed7",
+    "decode:b2:h8:kv2:d128:bs64:ctx90,200:f16:headmajor:seed8",
+    "decode:b2:h8:kv2:d128:bs64:ctx90,200:f16:interleaved:seed8",
+    "decode:b2:h8:kv2:d128:bs128:ctx100,300:bf16:kvint8-channel-asym:seed9",
+    "decode:b2:h8:kv2:d128:bs128:ctx100,300:f16:kvint8-token:seed9",
+    "decode:b2:h4:kv1:d128:bs64:ctx90,500:f16:route-fifo:outf32:seed74",
+]
+
+
+@pytest.fixture(autouse=True)
+def usable_afterwards():
+    """Whatever a test did, the devices work and no error is left for the next one."""
+    yield
+    for device in range(2):
+        torch.npu.synchronize(device)
+    assert (torch.ones(3).npu().cpu() == 1).all()
+
+
+@pytest.fixture(scope="module")
+def small() -> torch_cases.TorchCase:
+    return torch_cases.load(SMALL, "npu:0")
+
+
+@pytest.fixture(scope="module")
+def op(small) -> DecodeAttention:
+    return small.make_op()
+
+
+@pytest.mark.parametrize("text", CASES)
+def test_results_are_within_the_tolerance(text):
+    case = torch_cases.load(text, "npu")
+    out, lse = case.plan_and_run(case.make_op())
+    assert out.device.type == lse.device.type == "npu"
+    case.check(out, lse)
+    once = paged_attention(*case.tensors, case.inputs.context_lens, **case.options())
+    assert torch.equal(once.cpu(), out.cpu())
+
+
+@pytest.mark.parametrize("device", ["npu:0", "npu:1"])
+def test_tensors_choose_the_device_not_the_current_one(device):
+    torch.npu.set_device(1 - int(device[-1]))
+    case = torch_cases.load(SMALL, device)
+    made = case.make_op()
+    assert made.device == torch.device(device)
+    case.check(*case.plan_and_run(made))
+    case.check(paged_attention(*case.tensors, case.inputs.context_lens, **case.options()), None)
+    outs = torch.randn(2, 3, 4, 64)
+    merged, _ = merge_states(outs.to(device), torch.zeros(2, 3, 4).to(device))
+    assert torch.allclose(merged.cpu(), outs.mean(0), atol=1e-6)
+    assert merged.device == torch.device(device)
+    assert torch.npu.current_device() == 1 - int(device[-1])
+    torch.npu.set_device(0)
+
+
+def test_vendor_argument_order(small):
+    out = torch.empty_like(small.query)
+    query, key_cache, value_cache, table = small.tensors
+    lens = torch.from_numpy(small.inputs.context_lens)
+    scale = small.inputs.softmax_scale
+    got = npu_paged_attention(query, key_cache, value_cache, 2, 4, scale, table, lens, out)
+    assert got is out
+    small.check(out, None)
+
+
+def test_cache_write_then_decode(small, op):
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(2, 1, 2, 64, generator=generator).half()
+    case = small.with_full_table()
+    key_cache, value_cache = case.key_cache.clone(), case.value_cache.clone()
+    slot = int(case.block_table.cpu()[0, 0]) * 16 + 2  # token 2 of sequence 0
+    reshape_and_cache(rows[0].npu(), rows[1].npu(), key_cache, value_cache,
+                      torch.tensor([slot]).npu())  # fmt: skip
+    expected = [case.key_cache.cpu(), case.value_cache.cpu()]
+    for cache, row in zip(expected, rows, strict=True):
+        cache.view(-1, 2, 64)[slot] = row[0]
+    assert torch.equal(key_cache.cpu(), expected[0])
+    assert torch.equal(value_cache.cpu(), expected[1])
+    lens = small.inputs.context_lens
+    got = op.plan(lens).run(case.query, key_cache, value_cache, case.block_table)
+    cpu = [t.cpu() for t in case.tensors]
+    want = paged_attention(
+        cpu[0], *expected, cpu[3], lens, softmax_scale=small.inputs.softmax_scale
+    )
+    assert torch.equal(got.cpu(), want)
+
+
+def test_host_lengths_cost_no_synchronisation(small, op, monkeypatch):
+    lens = torch.from_numpy(small.inputs.context_lens)
+    before = length_copies()
+    stream = torch.npu.Stream()
+    blocker = torch.npu.Event()
+    with torch.npu.stream(stream):
+        # A stream that is busy with megabytes of copies: nothing below may wait for them.
+        busy = torch.empty(1 << 28, dtype=torch.uint8, device="npu")
+        source = torch.empty(1 << 28, dtype=torch.uint8).pin_memory()
+        op.plan(lens).run(*small.tensors)
+        stream.synchronize()
+        for _ in range(8):
+            busy.copy_(source, non_blocking=True)
+        blocker.record()
+        op.plan(lens)
+        out = op.run(*small.tensors)
+        once = paged_attention(*small.tensors, lens, **small.options())
+        was_busy = not blocker.query()
+        stream.synchronize()
+    assert was_busy
+    assert length_copies() == before
+    small.check(out, None)
+    small.check(once, None)
+
+
+def test_device_lengths_are_copied_once_each(small, op):
+    lens = torch.from_numpy(small.inputs.context_lens)
+    before = length_copies()
+    small.check(op.plan(lens.npu()).run(*small.tensors), None)
+    assert length_copies() == before + 1
+    small.check(paged_attention(*small.tensors, lens.npu(), **small.options()), None)
+    assert length_copies() == before + 2
+    op.plan(lens.npu(), torch.ones(3, dtype=torch.int32).npu())
+    assert length_copies() == before + 4
+
+
+def test_streams_take_the_plan_along(small, op):
+    first, second = torch.npu.Stream(), torch.npu.Stream()
+    query, *rest = small.tensors
+    pinned = query.cpu().pin_memory()
+    for _ in range(10):
+        with torch.npu.stream(first):
+            late = torch.empty_like(query)
+            op.plan(small.inputs.context_lens)
+        second.wait_stream(first)
+        with torch.npu.stream(second):
+            late.copy_(pinned, non_blocking=True)
+            out = op.run(late, *rest)
+        second.synchronize()
+        small.check(out, None)
+
+
+def test_two_devices_at_once(small):
+    cases = [torch_cases.load(SMALL, f"npu:{device}") for device in range(2)]
+    made = [case.make_op() for case in cases]
+    for _ in range(5):
+        results = [case.plan_and_run(op) for case, op in zip(cases, made, strict=True)]
+        for case, (out, lse) in zip(cases, results, strict=True):
+            case.check(out, lse)
+
+
+@pytest.mark.parametrize("name", ["query", "key_cache", "value_cache", "block_table", "out", "lse"])
+@pytest.mark.parametrize("other", ["cpu", "npu:1"])
+def test_a_tensor_elsewhere_is_named(small, op, name, other):
+    op.plan(small.inputs.context_lens)
+    names = ("query", "key_cache", "value_cache", "block_table")
+    arguments = dict(zip(names, small.tensors, strict=True))
+    arguments |= {"out": torch.empty_like(small.query), "lse": torch.empty(3, 4).npu()}
+    arguments[name] = arguments[name].to(other)
+    with pytest.raises(ValueError, match=f"{name} is on {other}; expected npu:0 as "):
+        op.run(**arguments, return_lse=True)
+    small.check(op.run(*small.tensors), None)
+
+
+def test_mixed_devices_in_other_operators(small):
+    row = torch.ones(1, 2, 64).half()
+    cache = torch.zeros(2, 16, 2, 64).half()
+    slot = torch.tensor([0])
+    with pytest.raises(ValueError, match="value is on cpu; expected npu:0 as key"):
+        reshape_and_cache(row.npu(), row, cache.npu(), cache.npu(), slot.npu())
+    with pytest.raises(ValueError, match="slot_mapping is on cpu; expected npu:0 as key"):
+        reshape_and_cache(row.npu(), row.npu(), cache.npu(), cache.npu(), slot)
+    with pytest.raises(ValueError, match="lses is on npu:1; expected npu:0 as outs"):
+        merge_states(torch.zeros(2, 1, 1, 64).npu(), torch.zeros(2, 1, 1).to("npu:1"))
+
+
+def test_a_freed_cache_is_refused(small, op):
+    op.plan(small.inputs.context_lens)
+    key_cache = small.key_cache.clone()
+    key_cache.untyped_storage().resize_(0)
+    with pytest.raises(ValueError, match=r"key_cache needs \d+ bytes, but its storage has 0"):
+        op.run(small.query, key_cache, small.value_cache, small.block_table)
+    small.check(op.run(*small.tensors), None)
+
+
+def test_a_bad_block_id_is_found_on_the_device_and_named(small, op):
+    op.plan(small.inputs.context_lens)
+    table = small.block_table.cpu()
+    table[2, 1] = 1000
+    table = table.npu()
+    op.run(*small.tensors[:3], table)
+    with pytest.raises(IndexError, match=r"block_table\[2\]\[1\] = 1000 is outside \[0, "):
+        op.synchronize()
+    op.run(*small.tensors[:3], table)
+    with pytest.raises(RuntimeError, match=r"507016"):
+        torch.npu.synchronize()
+    small.check(op.run(*small.tensors), None)
+
+
+def test_out_of_memory_is_an_exception_and_the_process_goes_on(small):
+    with pytest.raises((RuntimeError, torch.OutOfMemoryError), match=r"(?i)out of memory"):
+        torch.empty(1 << 46, dtype=torch.uint8, device="npu")
+    small.check(paged_attention(*small.tensors, small.inputs.context_lens, **small.options()), None)
+
+
+def resident_bytes() -> int:
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_ten_thousand_runs_leak_nothing(small, op):
+    op.plan([0, 0, 0])  # launches that do little
+    out = torch.empty_like(small.query)
+
+    def runs(count: int) -> tuple[int, int]:
+        for i in range(count):
+            op.run(*small.tensors, out=out)
+            if i % 500 == 0:
+                op.plan([0, 0, 0])
+        torch.npu.synchronize()
+        gc.collect()
+        return torch.npu.memory_allocated(), resident_bytes()
+
+    runs(1000)
+    allocated, resident = runs(1000)
+    allocated_after, resident_after = runs(10000)
+    assert allocated_after == allocated
+    assert resident_after - resident < 2 << 20  # 200 bytes a run
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+def test_compiles_as_one_graph(small, op, backend, dynamic):
+    torch._dynamo.reset()
+    query, key_cache, value_cache, table = small.with_full_table().tensors
+
+    def layer(query):
+        return op.run(query, key_cache, value_cache, table, return_lse=True)
+
+    compiled = torch.compile(layer, backend=backend, fullgraph=True, dynamic=dynamic)
+    for lens in ([5, 0, 63], [1, 64, 2]):  # a new plan needs no new graph
+        op.plan(lens)
+        for got, want in zip(compiled(query), layer(query), strict=True):
+            assert torch.equal(got.cpu(), want.cpu())
+    torch._dynamo.reset()
+
+
+def test_a_forked_child_gets_an_error_not_a_hang(small, op):
+    op.plan(small.inputs.context_lens)
+    out = torch.empty_like(small.query)
+    torch.npu.synchronize()
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            ops.run_plan(*small.tensors, op.workspace, op.handle, out)
+            text = "no error"
+        except BaseException as error:
+            text = f"{type(error).__name__}: {error}"
+        os.write(write, text.encode()[:4000])
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        text = pipe.read()
+    os.waitpid(child, 0)
+    assert text.startswith("RuntimeError") and "fork" in text, text
+    small.check(op.run(*small.tensors), None)
