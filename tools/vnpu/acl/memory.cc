@@ -154,6 +154,17 @@ Result Sides(aclrtMemcpyKind kind, Side* dst, Side* src) {
   return Error(ACL_ERROR_INVALID_PARAM, "kind = ", int{kind}, ": expected 0 to 7");
 }
 
+bool HasPeer(DeviceState& device, const DeviceState& peer) {
+  std::lock_guard lock(device.mutex);
+  return device.peers.count(peer.id) != 0;
+}
+
+Result CheckPeers(DeviceState& dst, DeviceState& src) {
+  if (HasPeer(dst, src) || HasPeer(src, dst)) return {};
+  return Error(ACL_ERROR_RT_PARAM_INVALID, "dst is on device ", dst.id, " and src on device ",
+               src.id, ": call aclrtDeviceEnablePeerAccess on one of them first");
+}
+
 Result PrepareCopy(Runtime& runtime, size_t dest_max, aclrtMemcpyKind kind, Copy* copy) {
   Side dst_side = Side::kEither;
   Side src_side = Side::kEither;
@@ -170,7 +181,8 @@ Result PrepareCopy(Runtime& runtime, size_t dest_max, aclrtMemcpyKind kind, Copy
                  " does not fit: dst is on device ", copy->dst.device->id, ", src on device ",
                  copy->src.device->id);
   }
-  return {};
+  if (same_device || copy->dst.device == nullptr || copy->src.device == nullptr) return {};
+  return CheckPeers(*copy->dst.device, *copy->src.device);
 }
 
 Result Memcpy(Runtime& runtime, size_t dest_max, aclrtMemcpyKind kind, Copy copy) {

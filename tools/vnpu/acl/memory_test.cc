@@ -4,6 +4,7 @@
 #include <numeric>
 #include <thread>
 
+#include "tools/vnpu/acl/acl_control_abi.h"
 #include "tools/vnpu/acl/testing/acl_testing.h"
 #include "tools/vnpu/acl/vnpu_extensions.h"
 #include "tools/vnpu/core/device.h"
@@ -116,6 +117,7 @@ TEST_F(MemoryTest, CopiesBetweenTwoDevicesWork) {
   const std::vector<uint8_t> content = Pattern(1000, 2);
   const DeviceBuffer here(content);
   ASSERT_ACL(aclrtSetDevice(1));
+  ASSERT_ACL(aclrtDeviceEnablePeerAccess(0, 0));
   {
     const DeviceBuffer there(1000);
     EXPECT_ACL(aclrtMemcpy(there.address(), 1000, here.address(), 1000,

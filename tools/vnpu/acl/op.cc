@@ -18,6 +18,7 @@ struct aclTensorDesc {
   aclFormat storage_format;
   aclFormat format;
   std::vector<int64_t> dims;
+  std::vector<int64_t> storage_dims;
   aclMemType placement = ACL_MEMTYPE_DEVICE;
   std::string name;
 };
@@ -65,12 +66,44 @@ Result SetListAttr(aclopAttr* attr, const char* name, int count, const T* values
   return SetAttr(attr, name, std::vector<T>(values, values + count));
 }
 
+template <typename T>
+void Print(std::ostream& text, const T& value) {
+  text << value;
+}
+
+void Print(std::ostream& text, uint8_t value) { text << int{value}; }
+
+template <typename T>
+void Print(std::ostream& text, const std::vector<T>& values) {
+  text << "[";
+  for (size_t i = 0; i < values.size(); ++i) {
+    text << (i > 0 ? ", " : "");
+    Print(text, values[i]);
+  }
+  text << "]";
+}
+
 std::string Shape(const aclTensorDesc* desc) {
   if (desc == nullptr) return "none";
   std::ostringstream text;
-  text << "type " << int{desc->type} << " [";
-  for (size_t i = 0; i < desc->dims.size(); ++i) text << (i > 0 ? ", " : "") << desc->dims[i];
-  text << "]";
+  text << "type " << int{desc->type} << " ";
+  Print(text, desc->dims);
+  if (desc->storage_format != desc->format) text << " of format " << int{desc->storage_format};
+  if (!desc->storage_dims.empty() && desc->storage_dims != desc->dims) {
+    text << " stored as ";
+    Print(text, desc->storage_dims);
+  }
+  if (desc->placement != ACL_MEMTYPE_DEVICE) text << " on the host";
+  return text.str();
+}
+
+std::string Attributes(const aclopAttr* attr) {
+  std::ostringstream text;
+  if (attr == nullptr) return {};
+  for (const auto& [name, value] : attr->values) {
+    text << "; " << name << " = ";
+    std::visit([&](const auto& held) { Print(text, held); }, value);
+  }
   return text.str();
 }
 
@@ -83,11 +116,11 @@ std::string Shapes(int count, Desc* const descs[]) {
 
 template <typename Desc>
 Result Refuse(const char* op, int num_inputs, Desc* const inputs[], int num_outputs,
-              Desc* const outputs[]) {
+              Desc* const outputs[], const aclopAttr* attr) {
   if (op == nullptr) return NullPointer("opType");
   return Error(ACL_ERROR_RT_FEATURE_NOT_SUPPORT, "operator ", op,
                " (inputs: ", Shapes(num_inputs, inputs),
-               "; outputs: ", Shapes(num_outputs, outputs),
+               "; outputs: ", Shapes(num_outputs, outputs), Attributes(attr),
                ") does not exist on the virtual NPU, which runs kernels and has no operator "
                "library: compute on CPU tensors and copy, or call "
                "ascend_attention.vnpu.enable_aten() for such a fallback");
@@ -126,7 +159,7 @@ aclTensorDesc* aclCreateTensorDesc(aclDataType dataType, int numDims, const int6
   Call("aclCreateTensorDesc", [&](Runtime&) {
     const Result result = vnpu_acl::CheckDims(numDims, dims);
     if (result.ok()) {
-      desc = new aclTensorDesc{dataType,           format, format, {dims, dims + numDims},
+      desc = new aclTensorDesc{dataType,           format, format, {dims, dims + numDims}, {},
                                ACL_MEMTYPE_DEVICE, {}};
     }
     return result;
@@ -180,7 +213,9 @@ aclError aclSetTensorFormat(aclTensorDesc* desc, aclFormat format) {
 aclError aclSetTensorShape(aclTensorDesc* desc, int numDims, const int64_t* dims) {
   return Call("aclSetTensorShape", [=](Runtime&) -> Result {
     if (desc == nullptr) return NullPointer("desc");
-    return vnpu_acl::CheckDims(numDims, dims);
+    const Result result = vnpu_acl::CheckDims(numDims, dims);
+    if (result.ok()) desc->storage_dims.assign(dims, dims + numDims);
+    return result;
   });
 }
 
@@ -276,19 +311,19 @@ aclError aclopCompileAndExecute(const char* opType, int numInputs,
                                 const aclTensorDesc* const inputDesc[],
                                 const aclDataBuffer* const[], int numOutputs,
                                 const aclTensorDesc* const outputDesc[], aclDataBuffer* const[],
-                                const aclopAttr*, aclopEngineType, aclopCompileType, const char*,
-                                aclrtStream) {
+                                const aclopAttr* attr, aclopEngineType, aclopCompileType,
+                                const char*, aclrtStream) {
   return Call("aclopCompileAndExecute", [=](Runtime&) {
-    return vnpu_acl::Refuse(opType, numInputs, inputDesc, numOutputs, outputDesc);
+    return vnpu_acl::Refuse(opType, numInputs, inputDesc, numOutputs, outputDesc, attr);
   });
 }
 
 aclError aclopCompileAndExecuteV2(const char* opType, int numInputs, aclTensorDesc* inputDesc[],
                                   aclDataBuffer*[], int numOutputs, aclTensorDesc* outputDesc[],
-                                  aclDataBuffer*[], aclopAttr*, aclopEngineType, aclopCompileType,
-                                  const char*, aclrtStream) {
+                                  aclDataBuffer*[], aclopAttr* attr, aclopEngineType,
+                                  aclopCompileType, const char*, aclrtStream) {
   return Call("aclopCompileAndExecuteV2", [=](Runtime&) {
-    return vnpu_acl::Refuse(opType, numInputs, inputDesc, numOutputs, outputDesc);
+    return vnpu_acl::Refuse(opType, numInputs, inputDesc, numOutputs, outputDesc, attr);
   });
 }
 
