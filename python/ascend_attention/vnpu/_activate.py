@@ -91,6 +91,40 @@ def activate(
         os.environ["ASCEND_OPP_PATH"] = os.path.join(home, "opp")
 
 
+def enable_aten() -> None:
+    """Lets operators of PyTorch work on tensors of the virtual NPU, computed by the CPU.
+
+    For tests and examples: `print`, `softmax`, `matmul`, comparisons, all that the CPU can do; not
+    torch_npu's own operators. Each call waits for the devices of its tensors first. In a graph
+    only copies of dense tensors can be captured. Random numbers come from the CPU generator.
+
+    The first operator is logged, as a warning that it runs on the CPU (logger
+    "ascend_attention.vnpu"; the others at level DEBUG). Imports torch and torch_npu. There is no
+    way back in this process; calling it again does nothing.
+
+    Raises:
+        RuntimeError: the virtual NPU is not active, or the NPU is a real one, which has operators
+            of its own.
+
+    >>> vnpu.activate()  # doctest: +SKIP
+    >>> vnpu.enable_aten()  # doctest: +SKIP
+    >>> print(torch.arange(4).npu() + 1)  # doctest: +SKIP
+    """
+    library = _loaded()
+    if library is not None and not hasattr(library, "vnpu_abi_version"):
+        raise RuntimeError(
+            "the NPU of this process is a real one (libascendcl.so is CANN's) and has operators "
+            "of its own: enable_aten() is for the virtual NPU alone"
+        )
+    if library is None:
+        raise RuntimeError("the virtual NPU is not active: call ascend_attention.vnpu.activate()")
+    import torch_npu  # noqa: F401
+
+    from ascend_attention.vnpu import _aten
+
+    _aten.enable()
+
+
 def fail_launch(nth: int = 1, *, code: int = 507015, device: int = 0) -> None:
     """Makes the `nth` launch from now on fail, as if the device had been lost: for fault tests.
 
