@@ -19,6 +19,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -31,8 +32,8 @@ namespace vnpu_acl {
 class Event;
 
 struct GraphTask {
-  const char* kind;  // "kernel", "copy", ...
-  std::string name;  // of the kernel; else empty
+  const char* kind;       // "kernel", "copy", ...
+  std::string_view name;  // of the kernel, as long as `run` lives; else empty
   Task run;
 };
 
