@@ -161,6 +161,21 @@ std::string Runtime::description() const {
          std::to_string(platform().num_cores) + " cores";
 }
 
+Status Runtime::MakeWait(void* stream, void* other) {
+  const AclApi& acl = *impl_->acl;
+  const CurrentDevice current(acl, impl_->device);
+  AA_RETURN_IF_ERROR(current.status());
+  aclrtEvent event = nullptr;
+  AA_RETURN_IF_ERROR(acl.Check(acl.aclrtCreateEventExWithFlag(&event, ACL_EVENT_SYNC),
+                               "aclrtCreateEventExWithFlag()"));
+  Status done = acl.Check(acl.aclrtRecordEvent(event, other), "aclrtRecordEvent()");
+  if (done.ok()) {
+    done = acl.Check(acl.aclrtStreamWaitEvent(stream, event), "aclrtStreamWaitEvent()");
+  }
+  (void)acl.aclrtDestroyEvent(event);  // its tasks keep what they need of it
+  return done;
+}
+
 StatusOr<bool> Runtime::IsCapturing(void* stream) const {
   const AclApi& acl = *impl_->acl;
   if (acl.aclmdlRICaptureGetInfo == nullptr) return false;

@@ -369,5 +369,22 @@ TEST(Verbose, LinesOfPlanAndRunHaveAsManyColumnsAsTheirTemplates) {
       << Lines()[3];
 }
 
+TEST(MakeWait, OneStreamWaitsForAnotherThroughAnEventOfTheMoment) {
+  FakeAcl fake;
+  const auto runtime = fake.OpenRuntime();
+  ASSERT_TRUE(runtime.ok());
+  void* const stream = reinterpret_cast<void*>(uintptr_t{0x5100});
+  void* const other = reinterpret_cast<void*>(uintptr_t{0x5200});
+  EXPECT_TRUE((*runtime)->MakeWait(stream, other).ok());
+  EXPECT_EQ(fake.Count("aclrtRecordEvent"), 1);
+  EXPECT_EQ(fake.Count("aclrtStreamWaitEvent"), 1);
+  fake.FailNext("aclrtRecordEvent", ACL_ERROR_RT_STREAM_CONTEXT, "another device's stream");
+  const Status failed = (*runtime)->MakeWait(stream, other);
+  EXPECT_NE(failed.message().find("aclrtRecordEvent() failed: 107003"), std::string::npos)
+      << failed.ToString();
+  EXPECT_EQ(fake.Count("aclrtStreamWaitEvent"), 1);
+  EXPECT_EQ(fake.events, 0);
+}
+
 }  // namespace
 }  // namespace ascend_attention

@@ -57,6 +57,12 @@ def reshape_and_cache(
         IndexError: a slot outside the caches. Unchecked, the device finds it, and other tokens
             may have been written.
         NotImplementedError: no kernel for the shape; names the nearest that has one.
+
+    >>> cache = torch.zeros(2, 16, 1, 64, dtype=torch.float16)
+    >>> row = torch.ones(1, 1, 64, dtype=torch.float16)
+    >>> reshape_and_cache(row, 2 * row, cache, values := cache.clone(), torch.tensor([17]))
+    >>> cache[1, 1, 0, 0].item(), values[1, 1, 0, 0].item(), cache.sum().item()
+    (1.0, 2.0, 64.0)
     """
     if slot_mapping.dtype == torch.int32:
         slot_mapping = slot_mapping.to(torch.int64)
@@ -101,6 +107,11 @@ def merge_states(
     Raises:
         ValueError: no part, wrong dtype, shape, stride or device, or tensors that overlap.
         NotImplementedError: no kernel for this head_dim; the text names the nearest one.
+
+    >>> outs = torch.tensor([1.0, 3.0]).view(2, 1, 1, 1).repeat(1, 1, 1, 16)
+    >>> out, lse = merge_states(outs, torch.zeros(2, 1, 1))
+    >>> out[0, 0, 0].item(), round(lse.item(), 4)  # log(2)
+    (2.0, 0.6931)
     """
     if out is None and lse is None:
         return _torch_library.call(_ops.merge_states.default, outs, lses)

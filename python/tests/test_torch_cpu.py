@@ -1,11 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The operators of PyTorch on CPU tensors, which the virtual NPU computes."""
 
+import doctest
+import inspect
+import os
+import subprocess
+import sys
+
+import ascend_attention.torch
 import numpy as np
 import pytest
 import torch
 import torch_cases
-from ascend_attention import _torch_library
+from ascend_attention import _torch_cache, _torch_library
 from ascend_attention.torch import (
     DecodeAttention,
     length_copies,
@@ -196,6 +203,29 @@ def test_compiles_as_one_graph(backend, dynamic):
         op.plan(lens)
         assert torch.equal(compiled(query, lens), layer(query, lens))
     torch._dynamo.reset()
+
+
+@pytest.mark.parametrize("module", [_torch_cache, ascend_attention.torch])
+def test_examples_give_what_they_show(module):
+    report = doctest.testmod(module, extraglobs={"torch": torch})
+    assert report.attempted > 0 and report.failed == 0
+
+
+@pytest.mark.parametrize("name", ascend_attention.torch.__all__)
+def test_public_names_explain_every_argument(name):
+    public = getattr(ascend_attention.torch, name)
+    methods = [getattr(public, m) for m in ("plan", "run")] if inspect.isclass(public) else []
+    for function in (public, *methods):
+        text = inspect.getdoc(function) or ""
+        assert text.split("\n")[0].endswith(".")
+        for argument in inspect.signature(function).parameters:
+            assert argument == "self" or f"\n    {argument}: " in text, argument
+
+
+def test_importing_the_package_alone_leaves_torch_out():
+    code = "import sys, ascend_attention; sys.exit('torch' in sys.modules)"
+    path = os.pathsep.join(sys.path)
+    subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": path})
 
 
 def test_no_path_to_the_library_is_an_import_error(monkeypatch):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The operators of PyTorch on NPU tensors: torch_npu, on two virtual NPUs."""
 
+import concurrent.futures
 import gc
 import os
 
@@ -120,8 +121,8 @@ def test_host_lengths_cost_no_synchronisation(small, op, monkeypatch):
     blocker = torch.npu.Event()
     with torch.npu.stream(stream):
         # A stream that is busy with megabytes of copies: nothing below may wait for them.
-        busy = torch.empty(1 << 28, dtype=torch.uint8, device="npu")
-        source = torch.empty(1 << 28, dtype=torch.uint8).pin_memory()
+        busy = torch.empty(1 << 26, dtype=torch.uint8, device="npu")
+        source = torch.empty(1 << 26, dtype=torch.uint8).pin_memory()
         op.plan(lens).run(*small.tensors)
         stream.synchronize()
         for _ in range(8):
@@ -163,6 +164,60 @@ def test_streams_take_the_plan_along(small, op):
             out = op.run(late, *rest)
         second.synchronize()
         small.check(out, None)
+
+
+def test_freed_workspace_waits_for_the_streams_that_use_it(small):
+    """The memory of an operator is handed out again at once: its last runs must be done then."""
+    side = torch.npu.Stream()
+    source = torch.empty(1 << 26, dtype=torch.uint8).pin_memory()
+    busy = torch.empty(1 << 26, dtype=torch.uint8, device="npu")
+    for _ in range(3):
+        op = small.make_op()  # its workspace belongs to the default stream
+        side.wait_stream(torch.npu.current_stream())
+        with torch.npu.stream(side):
+            op.plan(small.inputs.context_lens)
+            for _ in range(4):  # the run comes late
+                busy.copy_(source, non_blocking=True)
+            out = op.run(*small.tensors)
+        address, size = op.workspace.data_ptr(), op.workspace_bytes
+        del op
+        next_owner = torch.empty(size + 512, dtype=torch.uint8, device="npu")
+        garbage = torch.full((size + 512,), 0xFF, dtype=torch.uint8).pin_memory()
+        next_owner.copy_(garbage, non_blocking=True)
+        assert abs(next_owner.data_ptr() - address) <= 512, "another address: nothing was shown"
+        torch.npu.synchronize()
+        small.check(out, None)
+        del next_owner
+
+
+def test_threads_with_an_operator_and_a_stream_each(small):
+    lengths = [[5, 0, 63], [1, 2, 3], [64, 64, 64], [0, 9, 33]]
+    full = small.with_full_table()
+    cpu = [tensor.cpu() for tensor in full.tensors]
+    scale = small.inputs.softmax_scale
+    wanted = [paged_attention(*cpu, lens, softmax_scale=scale) for lens in lengths]
+    torch.npu.synchronize()
+
+    def work(index: int) -> bool:
+        torch.npu.set_device(0)
+        op = small.make_op()
+        with torch.npu.stream(torch.npu.Stream()):
+            same = True
+            for _ in range(20):
+                out = op.plan(lengths[index]).run(*full.tensors)
+                same &= torch.equal(out.cpu(), wanted[index])
+        return same
+
+    with concurrent.futures.ThreadPoolExecutor(len(lengths)) as pool:
+        assert all(pool.map(work, range(len(lengths))))
+
+
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad, torch.enable_grad])
+def test_modes_of_autograd(small, op, mode):
+    with mode():
+        out = op.plan(small.inputs.context_lens).run(*small.tensors)
+    small.check(out, None)
+    assert not out.requires_grad
 
 
 def test_two_devices_at_once(small):

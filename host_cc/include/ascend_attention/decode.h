@@ -62,6 +62,10 @@ class Runtime {
   // with KvRoute::kFifo "context_lens[3] = 9000 is outside [0, 8193)".
   Status Synchronize(void* stream);
 
+  // What is enqueued on `stream` from now on waits for what is on `other` now. Returns at
+  // once.
+  Status MakeWait(void* stream, void* other);
+
   // Whether what is enqueued on `stream` now goes into a graph (aclmdlRICaptureBegin)
   // instead of being run.
   StatusOr<bool> IsCapturing(void* stream) const;

@@ -210,9 +210,9 @@ StatusOr<Planned> PlanOnNpu(const std::shared_ptr<Runtime>& runtime, const Decod
   AA_ASSIGN_OR_RETURN(void* const stream, CurrentNpuStream(call.place.device));
   AA_ASSIGN_OR_RETURN(PreparedPlan plan, op.Plan(call.context_lens, reinterpret_cast<void*>(begin),
                                                  op.workspace_bytes(), stream, call.q_lens));
-  return Planned{runtime,         op,
-                 std::move(plan), BatchOf(call.context_lens, call.q_lens),
-                 call.head_major, call.place};
+  return Planned{
+      runtime,         op,         std::move(plan), BatchOf(call.context_lens, call.q_lens),
+      call.head_major, call.place, nullptr};
 }
 
 Status PlanAndRun(const OneShot& given, Prepared call) {
@@ -233,7 +233,8 @@ Status PlanAndRun(const OneShot& given, Prepared call) {
   AA_ASSIGN_OR_RETURN(PreparedPlan plan, op.Plan(call.context_lens, workspace.data(),
                                                  workspace.size(), stream.handle(), call.q_lens));
   AA_RETURN_IF_ERROR(runtime->Synchronize(stream.handle()));
-  return RunPlanned({runtime, op, std::move(plan), batch, call.head_major, call.place}, call.args);
+  return RunPlanned({runtime, op, std::move(plan), batch, call.head_major, call.place, nullptr},
+                    call.args);
 }
 
 Tensor NewOut(const OneShot& given, const Prepared& call, bool out_float32) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "python/ascend_attention/torch_ops/decoder.h"
 
+#include <algorithm>
 #include <numeric>
 #include <unordered_map>
 #include <utility>
@@ -45,6 +46,23 @@ Handles& AllHandles() {
 
 }  // namespace
 
+void UsedStreams::Add(void* stream) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const bool known =
+      stream == first_ || std::find(others_.begin(), others_.end(), stream) != others_.end();
+  if (!known) others_.push_back(stream);
+  last_.store(stream, std::memory_order_relaxed);
+}
+
+void UsedStreams::Join(Runtime& runtime) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (void* other : others_) {
+    // What was captured runs when its graph is replayed, whose owner keeps the operator.
+    const StatusOr<bool> capturing = runtime.IsCapturing(other);
+    if (capturing.ok() && !*capturing) (void)runtime.MakeWait(first_, other);
+  }
+}
+
 Batch BatchOf(const std::vector<int32_t>& context_lens, const std::vector<int32_t>& q_lens) {
   Batch batch;
   batch.size = static_cast<int64_t>(context_lens.size());
@@ -58,6 +76,7 @@ Status RunPlanned(const Planned& planned, DecodeArgs& args) {
       CheckDecodeArgs(args, planned.op.shape(), planned.head_major, planned.batch, planned.place));
   if (!planned.place.is_npu) return RunOnHost(planned, args);
   AA_ASSIGN_OR_RETURN(void* const stream, CurrentNpuStream(planned.place.device));
+  if (planned.used != nullptr) planned.used->Note(stream);
   return planned.op.Run(planned.plan, PointersOf(args), stream);
 }
 
@@ -67,8 +86,16 @@ StatusOr<std::shared_ptr<Decoder>> Decoder::Create(const DecodeShape& shape, boo
   AA_ASSIGN_OR_RETURN(std::shared_ptr<Runtime> runtime, RuntimeFor(place));
   AA_ASSIGN_OR_RETURN(DecodeAttention op,
                       DecodeAttention::Create(runtime, shape, softmax_scale, num_cores));
+  void* stream = nullptr;
+  if (place.is_npu) {
+    AA_ASSIGN_OR_RETURN(stream, CurrentNpuStream(place.device));
+  }
   return std::shared_ptr<Decoder>(
-      new Decoder(std::move(runtime), std::move(op), head_major, place));
+      new Decoder(std::move(runtime), std::move(op), head_major, place, stream));
+}
+
+Decoder::~Decoder() {
+  if (place_.is_npu) used_->Join(*runtime_);
 }
 
 StatusOr<PreparedPlan> Decoder::Upload(const TensorArg& workspace,
@@ -76,6 +103,7 @@ StatusOr<PreparedPlan> Decoder::Upload(const TensorArg& workspace,
                                        const std::vector<int32_t>& q_lens) {
   if (place_.is_npu) {
     AA_ASSIGN_OR_RETURN(void* const stream, CurrentNpuStream(place_.device));
+    used_->Note(stream);
     return op_.Plan(context_lens, workspace.data, static_cast<size_t>(workspace.bytes()), stream,
                     q_lens);
   }
@@ -103,7 +131,7 @@ Status Decoder::Plan(const Tensor& workspace, const std::vector<int32_t>& contex
   AA_ASSIGN_OR_RETURN(PreparedPlan plan, Upload(arg, context_lens, q_lens));
   const Batch batch = BatchOf(context_lens, q_lens);
   planned_ = std::make_shared<const Planned>(
-      Planned{runtime_, op_, std::move(plan), batch, head_major_, place_});
+      Planned{runtime_, op_, std::move(plan), batch, head_major_, place_, used_});
   workspace_ = workspace;
   return OkStatus();
 }

@@ -6,6 +6,7 @@
 #ifndef ASCEND_ATTENTION_TORCH_OPS_DECODER_H_
 #define ASCEND_ATTENTION_TORCH_OPS_DECODER_H_
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -19,6 +20,26 @@
 
 namespace ascend_attention::torch_ops {
 
+// The streams of an NPU that a workspace was used on. PyTorch's allocator knows only the
+// one it was allocated on: when the memory goes back, that one must wait for the others.
+class UsedStreams {
+ public:
+  explicit UsedStreams(void* first) : first_(first), last_(first) {}
+  void Note(void* stream) {
+    if (stream != last_.load(std::memory_order_relaxed)) Add(stream);
+  }
+  // Makes the first stream wait for the others; returns at once.
+  void Join(Runtime& runtime);
+
+ private:
+  void Add(void* stream);
+
+  void* const first_;
+  std::atomic<void*> last_;
+  std::mutex mutex_;
+  std::vector<void*> others_;
+};
+
 // What a call runs with. Never changed: calls share it.
 struct Planned {
   std::shared_ptr<Runtime> runtime;
@@ -27,6 +48,7 @@ struct Planned {
   Batch batch;
   bool head_major;
   Place place;
+  std::shared_ptr<UsedStreams> used;  // null: nobody wants to know
 };
 
 // Checks the tensors and runs: an NPU's on its current stream without waiting, host
@@ -41,6 +63,8 @@ class Decoder {
   static StatusOr<std::shared_ptr<Decoder>> Create(const DecodeShape& shape, bool head_major,
                                                    float softmax_scale, int num_cores,
                                                    const Place& place);
+
+  ~Decoder();
 
   const DecodeAttention& op() const { return op_; }
   const Place& place() const { return place_; }
@@ -58,8 +82,14 @@ class Decoder {
   Status Synchronize() const;
 
  private:
-  Decoder(std::shared_ptr<Runtime> runtime, DecodeAttention op, bool head_major, Place place)
-      : runtime_(std::move(runtime)), op_(std::move(op)), head_major_(head_major), place_(place) {}
+  // `stream`: the current one, on which the caller allocates the workspace.
+  Decoder(std::shared_ptr<Runtime> runtime, DecodeAttention op, bool head_major, Place place,
+          void* stream)
+      : runtime_(std::move(runtime)),
+        op_(std::move(op)),
+        head_major_(head_major),
+        place_(place),
+        used_(std::make_shared<UsedStreams>(stream)) {}
   StatusOr<PreparedPlan> Upload(const TensorArg& workspace,
                                 const std::vector<int32_t>& context_lens,
                                 const std::vector<int32_t>& q_lens);
@@ -68,6 +98,7 @@ class Decoder {
   const DecodeAttention op_;
   const bool head_major_;
   const Place place_;
+  const std::shared_ptr<UsedStreams> used_;
 
   mutable std::mutex mutex_;  // guards what follows
   std::shared_ptr<const Planned> planned_;
