@@ -16,6 +16,7 @@ extern "C" {
 #endif
 
 typedef void* aclmdlRI;
+typedef void* aclrtTaskGrp;
 
 /* Who may call what cannot be captured (synchronous copies and fills, waiting
  * for a device) while a stream captures. */
@@ -41,9 +42,11 @@ enum {
   ACL_ERROR_RT_CAPTURE_MODE_NOT_SUPPORT = 107030,
   ACL_ERROR_RT_STREAM_CAPTURE_IMPLICIT = 107031,
   ACL_ERROR_STREAM_CAPTURE_CONFLICT = 107032,
+  ACL_ERROR_STREAM_TASK_GROUP_STATUS = 107033,
   ACL_ERROR_RT_STREAM_CAPTURE_UNMATCHED = 107036,
   ACL_ERROR_RT_MODEL_RUNNING = 107037,
   ACL_ERROR_RT_STREAM_CAPTURE_WRONG_THREAD = 107038,
+  ACL_ERROR_RT_MODEL_UPDATE_FAILED = 107040,
   ACL_ERROR_RT_CAPTURE_MODE_BLOCK_ASYNC = 107041,
   ACL_ERROR_RT_STREAM_CAPTURE_INVALIDATED = 507903
 };
@@ -53,6 +56,10 @@ VNPU_ACL_EXPORT aclError aclmdlRICaptureGetInfo(aclrtStream stream, aclmdlRICapt
                                                 aclmdlRI* modelRI);
 VNPU_ACL_EXPORT aclError aclmdlRICaptureEnd(aclrtStream stream, aclmdlRI* modelRI);
 VNPU_ACL_EXPORT aclError aclmdlRICaptureThreadExchangeMode(aclmdlRICaptureMode* mode);
+VNPU_ACL_EXPORT aclError aclmdlRICaptureTaskGrpBegin(aclrtStream stream);
+VNPU_ACL_EXPORT aclError aclmdlRICaptureTaskGrpEnd(aclrtStream stream, aclrtTaskGrp* handle);
+VNPU_ACL_EXPORT aclError aclmdlRICaptureTaskUpdateBegin(aclrtStream stream, aclrtTaskGrp handle);
+VNPU_ACL_EXPORT aclError aclmdlRICaptureTaskUpdateEnd(aclrtStream stream);
 VNPU_ACL_EXPORT aclError aclmdlRIExecuteAsync(aclmdlRI modelRI, aclrtStream stream);
 VNPU_ACL_EXPORT aclError aclmdlRIExecute(aclmdlRI modelRI, int32_t timeout); /* ms */
 VNPU_ACL_EXPORT aclError aclmdlRIDestroy(aclmdlRI modelRI);

@@ -2,6 +2,7 @@
 #include "tools/vnpu/acl/capture.h"
 
 #include <algorithm>
+#include <cstring>
 #include <sstream>
 #include <utility>
 
@@ -46,11 +47,12 @@ aclmdlRICaptureMode ExchangeThreadMode(aclmdlRICaptureMode mode) {
 Result Graph::Run() {
   std::lock_guard lock(run_mutex_);
   for (size_t i = 0; i < tasks_.size(); ++i) {
-    Result result = tasks_[i].run();
+    const GraphTask task = TaskAt(i);
+    Result result = task.run();
     if (result.ok()) continue;
     std::ostringstream where;
-    where << "graph " << id << ", task " << i + 1 << " of " << tasks_.size() << " ("
-          << tasks_[i].kind << (tasks_[i].name.empty() ? "" : " ") << tasks_[i].name << "): ";
+    where << "graph " << id << ", task " << i + 1 << " of " << tasks_.size() << " (" << task.kind
+          << (task.name.empty() ? "" : " ") << task.name << "): ";
     result.text = where.str() + result.text;
     result.is_report = true;
     return result;
@@ -58,11 +60,24 @@ Result Graph::Run() {
   return {};
 }
 
+GraphTask Graph::TaskAt(size_t i) const {
+  std::lock_guard lock(replace_mutex_);
+  return tasks_[i];
+}
+
+void Graph::Replace(size_t i, GraphTask task) {
+  std::lock_guard lock(replace_mutex_);
+  tasks_[i].name = task.name;
+  tasks_[i].run = std::move(task.run);
+}
+
 std::string Graph::Describe() const {
   std::ostringstream text;
   text << "graph " << id << " on device " << device_id << ", " << tasks_.size() << " tasks\n";
   for (size_t i = 0; i < tasks_.size(); ++i) {
-    text << "  " << i + 1 << " " << tasks_[i].kind << " " << tasks_[i].name << "\n";
+    const GraphTask task = TaskAt(i);
+    text << "  " << i + 1 << " " << task.kind << (task.name.empty() ? "" : " ") << task.name
+         << "\n";
   }
   return text.str();
 }
@@ -97,7 +112,9 @@ std::shared_ptr<Graph> Captures::Finish(const std::shared_ptr<Capture>& capture)
   capture->ended = true;
   for (const Capture::Lane& lane : capture->lanes) {
     const std::shared_ptr<Stream> stream = lane.stream.lock();
-    if (stream != nullptr && stream->capture == capture) stream->capture = nullptr;
+    if (stream == nullptr || stream->capture != capture) continue;
+    stream->capture = nullptr;
+    stream->open_group = nullptr;
   }
   active_.erase(std::remove(active_.begin(), active_.end(), capture), active_.end());
   --active_count_;
@@ -121,7 +138,16 @@ Result Captures::End(const std::shared_ptr<Stream>& stream, aclmdlRI* handle) {
                  "another thread began the capture: end it there, or begin it in mode 2 (RELAXED)");
   }
   *handle = capture->handle;
+  const bool open_group =
+      std::any_of(capture->lanes.begin(), capture->lanes.end(), [](const Capture::Lane& lane) {
+        const std::shared_ptr<Stream> member = lane.stream.lock();
+        return member != nullptr && member->open_group != nullptr;
+      });
   const std::shared_ptr<Graph> graph = Finish(capture);
+  if (open_group) {
+    return Error(ACL_ERROR_STREAM_TASK_GROUP_STATUS,
+                 "a task group is open: call aclmdlRICaptureTaskGrpEnd first");
+  }
   if (!capture->invalidated.empty()) {
     return Error(ACL_ERROR_RT_STREAM_CAPTURE_INVALIDATED,
                  "the capture became invalid: ", capture->invalidated);
@@ -150,7 +176,11 @@ aclmdlRICaptureStatus Captures::Info(const Stream& stream, aclmdlRI* handle) con
 Result Captures::Enqueue(const std::shared_ptr<Stream>& stream, GraphTask task, Ticket* ticket) {
   if (active_count_ > 0) {
     std::lock_guard lock(mutex_);
+    if (stream->update != nullptr) return EnqueueUpdate(*stream, std::move(task), ticket);
     if (Capture* capture = stream->capture.get()) {
+      if (stream->open_group != nullptr) {
+        stream->open_group->tasks.push_back(capture->graph->size());
+      }
       capture->graph->Append(std::move(task));
       ++capture->lanes[stream->lane].issued;
       if (ticket != nullptr) *ticket = 0;
@@ -158,6 +188,81 @@ Result Captures::Enqueue(const std::shared_ptr<Stream>& stream, GraphTask task, 
     }
   }
   return stream->Submit(std::move(task.run), ticket);
+}
+
+Result Captures::BeginGroup(const std::shared_ptr<Stream>& stream) {
+  std::lock_guard lock(mutex_);
+  if (stream->capture == nullptr) {
+    return Error(ACL_ERROR_RT_STREAM_NOT_CAPTURED, "task groups are of streams that capture");
+  }
+  if (stream->open_group != nullptr) {
+    return Error(ACL_ERROR_STREAM_TASK_GROUP_STATUS, "the stream's last task group is open");
+  }
+  stream->open_group = std::make_shared<TaskGroup>(TaskGroup{stream->capture->graph, {}});
+  return {};
+}
+
+Result Captures::EndGroup(const std::shared_ptr<Stream>& stream,
+                          std::shared_ptr<TaskGroup>* group) {
+  std::lock_guard lock(mutex_);
+  if (stream->open_group == nullptr) {
+    return Error(ACL_ERROR_STREAM_TASK_GROUP_STATUS,
+                 "no task group is open: call aclmdlRICaptureTaskGrpBegin first");
+  }
+  *group = std::exchange(stream->open_group, nullptr);
+  return {};
+}
+
+Result Captures::BeginUpdate(const std::shared_ptr<Stream>& stream,
+                             std::shared_ptr<TaskGroup> group) {
+  std::lock_guard lock(mutex_);
+  if (stream->capture != nullptr) {
+    return Error(ACL_ERROR_RT_STREAM_CAPTURED, "the stream captures: update by another one");
+  }
+  if (stream->update != nullptr) {
+    return Error(ACL_ERROR_STREAM_TASK_GROUP_STATUS, "the stream updates a task group already");
+  }
+  const std::shared_ptr<Graph> graph = group->graph.lock();
+  if (graph == nullptr || graph->capturing) {
+    return Error(ACL_ERROR_RT_MODEL_UPDATE_FAILED, "the task group's graph ",
+                 graph == nullptr ? "was destroyed" : "is being captured");
+  }
+  stream->update = std::make_shared<TaskUpdate>(TaskUpdate{std::move(group), 0});
+  ++active_count_;
+  return {};
+}
+
+Result Captures::EndUpdate(const std::shared_ptr<Stream>& stream) {
+  std::lock_guard lock(mutex_);
+  if (stream->update == nullptr) {
+    return Error(ACL_ERROR_STREAM_TASK_GROUP_STATUS,
+                 "the stream updates nothing: call aclmdlRICaptureTaskUpdateBegin first");
+  }
+  const std::shared_ptr<TaskUpdate> update = std::exchange(stream->update, nullptr);
+  --active_count_;
+  if (update->next == update->group->tasks.size()) return {};
+  return Error(ACL_ERROR_RT_MODEL_UPDATE_FAILED, update->next, " tasks came, but the group has ",
+               update->group->tasks.size());
+}
+
+Result Captures::EnqueueUpdate(Stream& stream, GraphTask task, Ticket* ticket) {
+  TaskUpdate& update = *stream.update;
+  const std::shared_ptr<Graph> graph = update.group->graph.lock();
+  if (graph == nullptr || update.next == update.group->tasks.size()) {
+    return Error(ACL_ERROR_RT_MODEL_UPDATE_FAILED, "the task group ",
+                 graph == nullptr ? "lost its graph" : "has no more tasks", " to replace");
+  }
+  const size_t index = update.group->tasks[update.next];
+  if (std::strcmp(task.kind, graph->KindOf(index)) != 0) {
+    return Error(ACL_ERROR_RT_MODEL_UPDATE_FAILED, "task ", update.next + 1,
+                 " of the group is of kind ", graph->KindOf(index), ", not ", task.kind);
+  }
+  ++update.next;
+  const auto replace = [graph, index, task = std::move(task)]() -> Result {
+    graph->Replace(index, task);
+    return {};
+  };
+  return stream.Submit(replace, ticket);
 }
 
 Result Captures::Record(const std::shared_ptr<Stream>& stream, Event* event, bool* captured) {

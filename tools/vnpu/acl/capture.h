@@ -41,18 +41,25 @@ class Graph {
  public:
   Graph(uint32_t id, int device_id) : id(id), device_id(device_id) {}
 
+  // Both while it is captured only, by one thread at a time.
   void Append(GraphTask task) { tasks_.push_back(std::move(task)); }
   size_t size() const { return tasks_.size(); }
+  const char* KindOf(size_t i) const { return tasks_[i].kind; }  // never changes
+  // For what comes to that task later, in a replay that runs or the next one.
+  void Replace(size_t i, GraphTask task);
   // Up to the first failure, whose text then says which task it was.
   Result Run();
   std::string Describe() const;
 
   const uint32_t id;
   const int device_id;
-  std::atomic<bool> capturing{true};  // the tasks do not change after that
+  std::atomic<bool> capturing{true};
 
  private:
-  std::mutex run_mutex_;  // replays of one graph do not overlap
+  GraphTask TaskAt(size_t i) const;
+
+  std::mutex run_mutex_;              // replays of one graph do not overlap
+  mutable std::mutex replace_mutex_;  // tasks that are replaced
   std::vector<GraphTask> tasks_;
 };
 
@@ -78,6 +85,19 @@ struct Capture {
   Positions At(size_t i) const;
 };
 
+// Tasks of a graph that can be replaced by others of the same kinds: other
+// arguments for the same work. The replacement takes effect when the stream it
+// is issued to comes to it, so that events order it with a replay.
+struct TaskGroup {
+  std::weak_ptr<Graph> graph;
+  std::vector<size_t> tasks;
+};
+
+struct TaskUpdate {
+  std::shared_ptr<TaskGroup> group;
+  size_t next = 0;  // how many of its tasks came
+};
+
 // The captures of the process. Thread-safe.
 class Captures {
  public:
@@ -86,6 +106,11 @@ class Captures {
   // The capture is over even if this fails, unless the call had no right to end it.
   Result End(const std::shared_ptr<Stream>& stream, aclmdlRI* handle);
   aclmdlRICaptureStatus Info(const Stream& stream, aclmdlRI* handle) const;
+
+  Result BeginGroup(const std::shared_ptr<Stream>& stream);
+  Result EndGroup(const std::shared_ptr<Stream>& stream, std::shared_ptr<TaskGroup>* group);
+  Result BeginUpdate(const std::shared_ptr<Stream>& stream, std::shared_ptr<TaskGroup> group);
+  Result EndUpdate(const std::shared_ptr<Stream>& stream);
 
   // Appends to the graph if `stream` captures, else gives the task to its worker.
   Result Enqueue(const std::shared_ptr<Stream>& stream, GraphTask task, Ticket* ticket = nullptr);
@@ -107,11 +132,12 @@ class Captures {
   void Drop(const Stream& stream, const char* why);
 
  private:
+  Result EnqueueUpdate(Stream& stream, GraphTask task, Ticket* ticket);
   // With the mutex held; gives back the graph, which the capture lets go.
   std::shared_ptr<Graph> Finish(const std::shared_ptr<Capture>& capture);
 
   mutable std::mutex mutex_;
-  std::atomic<int> active_count_{0};
+  std::atomic<int> active_count_{0};  // captures and updates
   std::vector<std::shared_ptr<Capture>> active_;
 };
 

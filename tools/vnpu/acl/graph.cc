@@ -124,6 +124,35 @@ Result Destroy(Runtime& runtime, aclmdlRI handle) {
   return {};
 }
 
+Result EndGroup(Runtime& runtime, aclrtStream handle, aclrtTaskGrp* group) {
+  if (group == nullptr) return NullPointer("handle");
+  std::shared_ptr<Stream> stream;
+  std::shared_ptr<TaskGroup> made;
+  Result result = runtime.FindStream(handle, &stream);
+  if (result.ok()) result = runtime.captures.EndGroup(stream, &made);
+  if (result.ok()) *group = runtime.task_groups.Add(std::move(made));
+  return result;
+}
+
+Result BeginUpdate(Runtime& runtime, aclrtStream handle, aclrtTaskGrp group_handle) {
+  std::shared_ptr<Stream> stream;
+  const Result result = runtime.FindStream(handle, &stream);
+  if (!result.ok()) return result;
+  std::shared_ptr<TaskGroup> group = runtime.task_groups.Find(group_handle);
+  if (group == nullptr) return runtime.task_groups.NotFound("handle", group_handle);
+  return runtime.captures.BeginUpdate(stream, std::move(group));
+}
+
+// Calls fn(stream) if there is such a stream on the current device.
+template <typename Fn>
+aclError WithStream(const char* name, aclrtStream handle, const Fn& fn) {
+  return Call(name, [&](Runtime& runtime) {
+    std::shared_ptr<Stream> stream;
+    const Result result = runtime.FindStream(handle, &stream);
+    return result.ok() ? fn(runtime, stream) : result;
+  });
+}
+
 }  // namespace
 }  // namespace vnpu_acl
 
@@ -152,6 +181,28 @@ aclError aclmdlRICaptureEnd(aclrtStream stream, aclmdlRI* modelRI) {
 aclError aclmdlRICaptureThreadExchangeMode(aclmdlRICaptureMode* mode) {
   return Call("aclmdlRICaptureThreadExchangeMode",
               [=](Runtime&) { return vnpu_acl::ExchangeMode(mode); });
+}
+
+aclError aclmdlRICaptureTaskGrpBegin(aclrtStream stream) {
+  return vnpu_acl::WithStream(
+      "aclmdlRICaptureTaskGrpBegin", stream,
+      [](Runtime& runtime, const auto& found) { return runtime.captures.BeginGroup(found); });
+}
+
+aclError aclmdlRICaptureTaskGrpEnd(aclrtStream stream, aclrtTaskGrp* handle) {
+  return Call("aclmdlRICaptureTaskGrpEnd",
+              [=](Runtime& runtime) { return vnpu_acl::EndGroup(runtime, stream, handle); });
+}
+
+aclError aclmdlRICaptureTaskUpdateBegin(aclrtStream stream, aclrtTaskGrp handle) {
+  return Call("aclmdlRICaptureTaskUpdateBegin",
+              [=](Runtime& runtime) { return vnpu_acl::BeginUpdate(runtime, stream, handle); });
+}
+
+aclError aclmdlRICaptureTaskUpdateEnd(aclrtStream stream) {
+  return vnpu_acl::WithStream(
+      "aclmdlRICaptureTaskUpdateEnd", stream,
+      [](Runtime& runtime, const auto& found) { return runtime.captures.EndUpdate(found); });
 }
 
 aclError aclmdlRIExecuteAsync(aclmdlRI modelRI, aclrtStream stream) {

@@ -388,6 +388,55 @@ TEST_F(GraphTest, ExternalEventsAreRecordedAndWaitedForByTheReplay) {
   ASSERT_ACL(aclrtDestroyEvent(in));
 }
 
+// As serving engines do it: the graph waits for an event, and new arguments are
+// set while it does.
+TEST_F(GraphTest, TasksOfAGroupAreReplacedInStreamOrder) {
+  aclrtEvent ready = nullptr;
+  ASSERT_ACL(aclrtCreateEventWithFlag(&ready, ACL_EVENT_EXTERNAL));
+  const std::vector<uint8_t> first = Pattern(kBytes, 1), second = Pattern(kBytes, 2);
+  DeviceBuffer a(first), b(second), c(kBytes), d(kBytes);
+  aclrtTaskGrp group = nullptr;
+  ExpectError(aclmdlRICaptureTaskGrpBegin(stream_), 107029, {"that capture"});
+  Begin();
+  ASSERT_ACL(aclrtStreamWaitEvent(stream_, ready));
+  ASSERT_ACL(aclrtResetEvent(ready, stream_));
+  ASSERT_ACL(aclmdlRICaptureTaskGrpBegin(stream_));
+  ExpectError(aclmdlRICaptureTaskGrpBegin(stream_), 107033, {"is open"});
+  CopyByKernel(c, a, stream_);
+  ASSERT_ACL(aclmdlRICaptureTaskGrpEnd(stream_, &group));
+  ExpectError(aclmdlRICaptureTaskGrpEnd(stream_, &group), 107033, {"no task group is open"});
+  CopyAsync(d, c, stream_);
+  End();
+  for (int round = 0; round < 4; ++round) {
+    ASSERT_ACL(aclmdlRIExecuteAsync(graph_, stream_));
+    ASSERT_ACL(aclmdlRICaptureTaskUpdateBegin(side_, group));
+    CopyByKernel(c, round % 2 == 0 ? b : a, side_);
+    ASSERT_ACL(aclmdlRICaptureTaskUpdateEnd(side_));
+    ASSERT_ACL(aclrtRecordEvent(ready, side_));
+    ASSERT_ACL(aclrtSynchronizeStream(stream_));
+    EXPECT_EQ(d.Read(), round % 2 == 0 ? second : first) << round;
+  }
+  ASSERT_ACL(aclmdlRICaptureTaskUpdateBegin(side_, group));
+  ExpectError(aclmdlRICaptureTaskUpdateEnd(side_), 107040, {"0 tasks came", "has 1"});
+  ASSERT_ACL(aclmdlRICaptureTaskUpdateBegin(side_, group));
+  ExpectError(aclmdlRICaptureTaskUpdateBegin(side_, group), 107033, {"already"});
+  ExpectError(aclrtMemsetAsync(c.address(), 1, 0, 1, side_), 107040, {"kind kernel, not fill"});
+  CopyByKernel(c, a, side_);
+  ExpectError(LaunchTestKernel(function_, 1, side_, {c.address(), a.address(), 1}), 107040,
+              {"no more tasks"});
+  ASSERT_ACL(aclmdlRICaptureTaskUpdateEnd(side_));
+  ExpectError(aclmdlRICaptureTaskUpdateEnd(side_), 107033, {"updates nothing"});
+  ASSERT_ACL(aclrtSynchronizeStream(side_));
+  Begin();
+  ASSERT_ACL(aclmdlRICaptureTaskGrpBegin(stream_));
+  aclmdlRI none = nullptr;
+  ExpectError(aclmdlRICaptureEnd(stream_, &none), 107033, {"aclmdlRICaptureTaskGrpEnd"});
+  ASSERT_ACL(aclmdlRIDestroy(graph_));
+  graph_ = nullptr;
+  ExpectError(aclmdlRICaptureTaskUpdateBegin(side_, group), 107040, {"was destroyed"});
+  ASSERT_ACL(aclrtDestroyEvent(ready));
+}
+
 TEST_F(GraphTest, HostFunctionsAreReplayed) {
   int calls = 0;
   Begin();

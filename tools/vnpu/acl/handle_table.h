@@ -23,16 +23,17 @@ enum class HandleKind : uintptr_t {
   kBinary,
   kFunction,
   kPhysical,
-  kGraph
+  kGraph,
+  kTaskGroup
 };
 
 // With its article.
 inline const char* KindName(uintptr_t kind) {
-  constexpr const char* kNames[] = {
-      "a context",       "a stream",          "an event",
-      "a binary handle", "a function handle", "a handle of physical memory",
-      "a graph"};
-  return kind >= 1 && kind <= 7 ? kNames[kind - 1] : nullptr;
+  constexpr const char* kNames[] = {"a context",         "a stream",
+                                    "an event",          "a binary handle",
+                                    "a function handle", "a handle of physical memory",
+                                    "a graph",           "a task group"};
+  return kind >= 1 && kind <= 8 ? kNames[kind - 1] : nullptr;
 }
 
 template <typename T, HandleKind kKind>

@@ -148,6 +148,7 @@ class Runtime {
   HandleTable<Binary, HandleKind::kBinary> binaries;
   HandleTable<Function, HandleKind::kFunction> functions;
   HandleTable<Graph, HandleKind::kGraph> graphs;
+  HandleTable<TaskGroup, HandleKind::kTaskGroup> task_groups;  // never destroyed, as in ACL
   Captures captures;
   HandleTable<PhysicalBlock, HandleKind::kPhysical> physical_blocks;
   HostBlocks host_blocks;

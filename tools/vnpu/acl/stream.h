@@ -45,6 +45,8 @@ struct StreamSettings {
 };
 
 struct Capture;
+struct TaskGroup;
+struct TaskUpdate;
 
 class Stream {
  public:
@@ -62,6 +64,8 @@ class Stream {
   // Of Captures, which guards them.
   std::shared_ptr<Capture> capture;
   size_t lane = 0;
+  std::shared_ptr<TaskGroup> open_group;
+  std::shared_ptr<TaskUpdate> update;
 
   // The worker thread starts with the first task.
   Result Submit(Task task, Ticket* ticket = nullptr);
