@@ -293,9 +293,9 @@ class DecodeAttention:
             RuntimeError: no plan yet.
         """
         if out is None:
-            out = torch.empty(query.shape, dtype=self._out_dtype, device=query.device)
+            out = torch.empty_like(query, dtype=self._out_dtype)
         if return_lse and lse is None:
-            lse = torch.empty(query.shape[:2], dtype=torch.float32, device=query.device)
+            lse = query.new_empty(query.shape[:2], dtype=torch.float32)
         _run_plan(
             query,
             key_cache,
@@ -351,7 +351,8 @@ def paged_attention(
     """Decodes one batch in one call: shape and strides from the tensors, plan, run.
 
     Plans and uploads each time; engines should keep a `DecodeAttention`. Cannot be captured in
-    a graph, which would freeze the lengths. Waits for the device only if context_lens or q_lens
+    a graph, which would freeze the lengths; torch.compile wants all tensors on one device, so
+    with NPU tensors it takes `DecodeAttention.run`. Waits for the device only if context_lens or q_lens
     is an NPU tensor, once for each (`length_copies`).
 
     Args:
