@@ -7,6 +7,7 @@ every PyTorch from 2.10 on.
 
 from __future__ import annotations
 
+import ctypes
 import pathlib
 import re
 from typing import Any, Literal
@@ -55,3 +56,9 @@ def call(operator: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 OPS = _load()
+
+# release(handle): ends what `_make_decoder` made. No operator of PyTorch, because objects may end
+# while one is traced.
+release = ctypes.CDLL(str(LIBRARY)).ascend_attention_torch_release
+release.argtypes = [ctypes.c_int64]
+release.restype = None

@@ -155,7 +155,7 @@ class DecodeAttention:
             _checks.softmax_scale_or_default(softmax_scale, head_dim),
             self._device.index if self._device.type == "npu" else -1,
         )
-        weakref.finalize(self, _ops._release, self._handle).atexit = False
+        weakref.finalize(self, _torch_library.release, self._handle).atexit = False
         self._workspace = _aligned(_ops._workspace_bytes(self._handle), self._device)
 
     @property
@@ -352,8 +352,8 @@ def paged_attention(
 
     Plans and uploads each time; engines should keep a `DecodeAttention`. Cannot be captured in
     a graph, which would freeze the lengths; torch.compile wants all tensors on one device, so
-    with NPU tensors it takes `DecodeAttention.run`. Waits for the device only if context_lens or q_lens
-    is an NPU tensor, once for each (`length_copies`).
+    with NPU tensors it takes `DecodeAttention.run`. Waits for the device only if context_lens
+    or q_lens is an NPU tensor, once for each (`length_copies`).
 
     Args:
         query: [num_query_rows, num_heads, head_dim] torch.float16 or torch.bfloat16, dense; one

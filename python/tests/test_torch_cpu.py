@@ -2,6 +2,7 @@
 """The operators of PyTorch on CPU tensors, which the virtual NPU computes."""
 
 import doctest
+import gc
 import inspect
 import os
 import subprocess
@@ -21,6 +22,8 @@ from ascend_attention.torch import (
     paged_attention,
     reshape_and_cache,
 )
+from torch._subclasses import FakeTensorMode
+from torch.fx.experimental.proxy_tensor import make_fx
 
 ops = torch.ops.ascend_attention
 
@@ -203,6 +206,27 @@ def test_compiles_as_one_graph(backend, dynamic):
         op.plan(lens)
         assert torch.equal(compiled(query, lens), layer(query, lens))
     torch._dynamo.reset()
+
+
+def test_an_operator_may_end_while_others_are_traced(small):
+    endings = [small.make_op() for _ in range(2)]
+
+    def program(x):
+        endings.pop()
+        gc.collect()
+        return x + 1
+
+    with FakeTensorMode():
+        program(torch.ones(3))
+    graph = make_fx(program)(torch.ones(3))
+    assert not endings
+    assert "ascend_attention" not in str(graph.graph)
+
+
+def test_inputs_that_require_a_gradient_give_results_without(small, small_op):
+    query = small.query.clone().requires_grad_()
+    small_op.plan(small.inputs.context_lens)
+    assert not small_op.run(query, *small.tensors[1:]).requires_grad
 
 
 @pytest.mark.parametrize("module", [_torch_cache, ascend_attention.torch])

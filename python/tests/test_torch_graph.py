@@ -256,6 +256,23 @@ def test_the_workspace_stays_where_it_is(case, op):
     assert op.workspace.data_ptr() == address
 
 
+def test_an_operator_may_end_during_a_capture(case, op):
+    ending, side = case.make_op(), torch.npu.Stream()
+    with torch.npu.stream(side):  # so that its memory has two streams to wait for
+        ending.plan(LENGTHS[0]).run(*case.tensors)
+    op.plan(LENGTHS[0])
+    torch.npu.synchronize()
+    graph = torch.npu.NPUGraph()
+    with torch.npu.graph(graph):
+        out = op.run(*case.tensors)
+        del ending
+        gc.collect()
+    graph.replay()
+    torch.npu.synchronize()
+    scale = case.inputs.softmax_scale
+    assert torch.equal(out.cpu(), expected(case.tensors, LENGTHS[0], softmax_scale=scale))
+
+
 def test_ended_operators_leave_their_workspace_to_others(case):
     for batch in (3, 2, 1):  # most likely at one address
         op = case.make_op()

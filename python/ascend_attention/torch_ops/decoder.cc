@@ -56,10 +56,15 @@ void UsedStreams::Add(void* stream) {
 
 void UsedStreams::Join(Runtime& runtime) {
   const std::lock_guard<std::mutex> lock(mutex_);
+  // What was captured runs when its graph is replayed, whose owner keeps the operator; and a
+  // stream that captures must not wait for work outside of its graph.
+  const auto runs = [&runtime](void* stream) {
+    const StatusOr<bool> capturing = runtime.IsCapturing(stream);
+    return capturing.ok() && !*capturing;
+  };
+  if (others_.empty() || !runs(first_)) return;
   for (void* other : others_) {
-    // What was captured runs when its graph is replayed, whose owner keeps the operator.
-    const StatusOr<bool> capturing = runtime.IsCapturing(other);
-    if (capturing.ok() && !*capturing) (void)runtime.MakeWait(first_, other);
+    if (runs(other)) (void)runtime.MakeWait(first_, other);
   }
 }
 

@@ -194,7 +194,6 @@ STABLE_TORCH_LIBRARY(ascend_attention, m) {
   m.def(
       "_make_decoder(int[] sizes, ScalarType dtype, str kv_quant, str kv_route, str kv_layout, "
       "int[] kv_strides, bool out_float32, float? softmax_scale, int npu) -> int");
-  m.def("_release(int plan) -> ()");
   m.def("_workspace_bytes(int plan) -> int");
   m.def("_device_name(int plan) -> str");
   m.def("_plan(int plan, Tensor(a!) workspace, Tensor context_lens, Tensor? q_lens) -> ()");
@@ -218,6 +217,10 @@ void RegisterKernels(torch::stable::detail::StableLibrary& m) {
 
 }  // namespace
 
+// No operator: objects may end while PyTorch traces operators, and this is not one of the
+// program's.
+extern "C" void ascend_attention_torch_release(int64_t plan) { ops::ReleaseDecoder(plan); }
+
 STABLE_TORCH_LIBRARY_IMPL(ascend_attention, CPU, m) { RegisterKernels(m); }
 STABLE_TORCH_LIBRARY_IMPL(ascend_attention, PrivateUse1, m) { RegisterKernels(m); }
 
@@ -234,7 +237,6 @@ STABLE_TORCH_LIBRARY_IMPL(ascend_attention, Meta, m) {
 
 STABLE_TORCH_LIBRARY_IMPL(ascend_attention, CompositeExplicitAutograd, m) {
   m.impl("_make_decoder", TORCH_BOX(&ops::MakeDecoder));
-  m.impl("_release", TORCH_BOX(&ops::ReleaseDecoder));
   m.impl("_workspace_bytes", TORCH_BOX(&ops::WorkspaceBytes));
   m.impl("_device_name", TORCH_BOX(&ops::DeviceName));
   m.impl("_plan", TORCH_BOX(&ops::MakePlan));
