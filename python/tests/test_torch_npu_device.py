@@ -287,6 +287,33 @@ def test_graph_replays_on_new_contents(kernel):
     graph.reset()
 
 
+def test_tasks_of_a_graph_are_updated(kernel):
+    contents = [torch.full((1024,), value, dtype=torch.uint8) for value in (3, 4)]
+    sources = [content.npu() for content in contents]
+    target = torch.zeros(1024, dtype=torch.uint8).npu()
+    graph = torch.npu.NPUGraph()
+    updated = torch.npu.ExternalEvent()
+    updated.record()  # torch_npu makes it then
+    updated.reset()
+    with torch.npu.graph(graph):
+        stream = torch.npu.current_stream()
+        updated.wait(stream)
+        updated.reset(stream)
+        torch.npu.graph_task_group_begin(stream)
+        kernel.launch(target, sources[0])
+        group = torch.npu.graph_task_group_end(stream)
+    side = torch.npu.Stream()
+    for content, source in list(zip(contents, sources, strict=True))[::-1]:
+        graph.replay()
+        with torch.npu.stream(side):
+            torch.npu.graph_task_update_begin(side, group)
+            kernel.launch(target, source)
+            torch.npu.graph_task_update_end(side)
+            updated.record(side)
+        torch.npu.synchronize()
+        assert torch.equal(target.cpu(), content)
+
+
 def test_what_cannot_be_captured_raises_and_the_device_stays_usable():
     source = sample(torch.float32).npu()
     graph = torch.npu.NPUGraph()
