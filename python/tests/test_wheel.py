@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The wheel works outside the repository: a fresh venv, no Bazel, no compiler, no network."""
 
+import importlib.util
 import json
 import os
 import pathlib
@@ -51,6 +52,7 @@ def in_venv(venv: pathlib.Path, *command: str, path: str = "") -> subprocess.Com
         env={
             "PATH": os.pathsep.join(filter(None, (str(venv / "bin"), path))),
             "PYTHONPATH": os.pathsep.join(map(str, packages)),
+            "TORCH_DEVICE_BACKEND_AUTOLOAD": "0",
         },
     )
 
@@ -131,6 +133,30 @@ def test_import_leaves_torch_alone(venv):
         venv, "python", "-c", "import ascend_attention, sys; sys.exit('torch' in sys.modules)"
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+TORCH = """
+import torch
+import ascend_attention.torch as aa
+cache = torch.full((3, 16, 2, 64), 0.5, dtype=torch.float16)
+table = torch.tensor([[2, 0]], dtype=torch.int32)
+out = aa.paged_attention(torch.ones(1, 4, 64).half(), cache, cache, table, [20])
+print(aa.__file__, out.shape, float((out - 0.5).abs().max()))
+"""
+
+
+def test_torch_operators_are_there_if_it_was_built_with_torch(venv):
+    name = "ascend_attention/libascend_attention_torch.so"
+    with_torch = importlib.util.find_spec("torch") is not None
+    assert (name in zipfile.ZipFile(WHEEL).namelist()) is with_torch
+    done = in_venv(venv, "python", "-c", TORCH)
+    if not with_torch:
+        assert "No module named 'torch'" in done.stderr
+        return
+    assert done.returncode == 0, done.stdout + done.stderr
+    file, shape = done.stdout.split(" ", 1)
+    assert file.startswith(str(venv))
+    assert shape == "torch.Size([1, 4, 64]) 0.0\n"
 
 
 def test_wheel_is_small():
