@@ -256,12 +256,13 @@ struct Range {
 // Tells the virtual NPU's checkers what the memory is.
 class Namer {
  public:
-  explicit Namer(const Runtime::Impl& runtime) : runtime_(runtime) {}
+  Namer(const Runtime::Impl& runtime, NameRules rules) : runtime_(runtime), rules_(rules) {}
 
   void One(const Range& range, int rule) const {
     if (range.begin == nullptr || range.bytes <= 0) return;
     (void)runtime_.acl->vnpuAclNameRegion(runtime_.device, range.begin,
-                                          static_cast<uint64_t>(range.bytes), range.name, rule);
+                                          static_cast<uint64_t>(range.bytes), range.name,
+                                          RuleUnder(rules_, rule));
   }
   // Two that may be slices of one tensor: a name holds one range.
   void Both(const Range& a, const Range& b, const char* together, int rule) const {
@@ -277,10 +278,11 @@ class Namer {
 
  private:
   const Runtime::Impl& runtime_;
+  const NameRules rules_;
 };
 
-void NameRegions(const CacheWriteTensors& tensors, const CacheWriter::Impl& op) {
-  const Namer namer(op.runtime->impl());
+void NameRegions(const CacheWriteTensors& tensors, const CacheWriter::Impl& op, NameRules rules) {
+  const Namer namer(op.runtime->impl(), rules);
   const CacheWriteShape& shape = op.shape;
   const CacheKernelArgs args = ArgsOf(tensors, op);
   namer.Both(Range{tensors.key, InputBytes(tensors, op, args.key_stride), "key"},
@@ -376,9 +378,9 @@ Status CacheWriter::Run(const CacheWriteTensors& tensors, void* stream, bool che
     return FailedPrecondition("check_slots waits for the stream, which captures a graph");
   }
   if (check_slots) AA_RETURN_IF_ERROR(CheckSlotsOnDevice(tensors, *impl_, stream));
-  if (ChecksEnabled(runtime) && !capturing) {
-    AA_RETURN_IF_ERROR(impl_->runtime->Synchronize(stream));
-    NameRegions(tensors, *impl_);
+  if (ChecksEnabled(runtime)) {
+    if (!capturing) AA_RETURN_IF_ERROR(impl_->runtime->Synchronize(stream));
+    NameRegions(tensors, *impl_, capturing ? NameRules::kOfAGraph : NameRules::kOfThisLaunch);
   }
   // A vector core for each token, at most all.
   const auto blocks =

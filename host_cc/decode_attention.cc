@@ -107,11 +107,11 @@ Status LaunchDecode(const PreparedPlan::Impl& prepared, const DecodeTensors& ten
   return Launch(acl, op.decode, grid.num_blocks, args, stream, grid.start);
 }
 
-// A captured launch: it runs with the plan of its replay, so there is nothing to wait for, and
-// names given to its memory would be those of work that runs now.
+// A captured launch: it runs with the plan of its replay, so there is nothing to wait for.
 Status CaptureDecode(const PreparedPlan::Impl& prepared, const DecodeTensors& tensors,
                      void* stream) {
   AA_RETURN_IF_ERROR(LaunchDecode(prepared, tensors, stream, GridOf(prepared, true)));
+  if (ChecksEnabled(prepared.runtime())) NameRegions(prepared, tensors, NameRules::kOfAGraph);
   prepared.runtime().plans.NoteCapture(prepared.workspace, prepared);
   return OkStatus();
 }
@@ -138,6 +138,16 @@ Status CheckGraphs(const PreparedPlan::Impl& prepared) {
         "the capture, capture only the run, and plan again before each replay");
   }
   return runtime.plans.CheckCaptures(prepared.workspace, prepared.op.get(), prepared.plan.header());
+}
+
+// A replay will run with this plan, and nobody tells us when.
+Status PrepareReplay(const std::shared_ptr<PreparedPlan::Impl>& prepared) {
+  Runtime::Impl& runtime = prepared->runtime();
+  runtime.plans.NoteRun(prepared->stream, prepared);
+  if (!ChecksEnabled(runtime)) return OkStatus();
+  AA_RETURN_IF_ERROR(prepared->op->runtime->Synchronize(prepared->stream));
+  NameRegions(*prepared, DecodeTensors(), NameRules::kOfAGraph);
+  return OkStatus();
 }
 
 void VerbosePlan(const PreparedPlan::Impl& prepared, double host_us) {
@@ -222,7 +232,7 @@ StatusOr<PreparedPlan> DecodeAttention::Plan(const int32_t* context_lens, size_t
   runtime.plans.SetCurrent(workspace, nullptr);
   AA_RETURN_IF_ERROR(Upload(*prepared, workspace_size));
   runtime.plans.SetCurrent(workspace, prepared.get());
-  if (runtime.plans.IsCaptured(workspace)) runtime.plans.NoteRun(stream, prepared);
+  if (runtime.plans.IsCaptured(workspace)) AA_RETURN_IF_ERROR(PrepareReplay(prepared));
   if (VerboseEnabled()) VerbosePlan(*prepared, stopwatch.us());
   return PreparedPlan(std::move(prepared));
 }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -88,15 +89,40 @@ TEST_F(GraphCapture, ACapturedLaunchTakesAllCoresAtOnce) {
   EXPECT_EQ(fake_.launches[1].As<DecodeKernelArgs>().workspace, workspace_.data());
 }
 
+// What a checker is told: names with their rules.
+std::multimap<std::string, int>& Names() {
+  static auto* const names = new std::multimap<std::string, int>;
+  return *names;
+}
+
 TEST_F(GraphCapture, ACapturedRunNeitherWaitsForTheUploadNorForTheStream) {
-  fake_.api()->vnpuAclChecksEnabled = [](int32_t) -> int { return 1; };
-  fake_.api()->vnpuAclNameRegion = [](int32_t, const void*, uint64_t, const char*, int) -> int {
-    return 0;
-  };
-  fake_.api()->vnpuAclMarkUndefined = [](int32_t, const void*, uint64_t) -> int { return 0; };
   Capture({5});
   EXPECT_EQ(fake_.Count("aclrtStreamWaitEvent"), 0);
   EXPECT_EQ(fake_.Count("aclrtSynchronizeStream"), 0);
+}
+
+TEST_F(GraphCapture, NamesInAGraphForbidNothingAndFollowThePlan) {
+  fake_.api()->vnpuAclChecksEnabled = [](int32_t) -> int { return 1; };
+  fake_.api()->vnpuAclMarkUndefined = [](int32_t, const void*, uint64_t) -> int {
+    ADD_FAILURE() << "what a replay finds in the workspace is not ours to say";
+    return 0;
+  };
+  fake_.api()->vnpuAclNameRegion = [](int32_t, const void*, uint64_t, const char* name,
+                                      int rule) -> int {
+    Names().emplace(name, rule);
+    return 0;
+  };
+  Names().clear();
+  Capture({5});
+  EXPECT_EQ(fake_.Count("aclrtSynchronizeStream"), 0);
+  EXPECT_EQ(Names().count("query"), 1u);
+  EXPECT_EQ(Names().count("workspace/scores"), 1u);
+  Names().clear();
+  ASSERT_TRUE(Plan(*op_, {8000}).ok());
+  EXPECT_EQ(fake_.Count("aclrtSynchronizeStream"), 1);  // names take effect at once
+  EXPECT_EQ(Names().count("query"), 0u);
+  EXPECT_EQ(Names().count("workspace/scores"), 1u);
+  for (const auto& [name, rule] : Names()) EXPECT_EQ(rule, VNPU_ACL_READ_WRITE) << name;
 }
 
 TEST_F(GraphCapture, APlanIsNotCaptured) {

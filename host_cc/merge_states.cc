@@ -99,11 +99,12 @@ Status CheckTensors(const MergeStatesArgs& args) {
 }
 
 // Tells the virtual NPU's checkers what the memory is.
-void NameTensors(const Runtime::Impl& runtime, const MergeStatesArgs& args) {
+void NameTensors(const Runtime::Impl& runtime, const MergeStatesArgs& args, NameRules rules) {
   const auto name = [&](const Memory& memory, int rule) {
     if (memory.begin == nullptr) return;
-    (void)runtime.acl->vnpuAclNameRegion(
-        runtime.device, memory.begin, static_cast<uint64_t>(memory.run_bytes), memory.name, rule);
+    (void)runtime.acl->vnpuAclNameRegion(runtime.device, memory.begin,
+                                         static_cast<uint64_t>(memory.run_bytes), memory.name,
+                                         RuleUnder(rules, rule));
   };
   const Tensors tensors(args);
   name(tensors.parts_out, VNPU_ACL_READ_ONLY);
@@ -135,9 +136,9 @@ Status MergeStates(Runtime& runtime, const MergeStatesArgs& args, void* stream) 
   AA_RETURN_IF_ERROR(current.status());
   AA_ASSIGN_OR_RETURN(const Kernel kernel, impl.kernels->Get(KernelOf(args.dtype)));
   AA_ASSIGN_OR_RETURN(const bool capturing, IsCapturing(*impl.acl, stream));
-  if (ChecksEnabled(impl) && !capturing) {
-    AA_RETURN_IF_ERROR(runtime.Synchronize(stream));
-    NameTensors(impl, args);
+  if (ChecksEnabled(impl)) {
+    if (!capturing) AA_RETURN_IF_ERROR(runtime.Synchronize(stream));
+    NameTensors(impl, args, capturing ? NameRules::kOfAGraph : NameRules::kOfThisLaunch);
   }
   // A vector core for each row, at most all.
   const auto blocks = static_cast<uint32_t>(

@@ -12,20 +12,22 @@ constexpr uint64_t kElemBytes = 2;  // of query and a cache that is not int8: fl
 
 class Namer {
  public:
-  Namer(const Runtime::Impl& runtime, const void* workspace)
+  Namer(const Runtime::Impl& runtime, const void* workspace, NameRules rules)
       : acl_(*runtime.acl),
         device_(runtime.device),
-        workspace_(static_cast<const uint8_t*>(workspace)) {}
+        workspace_(static_cast<const uint8_t*>(workspace)),
+        rules_(rules) {}
 
   // Memory that the device does not know, as in other processes, has no name.
   void Tensor(const void* begin, uint64_t bytes, const char* name, int rule) const {
     if (begin == nullptr || bytes == 0) return;
-    (void)acl_.vnpuAclNameRegion(device_, begin, bytes, name, rule);
+    (void)acl_.vnpuAclNameRegion(device_, begin, bytes, name, RuleUnder(rules_, rule));
   }
   void Scratch(const Region& region, const char* name) const {
     if (region.size.bytes == 0) return;
     const uint8_t* begin = workspace_ + region.begin.bytes;
     Tensor(begin, region.size.bytes, name, VNPU_ACL_READ_WRITE);
+    if (rules_ == NameRules::kOfAGraph) return;
     (void)acl_.vnpuAclMarkUndefined(device_, begin, region.size.bytes);
   }
 
@@ -33,6 +35,7 @@ class Namer {
   const AclApi& acl_;
   const int device_;
   const uint8_t* const workspace_;
+  const NameRules rules_;
 };
 
 // Bytes from the first element of a cache to behind its last.
@@ -89,9 +92,10 @@ bool ChecksEnabled(const Runtime::Impl& runtime) {
          acl.vnpuAclMarkUndefined != nullptr && acl.vnpuAclChecksEnabled(runtime.device) != 0;
 }
 
-void NameRegions(const PreparedPlan::Impl& prepared, const DecodeTensors& tensors) {
+void NameRegions(const PreparedPlan::Impl& prepared, const DecodeTensors& tensors,
+                 NameRules rules) {
   const DecodePlanHeader& header = prepared.plan.header();
-  const Namer namer(prepared.runtime(), prepared.workspace);
+  const Namer namer(prepared.runtime(), prepared.workspace, rules);
   const uint64_t rows = uint64_t{header.num_query_rows} * header.num_heads;
   const uint64_t elems = rows * header.head_dim;
   const uint64_t out_elem_bytes = header.out_dtype == DType::kFloat32 ? sizeof(float) : kElemBytes;

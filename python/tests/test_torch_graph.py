@@ -86,7 +86,7 @@ def test_a_step_of_an_engine_in_one_graph(case, op):
     query, table = case.query.clone(), case.block_table
     caches = [[t.clone() for t in case.tensors[1:3]] for _ in range(2)]
     rows = [torch.randn(3, 2, 128, generator=generator).half().npu() for _ in range(2)]
-    slots = torch.zeros(3, dtype=torch.int64).npu()
+    slots = torch.arange(3).npu()
     states = torch.empty(2, *query.shape, dtype=torch.half).npu(), torch.empty(2, 3, 8).npu()
     lens = [10, 20, 30]
 
