@@ -293,8 +293,6 @@ def test_tasks_of_a_graph_are_updated(kernel):
     target = torch.zeros(1024, dtype=torch.uint8).npu()
     graph = torch.npu.NPUGraph()
     updated = torch.npu.ExternalEvent()
-    updated.record()  # torch_npu makes it then
-    updated.reset()
     with torch.npu.graph(graph):
         stream = torch.npu.current_stream()
         updated.wait(stream)

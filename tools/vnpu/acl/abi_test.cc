@@ -200,6 +200,8 @@ const std::set<std::string> kExports = {
     "aclrtSynchronizeStreamWithTimeout",
     "aclrtUnSubscribeReport",
     "aclrtUnmapMem",
+    "aclrtValueWait",
+    "aclrtValueWrite",
     "aclsysGetCANNVersion",
     "aclsysGetVersionStr",
     "rtDevBinaryRegister",

@@ -103,6 +103,19 @@ VNPU_ACL_EXPORT aclError aclrtLaunchCallback(aclrtCallback fn, void* userData,
                                              aclrtCallbackBlockType blockType, aclrtStream stream);
 VNPU_ACL_EXPORT aclError aclrtProcessReport(int32_t timeout); /* ms */
 
+/* ---- Values in device memory, written and waited for by streams [rt] ---------- */
+
+/* How aclrtValueWait compares the 64 bits in memory with `value`. */
+#define ACL_STREAM_WAIT_VALUE_GEQ 0U /* memory - value >= 0, as signed numbers */
+#define ACL_STREAM_WAIT_VALUE_EQ 1U
+#define ACL_STREAM_WAIT_VALUE_AND 2U /* (memory & value) != 0 */
+#define ACL_STREAM_WAIT_VALUE_NOR 3U /* ~(memory | value) != 0 */
+
+VNPU_ACL_EXPORT aclError aclrtValueWrite(void* devAddr, uint64_t value, uint32_t flag,
+                                         aclrtStream stream);
+VNPU_ACL_EXPORT aclError aclrtValueWait(void* devAddr, uint64_t value, uint32_t flag,
+                                        aclrtStream stream);
+
 /* ---- Peers, address ranges, host registration [rt] --------------------------- */
 
 typedef void* aclrtDrvMemHandle;

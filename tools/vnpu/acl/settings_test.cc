@@ -226,6 +226,29 @@ TEST_F(SettingsTest, CallbacksRunOnTheThreadThatSubscribed) {
   }
 }
 
+TEST_F(SettingsTest, StreamsWaitForValues) {
+  DeviceBuffer word(std::vector<uint8_t>(8, 0)), done(std::vector<uint8_t>(1, 0));
+  const struct {
+    uint32_t flag;
+    uint64_t value, without, with;
+  } kCases[] = {{ACL_STREAM_WAIT_VALUE_GEQ, 5, 4, 6},
+                {ACL_STREAM_WAIT_VALUE_EQ, 5, 6, 5},
+                {ACL_STREAM_WAIT_VALUE_AND, 6, 9, 2},
+                {ACL_STREAM_WAIT_VALUE_NOR, 1, ~uint64_t{0}, ~uint64_t{2}}};
+  for (const auto& [flag, value, without, with] : kCases) {
+    ASSERT_ACL(aclrtValueWrite(word.address(), without, 0, stream_));
+    ASSERT_ACL(aclrtValueWait(word.address(), value, flag, stream_));
+    ASSERT_ACL(aclrtMemsetAsync(done.address(), 1, static_cast<int>(flag) + 1, 1, stream_));
+    ExpectError(aclrtSynchronizeStreamWithTimeout(stream_, 20), 507046, {"not done"});
+    EXPECT_NE(done.Read()[0], flag + 1);
+    ASSERT_ACL(aclrtValueWrite(word.address(), with, 0, nullptr));
+    ASSERT_ACL(aclrtSynchronizeStream(stream_));
+    EXPECT_EQ(done.Read()[0], flag + 1);
+  }
+  ExpectError(aclrtValueWrite(word.bytes() + 4, 1, 0, stream_), 107000, {"aligned to 8"});
+  ExpectError(aclrtValueWait(word.address(), 1, 4, stream_), 107000, {"flag = 4"});
+}
+
 TEST_F(SettingsTest, KernelsByHostSymbol) {
   std::ifstream file(kKernelPath, std::ios::binary);
   const std::vector<char> bytes{std::istreambuf_iterator<char>(file), {}};
