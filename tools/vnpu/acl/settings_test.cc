@@ -237,6 +237,7 @@ TEST_F(SettingsTest, StreamsWaitForValues) {
                 {ACL_STREAM_WAIT_VALUE_NOR, 1, ~uint64_t{0}, ~uint64_t{2}}};
   for (const auto& [flag, value, without, with] : kCases) {
     ASSERT_ACL(aclrtValueWrite(word.address(), without, 0, stream_));
+    ASSERT_ACL(aclrtSynchronizeStream(stream_));  // before the other stream's write
     ASSERT_ACL(aclrtValueWait(word.address(), value, flag, stream_));
     ASSERT_ACL(aclrtMemsetAsync(done.address(), 1, static_cast<int>(flag) + 1, 1, stream_));
     ExpectError(aclrtSynchronizeStreamWithTimeout(stream_, 20), 507046, {"not done"});
