@@ -14,6 +14,9 @@
 #include <vector>
 
 #include "tools/vnpu/acl/acl_abi.h"
+#include "tools/vnpu/acl/acl_control_abi.h"
+#include "tools/vnpu/acl/acl_graph_abi.h"
+#include "tools/vnpu/acl/acl_op_abi.h"
 #include "tools/vnpu/acl/testing/abi_from_c.h"
 
 namespace {
@@ -42,6 +45,12 @@ TEST(LayoutTest, StructuresAreTheVendorsOnes) {
   EXPECT_EQ(offsetof(aclCANNPackageVersion, releaseVersion), 256u);
   EXPECT_EQ(offsetof(aclCANNPackageVersion, patchVersion), 320u);
   EXPECT_EQ(sizeof(aclrtMemcpyKind), 4u);
+  EXPECT_EQ(sizeof(aclrtPhysicalMemProp), 32u);
+  EXPECT_EQ(offsetof(aclrtPhysicalMemProp, location), 12u);
+  EXPECT_EQ(offsetof(aclrtPhysicalMemProp, reserve), 24u);
+  EXPECT_EQ(sizeof(aclrtStreamAttrValue), 16u);
+  EXPECT_EQ(sizeof(aclmdlRICaptureMode), 4u);
+  EXPECT_EQ(sizeof(rtDevBinary_t), 24u);
 }
 
 TEST(LayoutTest, CAndCxxAgree) {
