@@ -286,12 +286,15 @@ class DecodeAttention:
             out, or (out, lse).
 
         Raises:
+            TypeError: query is no tensor. Of other arguments torch says so by a RuntimeError.
             ValueError: wrong dtype, shape, stride or device of an argument, which is named.
             IndexError: with CPU tensors, block_table names a kv block outside the caches. On an
                 NPU the device finds it: torch.npu.synchronize() fails, and `synchronize` names
                 the entry.
             RuntimeError: no plan yet.
         """
+        if not isinstance(query, torch.Tensor):
+            raise TypeError(f"query is a {type(query).__name__}; expected a torch.Tensor")
         if out is None:
             out = torch.empty_like(query, dtype=self._out_dtype)
         if return_lse and lse is None:
@@ -393,6 +396,8 @@ def paged_attention(
     ...                 torch.tensor([[1]], dtype=torch.int32), [3])[0, 0, 0]
     tensor(0.5000, dtype=torch.float16)
     """
+    if not isinstance(query, torch.Tensor):
+        raise TypeError(f"query is a {type(query).__name__}; expected a torch.Tensor")
     tensors = (query, key_cache, value_cache, block_table, _lengths("context_lens", context_lens))
     options: dict[str, Any] = {
         "softmax_scale": softmax_scale,

@@ -173,6 +173,20 @@ def test_wrong_shape(case, options, error, message):
         case.make_op(**options)
 
 
+@pytest.mark.parametrize("name", ["query", "key_cache", "value_cache", "block_table"])
+def test_what_is_no_tensor_or_has_no_data(case, op, name):
+    for wrong, error, message in [
+        ([1], (TypeError, RuntimeError), f"{name}"),
+        (None, (TypeError, ValueError), f"{name} is "),
+        (call(case)[name].to("meta"), ValueError, "has data, but another tensor is on the meta"),
+    ]:
+        arguments = call(case, **{name: wrong})
+        with pytest.raises(error, match=message):
+            op.run(**arguments, out=torch.empty_like(case.query))
+        with pytest.raises(error, match=message):
+            paged_attention(**arguments, context_lens=[5, 0, 63])
+
+
 def test_run_without_a_plan(case):
     with pytest.raises(RuntimeError, match="run needs a plan: call plan"):
         case.make_op().run(**call(case))

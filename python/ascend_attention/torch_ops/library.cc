@@ -13,6 +13,7 @@
 
 #include "python/ascend_attention/torch_ops/cache_ops.h"
 #include "python/ascend_attention/torch_ops/decode_ops.h"
+#include "python/ascend_attention/torch_ops/raise.h"
 
 namespace ascend_attention::torch_ops {
 namespace {
@@ -121,44 +122,88 @@ Tensor LseLike(const Tensor& query) {
   return EmptyLike(torch::stable::select(query, 2, 0), /*float32=*/true);
 }
 
+// PyTorch calls these as soon as one tensor has no data. Where others have, somebody waits for
+// results that nobody computes.
+void RequireMeta(const char* name, const Tensor& tensor) {
+  int32_t device_type = 0;
+  STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_get_device_type(tensor.get(), &device_type));
+  if (device_type == aoti_torch_device_type_meta()) return;
+  Raise(InvalidArgument(name, " has data, but another tensor is on the meta device"));
+}
+
+void RequireMeta(const OneShot& args) {
+  RequireMeta("query", args.query);
+  RequireMeta("key_cache", args.key_cache);
+  RequireMeta("value_cache", args.value_cache);
+  RequireMeta("block_table", args.block_table);
+}
+
 void MetaPagedAttention(StableIValue* stack, uint64_t, uint64_t) {
   const bool out_float32 = to<bool>(stack[kRest]);
   const OneShot args = TakeOneShot(stack);
+  RequireMeta(args);
   stack[0] = from(EmptyLike(args.query, out_float32));
 }
 
 void MetaPagedAttentionLse(StableIValue* stack, uint64_t, uint64_t) {
   const bool out_float32 = to<bool>(stack[kRest]);
   const OneShot args = TakeOneShot(stack);
+  RequireMeta(args);
   stack[0] = from(EmptyLike(args.query, out_float32));
   stack[1] = from(LseLike(args.query));
 }
 
 void MetaPagedAttentionOut(StableIValue* stack, uint64_t, uint64_t) {
-  (void)to<Tensor>(stack[kRest]);
-  (void)TakeOneShot(stack);
+  const auto out = to<Tensor>(stack[kRest]);
+  RequireMeta(TakeOneShot(stack));
+  RequireMeta("out", out);
 }
 
 void MetaPagedAttentionLseOut(StableIValue* stack, uint64_t, uint64_t) {
-  (void)to<Tensor>(stack[kRest]);
-  (void)to<Tensor>(stack[kRest + 1]);
-  (void)TakeOneShot(stack);
+  const auto out = to<Tensor>(stack[kRest]);
+  const auto lse = to<Tensor>(stack[kRest + 1]);
+  RequireMeta(TakeOneShot(stack));
+  RequireMeta("out", out);
+  RequireMeta("lse", lse);
 }
 
-void MetaRunPlan(const Tensor&, const Tensor&, const Tensor&, const Tensor&, const Tensor&, int64_t,
-                 const Tensor&, const OptionalTensor&, const OptionalTensor&, const OptionalTensor&,
-                 const OptionalTensor&, const OptionalTensor&) {}
+void MetaRunPlan(const Tensor& query, const Tensor& key_cache, const Tensor& value_cache,
+                 const Tensor& block_table, const Tensor& workspace, int64_t, const Tensor& out,
+                 const OptionalTensor&, const OptionalTensor&, const OptionalTensor&,
+                 const OptionalTensor&, const OptionalTensor&) {
+  RequireMeta("query", query);
+  RequireMeta("key_cache", key_cache);
+  RequireMeta("value_cache", value_cache);
+  RequireMeta("block_table", block_table);
+  RequireMeta("workspace", workspace);
+  RequireMeta("out", out);
+}
 
-void MetaReshapeAndCache(const Tensor&, const Tensor&, const Tensor&, const Tensor&, const Tensor&,
-                         std::string, std::string, const OptionalTensor&, const OptionalTensor&,
-                         const OptionalTensor&, const OptionalTensor&, bool) {}
+void MetaReshapeAndCache(const Tensor& key, const Tensor& value, const Tensor& key_cache,
+                         const Tensor& value_cache, const Tensor& slot_mapping, std::string,
+                         std::string, const OptionalTensor&, const OptionalTensor&,
+                         const OptionalTensor&, const OptionalTensor&, bool) {
+  RequireMeta("key", key);
+  RequireMeta("value", value);
+  RequireMeta("key_cache", key_cache);
+  RequireMeta("value_cache", value_cache);
+  RequireMeta("slot_mapping", slot_mapping);
+}
 
 std::tuple<Tensor, Tensor> MetaMergeStates(const Tensor& outs, const Tensor& lses) {
+  RequireMeta("outs", outs);
+  RequireMeta("lses", lses);
   return {EmptyLike(torch::stable::select(outs, 0, 0), false),
           EmptyLike(torch::stable::select(lses, 0, 0), false)};
 }
 
-void MetaMergeStatesOut(const Tensor&, const Tensor&, const Tensor&, const Tensor&) {}
+void MetaMergeStatesOut(const Tensor& outs, const Tensor& lses, const Tensor& out,
+                        const Tensor& lse) {
+  RequireMeta("outs", outs);
+  RequireMeta("lses", lses);
+  RequireMeta("out", out);
+  RequireMeta("lse", lse);
+}
 
 }  // namespace
 }  // namespace ascend_attention::torch_ops

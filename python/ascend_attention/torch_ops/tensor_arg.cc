@@ -67,6 +67,9 @@ Status Read(const char* name, AtenTensorHandle tensor, TensorArg* arg) {
   arg->name = name;
   arg->handle = tensor;
   if (tensor == nullptr) return OkStatus();
+  bool is_defined = false;
+  STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_is_defined(tensor, &is_defined));
+  if (!is_defined) return InvalidArgument(name, " is None; expected a tensor");
   int32_t device_type = 0;
   int32_t device_index = 0;
   STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_get_device_type(arg->handle, &device_type));
