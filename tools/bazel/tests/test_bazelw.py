@@ -5,6 +5,7 @@ Every program it may call is a stand-in from one folder, which is the whole PATH
 """
 
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -16,7 +17,10 @@ _BAZEL = '#!/bin/sh\npwd\nfor arg; do echo "[$arg]"; done\n'
 _PYTHON = """#!/bin/sh
 case "$1 $2" in
   "-m venv") mkdir -p "$4/bin"; cp "$0" "$4/bin/python" ;;
-  "-m pip") if [ "$3" = install ]; then echo pip >>"$LOG"; [ -z "$PIP_FAILS" ] || exit 1; fi ;;
+  "-m pip") if [ "$3" = install ]; then
+    case "$*" in *requirements-torch.lock*) echo torch ;; *) echo pip ;; esac >>"$LOG"
+    [ -z "$PIP_FAILS" ] || exit 1
+  fi ;;
 esac
 """
 # Installs clang-19 and bazel-4 whatever it is asked for, and writes that down.
@@ -37,7 +41,7 @@ class Machine:
         self.log = folder / "log"
         for path in (self.bin, self.workspace / "sub"):
             path.mkdir(parents=True)
-        for name in ("bazelw", "WORKSPACE", "requirements.lock"):
+        for name in ("bazelw", "WORKSPACE", "requirements.lock", "requirements-torch.lock"):
             shutil.copy(name, self.workspace / name)
         for name in _COREUTILS:
             (self.bin / name).symlink_to(shutil.which(name))
@@ -81,7 +85,7 @@ def _assert_one_line(result: subprocess.CompletedProcess, *parts: str) -> None:
     """The last message is the failure; before it stand only notes of what is being done."""
     assert result.returncode == 1
     *notes, last = result.stderr.splitlines()
-    assert all("installing" in note or "filling" in note for note in notes)
+    assert all(re.search("installing|filling|adding", note) for note in notes)
     for part in parts:
         assert part in last
     assert result.stdout == ""
@@ -163,7 +167,7 @@ def test_browser_is_installed_for_tests_only(machine):
     result = machine.run("test")
     assert result.returncode == 0
     assert "installing chromium" in result.stderr
-    assert machine.logged()[-1].endswith(" chromium")
+    assert machine.logged()[-2].endswith(" chromium")
 
 
 @pytest.mark.parametrize(("user", "fails"), [(1000, ""), (0, "1")])
@@ -182,20 +186,48 @@ def test_other_systems_get_the_names(machine):
     _assert_one_line(machine.run("test"), "clang-19", "package manager")
 
 
-def test_environment_is_made_once_and_again_when_the_lock_changes(machine):
+def test_environment_is_made_once_and_again_when_a_lock_changes(machine):
     machine.run("test")
     machine.run("test")
-    assert machine.logged() == ["pip"]
+    assert machine.logged() == ["pip", "torch"]
     with open(machine.workspace / "requirements.lock", "a", encoding="utf-8") as lock:
         lock.write("extra==1\n")
     machine.run("test")
-    assert machine.logged() == ["pip", "pip"]
+    assert machine.logged() == ["pip", "torch"] * 2
+    with open(machine.workspace / "requirements-torch.lock", "a", encoding="utf-8") as lock:
+        lock.write("extra==1\n")
+    machine.run("test")
+    assert machine.logged() == ["pip", "torch"] * 2 + ["torch"]
 
 
 def test_failed_environment_is_one_line_and_is_tried_again(machine):
     _assert_one_line(machine.run("test", PIP_FAILS="1"), "pip", "run ./bazelw again")
     assert machine.run("test").returncode == 0
-    assert machine.logged() == ["pip", "pip"]
+    assert machine.logged() == ["pip", "pip", "torch"]
+
+
+@pytest.mark.parametrize(
+    ("command", "setting", "wanted"),
+    [("test", "", True), ("build", "", False), ("test", "0", False), ("build", "1", True)],
+)
+def test_torch_is_added_for_tests_or_on_request(machine, command, setting, wanted):
+    env = {"ASCEND_ATTENTION_TORCH": setting} if setting else {}
+    assert machine.run(command, **env).returncode == 0
+    assert machine.logged() == (["pip", "torch"] if wanted else ["pip"])
+
+
+def test_torch_that_cannot_be_installed_is_told(machine):
+    machine.run("build")
+    result = machine.run("test", PIP_FAILS="1")
+    _assert_one_line(result, "PyTorch", "ASCEND_ATTENTION_TORCH=0")
+    assert machine.logged() == ["pip", "torch"]
+    assert machine.run("test", PIP_FAILS="1", ASCEND_ATTENTION_TORCH="0").returncode == 0
+
+
+def test_wrong_setting_of_torch_is_named(machine):
+    _assert_one_line(
+        machine.run("test", ASCEND_ATTENTION_TORCH="yes"), "ASCEND_ATTENTION_TORCH=yes"
+    )
 
 
 @pytest.mark.parametrize("name", ["my-python", "../bin/my-python"])
