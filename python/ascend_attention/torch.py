@@ -92,7 +92,8 @@ class DecodeAttention:
     the lengths: plan before the capture and again before each replay, on the replay's stream.
     A captured launch takes all cores, and the workspace never moves. From the first capture on
     every plan must have the batch and the number of query rows of the captured one (pad with
-    lengths 0), or is refused; use one object per graph size.
+    lengths 0), or is refused; use one object per graph size. The object must outlive its graphs,
+    as the tensors of a capture must.
 
     >>> op = DecodeAttention(batch=1, num_heads=8, num_kv_heads=2, head_dim=64, kv_block_size=16,
     ...                      num_kv_blocks=4, max_kv_blocks=2, device="cpu")
