@@ -18,8 +18,8 @@
 // counters are 0 when the kernel ends, and the next one finds none of ours.
 //
 // Two FIFOs of one spec in a loop, there and back: before it takes tile t back, a core
-// may send tiles to t + 2 * kDepth - kPeriod. Beyond, both rings fill up with nobody
-// loading: a deadlock.
+// may send tiles up to t + 2 * kDepth - kPeriod. With more, both rings can be full and
+// nobody loads: a deadlock.
 //
 // kPeriod = 0: no credits. Then something else must order a slot's loads before its
 // next store, and keep the producer within 15 tiles; the race detector and the counters
