@@ -142,17 +142,17 @@ uint64_t BatchTime(const DecodeShape& shape, const TileSize& tiles, const Platfo
   return CheckedMul(token, *tokens + fill).value_or(most);
 }
 
-// Costs stay far below 2^64, or nothing is compared.
+// Sums of costs stay below this, or nothing is compared: kDirect.
 constexpr uint64_t kMaxCost = uint64_t{1} << 52;
 
 // Until the last core ends, every sequence of one query token as long as the block
 // table allows: cut and merged, or whole segments dealt out, whichever is less. Cut, it
-// is what no plan can do better.
+// is what no plan can do better. 0 if it is more than can be counted.
 uint64_t DirectLongestBatch(const SplitParams& params) {
   const uint64_t granules = params.max_granules;
   const auto cost =
       CheckedProduct(granules, params.batch, params.num_kv_heads, params.granule_cost);
-  if (!cost || *cost > kMaxCost) return std::numeric_limits<uint64_t>::max();
+  if (!cost || *cost > kMaxCost) return 0;
   LengthTotals totals = {};
   totals.granules = granules * params.batch;
   totals.max_granules = granules;

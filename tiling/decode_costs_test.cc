@@ -271,12 +271,15 @@ TEST(ResolveRoute, Float32OutIsTheFifoRoute) {
   EXPECT_EQ(*ResolveRoute(shape, WithFifoStep(900'000)), KvRoute::kFifo);
 }
 
-// More than any number: nothing wraps, the route stays.
+// More than can be counted: nothing wraps, the route stays.
 TEST(ResolveRoute, BoundsItsTimes) {
   DecodeShape shape = SixteenBit();
   shape.batch = (int64_t{1} << 31) - 1;
   shape.max_kv_blocks = (int64_t{1} << 31) - 1;
   EXPECT_EQ(*ResolveRoute(shape, B1()), KvRoute::kDirect);
+  shape.batch = 1 << 20;
+  shape.max_kv_blocks = 1 << 24;
+  EXPECT_EQ(*ResolveRoute(shape, WithFifoStep(0, 0)), KvRoute::kDirect);
 }
 
 TEST(MakeSplitParams, PricesAGranuleByTheCacheAndTheRoute) {
