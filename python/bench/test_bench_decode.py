@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import pathlib
 import re
 import xml.etree.ElementTree
@@ -14,6 +15,7 @@ import decode_figures as figures
 import decode_suites as suites
 import decode_table as table
 import draw_timeline
+import fifo_variants
 import pytest
 
 _BASELINE = pathlib.Path("python/bench/baseline.json")
@@ -82,6 +84,13 @@ _CASE = suites.case_line(8192, batch=32)
         ("published", 899.9, 900.1),
         ("makespan", 1049.9, 1050.1),
         ("int8", 555.5, 555.6),
+        ("near", 1079.9, 1080.1),
+        ("near", 720.1, 719.9),
+        ("gain1", 919.9, 920.1),
+        ("gain1", 830.1, 829.9),
+        ("gain2", 959.9, 960.1),
+        ("gain2", 880.1, 879.9),
+        ("order", 999.9, 1000.1),
     ],
 )
 def test_targets_are_missed_from_their_limits_on(target, good_us, bad_us):
@@ -116,8 +125,10 @@ def test_rows_are_cases_and_keys_are_unique():
     names = [(row.key, row.suite, row.label) for row in every]
     assert len(set(names)) == len(names)
     for row in every:
-        for line in filter(None, (row.case, row.other)):
-            assert str(reference.parse_case(line)) == line
+        for key in filter(None, (row.key, row.other)):
+            case, *how = key.split()
+            assert str(reference.parse_case(case)) == case
+            assert set(how) <= {"warm", "drawn", "direct", *fifo_variants.VARIANTS}
 
 
 def test_an_even_batch_has_as_many_tokens_and_no_long_sequence():
@@ -140,6 +151,29 @@ def test_a_warm_cache_is_faster(modelled):
     case = suites.case_line(8192, batch=1)
     (cold,) = figures.model([suites.Row(case, "peers")])
     assert by_key[case + " warm"].modelled_us < cold.figures.modelled_us
+
+
+def test_loading_a_page_ahead_gains_less_where_l2_is_warm(modelled):
+    gains = {
+        target.name: target.value
+        for result in modelled
+        for target in result.targets()
+        if target.name.startswith("gain")
+    }
+    assert 0 < gains["gain2"] < gains["gain1"]
+
+
+def test_the_older_forms_of_the_fifo_kernel_are_what_ran(modelled):
+    entries = ["decode_fifo_baseline_bf16_0", "decode_fifo_prefetch_bf16_0", "decode_fifo_bf16_0"]
+    for case in ("Case1", "Case2"):
+        ran = [r.figures.kernels for r in modelled if r.row.label.startswith(case)]
+        assert ran == [(f"{entry} x 24",) for entry in [*entries, "decode_bf16_0"]]
+
+
+def test_a_third_of_the_drawn_blocks_is_never_drawn():
+    drawn = figures._drawn(16384)
+    assert drawn.min() >= 0 and drawn.max() < 16384
+    assert len(set(drawn.tolist())) == pytest.approx(16384 * (1 - math.exp(-1)), rel=0.02)
 
 
 def test_the_clock_says_what_the_launch_constants_say():
