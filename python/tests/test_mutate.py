@@ -108,7 +108,7 @@ def test_cases_are_of_decode_kernels():
     case = "decode:b1:h2:kv1:d64:bs16:ctx20:f16:seed1"
     done = cli("mutate", "--kernel", "merge_states", "--case", case)
     assert done.returncode == 2
-    assert "--case is of decode kernels: decode, decode_int8_dequant" in done.stderr
+    assert "--case is of decode kernels: decode, decode_fifo, decode_int8_dequant" in done.stderr
 
 
 def test_an_unknown_kernel_is_refused(capsys):
