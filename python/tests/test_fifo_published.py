@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The two problems whose times on an NPU were published, at their full size, within the tolerance.
 
-Half a gigabyte of keys and values each: tagged `slow`. The same shapes with few and short sequences
-have goldens.
+Keys and values of half a gigabyte: tagged `slow`. The same shapes with few and short sequences have
+goldens.
 """
 
 import dataclasses
@@ -36,18 +36,14 @@ def test_a_published_problem_is_within_the_tolerance(case):
     assert report.ok, f"{case}: {report}"
     assert decoded.repeatable
 
-    # One page of one sequence of the batch is another one's: a bound that let it pass, as one of
-    # 1e-2 did, would prove nothing.
+    # One page of one sequence is its next one. What was published allowed errors of 1e-2.
     sequence, page = case.batch - 3, 17
     table = inputs.block_table.copy()
     table[sequence, page] = table[sequence, page + 1]
-    stale = dataclasses.replace(inputs, block_table=table)
-    decoded = decode(case, stale, device=0, repeat=1)
-    report = reference.check(decoded.out, decoded.lse, expected)
+    stale = decode(case, dataclasses.replace(inputs, block_table=table), device=0, repeat=1)
+    report = reference.check(stale.out, stale.lse, expected)
     assert not report.ok
     assert report.worst.index[0] == sequence
+    assert np.abs(stale.out - expected.out).max() < 1e-2
     others = np.arange(case.batch) != sequence
-    assert np.abs(decoded.out - expected.out)[~others].max() < 1e-2
-    assert (
-        np.abs(decoded.out - expected.out)[others].max(axis=-1) <= expected.tolerance.out[others]
-    ).all()
+    assert (stale.out[others] == decoded.out[others]).all()
