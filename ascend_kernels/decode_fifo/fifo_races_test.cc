@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
 #include <set>
 #include <sstream>
 #include <string>
@@ -71,6 +72,7 @@ std::string RaceLine(const vnpu::Finding& finding) {
 
 struct Outcome {
   vnpu::LaunchResult launch;
+  std::string text;  // of all findings
   Races races;
   std::string others;  // findings that are no write after read
 };
@@ -85,6 +87,7 @@ Outcome Watch(const std::string& kernel, const std::string& line) {
   problem.DescribeMemory();
   Outcome outcome;
   outcome.launch = problem.Launch();
+  outcome.text = FindingsOf(session);
   for (const vnpu::Finding& finding : session.launches().back().findings) {
     if (finding.checker == "race" && finding.kind == "write-after-read") {
       outcome.races.insert(RaceLine(finding));
@@ -263,6 +266,29 @@ TEST(FifoRaces, AFlagForTwoSlotsIsSetTwice) {
               std::string::npos)
         << outcome.others;
   }
+}
+
+// --- README.md ---------------------------------------------------------------------------
+
+// Of a finding it quotes all lines but the call stacks, for which it gives their functions.
+TEST(FifoRaces, ReadmeQuotesFindings) {
+  std::string said;
+  for (const char* kernel : {kUndrained, kBaseline, kSharedFlags}) {
+    const Outcome outcome = Watch(kernel, Line(kShapes[0], "1100"));
+    said += outcome.text + outcome.launch.text;
+  }
+  std::ifstream readme("ascend_kernels/decode_fifo/README.md");
+  int quoted = 0;
+  bool in_block = false;
+  for (std::string line; std::getline(readme, line);) {
+    if (line.rfind("```", 0) == 0) {
+      in_block = line == "```finding";
+    } else if (in_block && line.rfind("  ", 0) != 0) {
+      ++quoted;
+      EXPECT_NE(said.find(line + "\n"), std::string::npos) << line;
+    }
+  }
+  EXPECT_GE(quoted, 10);
 }
 
 }  // namespace
