@@ -235,16 +235,43 @@ TEST(ResolveRoute, SixteenBitsStayDirectUnlessTheFifoIsCheaper) {
       EXPECT_EQ(*ResolveRoute(shape, WithFifoStep(20'000)), KvRoute::kDirect);
     }
   }
-  // Where the direct route's price is not that of the memory but of its items: short
-  // sequences, and starts that cost nothing here.
+  // Where the direct route's price is not that of the memory but of its items, or of what
+  // a batch takes beside them: short sequences, and starts that cost little here.
   DecodeShape shape = SixteenBit();
   shape.max_kv_blocks = 1;
-  Platform platform = WithFifoStep(100, 0);
+  Platform platform = WithFifoStep(100, 1000);
+  platform.costs.direct_fill_ns = platform.costs.direct_row_ns = 0;
   EXPECT_EQ(*ResolveRoute(shape, platform), KvRoute::kDirect);
+  platform.costs.direct_row_ns = 3000;  // 48 us for 16 rows
+  EXPECT_EQ(*ResolveRoute(shape, platform), KvRoute::kFifo);
+  platform.costs.direct_row_ns = 0;
+  platform.costs.direct_fill_ns = 50'000;
+  EXPECT_EQ(*ResolveRoute(shape, platform), KvRoute::kFifo);
+  platform.costs.direct_fill_ns = 0;
   platform.costs.item_fixed_ns = 5000;
   EXPECT_EQ(*ResolveRoute(shape, platform), KvRoute::kFifo);
   platform.costs.fifo_item_ns = 5000;
   EXPECT_EQ(*ResolveRoute(shape, platform), KvRoute::kDirect);
+}
+
+// Up to a few hundred tokens of a few sequences with many query heads: the FIFO cuts query
+// heads where the direct route has one long chain, or a merge. What counts is the capacity.
+TEST(ResolveRoute, AFewPagesOfManyQueryHeadsAreForTheFifo) {
+  const auto route = [](int64_t batch, int64_t num_heads, int64_t num_kv_heads, int64_t pages) {
+    DecodeShape shape = SixteenBit(num_heads, num_kv_heads);
+    shape.batch = batch;
+    shape.max_kv_blocks = pages;
+    return *ResolveRoute(shape, B1());
+  };
+  EXPECT_EQ(route(1, 128, 1, 1), KvRoute::kFifo);
+  EXPECT_EQ(route(4, 128, 1, 2), KvRoute::kFifo);
+  EXPECT_EQ(route(1, 128, 8, 2), KvRoute::kFifo);
+  EXPECT_EQ(route(1, 32, 8, 1), KvRoute::kFifo);
+  EXPECT_EQ(route(1, 64, 1, 2), KvRoute::kFifo);
+  EXPECT_EQ(route(1, 128, 1, 64), KvRoute::kDirect);
+  EXPECT_EQ(route(24, 128, 1, 1), KvRoute::kDirect);
+  EXPECT_EQ(route(12, 128, 8, 2), KvRoute::kDirect);
+  EXPECT_EQ(route(1, 16, 1, 4), KvRoute::kDirect);
 }
 
 TEST(ResolveRoute, FifoOnlyWhereItsKernelServes) {

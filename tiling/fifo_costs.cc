@@ -13,6 +13,11 @@
 namespace ascend_attention {
 namespace {
 
+// A step's price is that of a page of so many tokens. One of 64 takes nine tenths of it:
+// the way between the cores is as long [inf].
+constexpr int64_t kStepTokens = 128;
+constexpr uint64_t kShortStepSaves = 10;
+
 // Bytes of one kv head's page, K and V.
 uint64_t PageBytes(const DecodeShape& shape) {
   return 2 *
@@ -27,7 +32,9 @@ FifoPrices MakeFifoPrices(const DecodeShape& shape, const TileSize& tiles,
   const uint64_t share = CoreShare(platform);
   const uint64_t page = PageBytes(shape);
   const bool is_large = tiles.rows_per_group >= 64;
-  const uint64_t step = CostOf(is_large ? costs.fifo_step64_ns : costs.fifo_step16_ns, share);
+  const uint64_t step_ns = is_large ? costs.fifo_step64_ns : costs.fifo_step16_ns;
+  const bool is_short = shape.kv_block_size < kStepTokens;
+  const uint64_t step = CostOf(is_short ? step_ns - step_ns / kShortStepSaves : step_ns, share);
   // Tiles of one kv head are neighbouring ids: they read a page at about the same time,
   // from HBM once. No core loads it faster than its engine allows.
   const uint64_t from_hbm = page / tiles.kv_head_parts;

@@ -80,12 +80,17 @@ constexpr uint64_t kItemFixedNs = 300;
 // Storing zeros, beside its flags; modelled as above [inf].
 constexpr uint64_t kEmptyItemNs = 400;
 
-// The FIFO route, one core of 24: a step is a page through both products and the
-// softmax, whose way to the vector cores and back is longer than its loads. Fitted in the
-// model of the virtual NPU [inf].
-constexpr uint64_t kFifoStep16Ns = 1750;
-constexpr uint64_t kFifoStep64Ns = 1900;
-constexpr uint64_t kFifoItemNs = 3000;
+// Between the FIFO route and the planned one, both modelled on the virtual NPU with batches of
+// 1 to 300, 1 to 128 query heads and 16 to 8192 tokens; chosen so that the faster of them is
+// taken (python/bench, suite routes) [inf]. A step is a page through both products and the
+// softmax, whose way to the vector cores and back is longer than its loads. On the planned
+// route that way is under the loads but at the begin and at the end, where a vector core has
+// half of a tile's rows to go through: up to 64, against 8 or 32 on the FIFO route.
+constexpr uint64_t kFifoStep16Ns = 1600;
+constexpr uint64_t kFifoStep64Ns = 2000;
+constexpr uint64_t kFifoItemNs = 1900;
+constexpr uint64_t kDirectFillNs = 1800;
+constexpr uint64_t kDirectRowNs = 35;
 
 constexpr PlanCosts CostsWith(uint64_t hbm_bytes_per_us) {
   PlanCosts costs;
@@ -107,6 +112,8 @@ constexpr PlanCosts CostsWith(uint64_t hbm_bytes_per_us) {
   costs.fifo_step16_ns = kFifoStep16Ns;
   costs.fifo_step64_ns = kFifoStep64Ns;
   costs.fifo_item_ns = kFifoItemNs;
+  costs.direct_fill_ns = kDirectFillNs;
+  costs.direct_row_ns = kDirectRowNs;
   return costs;
 }
 

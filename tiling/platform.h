@@ -37,9 +37,11 @@ struct PlanCosts {
   uint64_t item_fixed_ns = 0;      // one work item: the handshake chain no load can hide
   uint64_t empty_item_ns = 0;      // an item that sees no token: store zeros
   uint64_t merge_fixed_ns = 0;     // barrier and merge at the end, if anything is split
-  uint64_t fifo_step16_ns = 0;     // KvRoute::kFifo, one core: a page and 16 query heads
-  uint64_t fifo_step64_ns = 0;     // a page and 64 query heads
+  uint64_t fifo_step16_ns = 0;     // KvRoute::kFifo, one core: 128 tokens and 16 query heads
+  uint64_t fifo_step64_ns = 0;     // 128 tokens and 64 query heads
   uint64_t fifo_item_ns = 0;       // pipeline fill and drain of a sequence and query tile
+  uint64_t direct_fill_ns = 0;     // kDirect, once: pipeline fill and drain, beside item_fixed_ns
+  uint64_t direct_row_ns = 0;      // and for each query row of an item
 };
 
 struct Platform {
