@@ -38,6 +38,7 @@ class CubeHalf {
   }
 
   AICORE_INLINE void Run() {
+    PrepareStores();
     while (cursor_.Next(work_)) {
       RequireLength();
       pages_ = NumPages<kPage>(work_);
