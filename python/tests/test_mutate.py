@@ -31,7 +31,7 @@ def result_of(*args, code):
 
 
 def is_credit(kernel, mutant):
-    """Of decode_fifo's FIFOs: its schedule orders the slots too, so losing one can be proven harmless."""
+    """Of decode_fifo: its schedule orders the FIFO's slots too, so a lost credit may do no harm."""
     return kernel == "decode_fifo" and re.search(r"MTE2 mode 2 flag [135]\b", mutant["what"])
 
 
