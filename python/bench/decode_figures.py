@@ -121,6 +121,8 @@ class Result:
             "gain1": suites.GAIN1,
             "gain2": suites.GAIN2,
             "order": (0.0, suites.MAX_OF_LAST),
+            "direct": (0.0, suites.MAX_OF_DIRECT),
+            "fifo": (0.0, suites.MAX_OF_FIFO),
         }[name]
         return Target(name, math.nan if self.figures is None else self._value(name), low, high)
 

@@ -36,7 +36,9 @@ MIN_INT8_SPEEDUP = 1.80  # "int8": modelled time of the 16-bit row / modelled
 MAX_OFF_PUBLISHED = 0.20  # "near": modelled / published - 1, either way
 GAIN1 = (0.08, 0.17)  # "gain1": 1 - modelled / modelled time before, of Case1; published 0.123
 GAIN2 = (0.04, 0.12)  # "gain2": of Case2; published 0.077
-MAX_OF_LAST = 1.00  # "order": modelled / modelled time of the form before
+MAX_OF_LAST = 1.00  # "order": modelled / modelled time of the row before
+MAX_OF_DIRECT = 1.01  # "direct": modelled, route left open / modelled with the planned kernel
+MAX_OF_FIFO = 1.03  # "fifo": modelled, route left open / modelled with the FIFO kernel
 
 _CORES = 24
 
@@ -109,7 +111,7 @@ def case_line(
 
 def rows(suite: str) -> list[Row]:
     """The rows of a suite: one of SUITES."""
-    every = [*_grid(), *_published(), *_ragged(), *_int8(), *_shapes(), *_fifo()]
+    every = [*_grid(), *_published(), *_ragged(), *_int8(), *_shapes(), *_fifo(), *_routes()]
     if suite == "all":
         return every
     if suite == "ci":
@@ -117,7 +119,7 @@ def rows(suite: str) -> list[Row]:
     return [row for row in every if row.suite == suite]
 
 
-SUITES = ("peers", "int8", "shapes", "fifo", "ci", "all")
+SUITES = ("peers", "int8", "shapes", "fifo", "routes", "ci", "all")
 
 
 # ---- shapes of models, contexts and batches --------------------------------------------------
@@ -384,3 +386,27 @@ def _fifo_history(
         targets=("order",),
     )
     return [baseline, prefetch, ships, planned]
+
+
+def _routes() -> list[Row]:
+    """Small problems beside both kernels that can take them: the library must choose the faster.
+
+    It does by capacity: no column of the block table is spare.
+    """
+    made = []
+    for heads, kv_heads in ((16, 1), (64, 1), (128, 1), (32, 8), (128, 8)):
+        for batch in (1, 4, 24):
+            for context in (128, 512, 1024):
+                shape = {"batch": batch, "heads": heads, "kv_heads": kv_heads}
+                auto = case_line(context, **shape, options="fulltable")
+                others = {
+                    "direct": f"{auto} direct",
+                    "fifo": case_line(context, **shape, options="route-fifo:fulltable"),
+                }
+                made += [
+                    Row(
+                        auto, "routes", f"{auto} / {name}", other=other, targets=(name,), in_ci=True
+                    )
+                    for name, other in others.items()
+                ]
+    return made

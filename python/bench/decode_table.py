@@ -91,7 +91,7 @@ def _beside(result: Result) -> str:
         return ""
     if result.row.suite == "int8":
         return f"{1 / result.relative:.2f} times the tokens/s of f16"
-    if result.row.suite == "fifo":
+    if result.row.suite in ("fifo", "routes"):
         return f"{result.relative:.2f} times the row before"
     return f"{result.relative:.2f} times the even batch"
 
