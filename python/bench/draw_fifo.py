@@ -288,7 +288,7 @@ def _legend(y: int) -> Iterator[str]:
     for colour, text in _LEGEND:
         yield f'<rect x="{x:.0f}" y="{y - 9}" width="10" height="10" fill="{colour}"/>'
         yield base._text(x + 14, y, text)
-        x += 30 + 6.2 * len(text)
+        x += 28 + 5.7 * len(text)
     yield (
         f'<rect x="{x:.0f}" y="{y - 9}" width="10" height="10" fill="#888888" fill-opacity="0.4"/>'
     )

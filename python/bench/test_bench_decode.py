@@ -214,6 +214,13 @@ def test_the_readme_shows_the_committed_figures():
     )
 
 
+def test_the_page_of_the_fifo_kernel_shows_the_committed_figures(baseline):
+    page = pathlib.Path("ascend_kernels/decode_fifo/README.md").read_text()
+    for row in suites.rows("fifo"):
+        assert f"{baseline[row.key].modelled_us:.1f} us" in page, row.label
+        assert row.published_us is None or f"{row.published_us} us" in page
+
+
 def test_published_and_modelled_times_have_columns_of_their_own(baseline):
     rows = [row for row in suites.rows("peers") if row.published_us is not None]
     head, _, *lines = table.markdown_table(table.from_baseline(rows, baseline)).splitlines()
