@@ -193,6 +193,7 @@ StatusOr<KvRoute> ResolveSixteenBit(const DecodeShape& shape, const Platform& pl
   DecodeShape candidate = shape;
   candidate.kv_route = KvRoute::kDirect;
   AA_ASSIGN_OR_RETURN(const uint64_t direct, DirectTime(candidate, platform));
+  if (direct > kMaxCost) return KvRoute::kDirect;  // not counted: nothing to compare with
   candidate.kv_route = KvRoute::kFifo;
   AA_ASSIGN_OR_RETURN(const TileSize tiles, ChooseTiles(candidate));
   const uint64_t cost = FifoLongestBatch(candidate, tiles, platform);

@@ -3,6 +3,7 @@
 #include "tiling/decode_costs.h"
 
 #include <cstdint>
+#include <utility>
 
 #include "gtest/gtest.h"
 #include "tiling/fifo_costs.h"
@@ -307,6 +308,18 @@ TEST(ResolveRoute, BoundsItsTimes) {
   shape.batch = 1 << 20;
   shape.max_kv_blocks = 1 << 24;
   EXPECT_EQ(*ResolveRoute(shape, WithFifoStep(0, 0)), KvRoute::kDirect);
+  // The FIFO is counted for each core, the planned route for all of them: where only that
+  // is too much, there is nothing to compare.
+  for (const auto& [batch, pages] :
+       {std::pair<int64_t, int64_t>{1 << 14, 1 << 23}, {1 << 20, 1 << 20}}) {
+    shape.batch = batch;
+    shape.max_kv_blocks = pages;
+    shape.out_float32 = false;
+    EXPECT_EQ(*ResolveRoute(shape, B1()), KvRoute::kDirect) << batch << " x " << pages;
+    EXPECT_EQ(*ResolveRoute(shape, WithFifoStep(0, 0)), KvRoute::kDirect) << batch;
+    shape.out_float32 = true;
+    EXPECT_EQ(*ResolveRoute(shape, B1()), KvRoute::kFifo) << batch << " x " << pages;
+  }
 }
 
 TEST(MakeSplitParams, PricesAGranuleByTheCacheAndTheRoute) {
