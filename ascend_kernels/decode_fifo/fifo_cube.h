@@ -37,6 +37,8 @@ class CubeHalf {
                                           header->o_tile_slot_size.bytes));
   }
 
+  AICORE_INLINE ~CubeHalf() {}
+
   AICORE_INLINE void Run() {
     PrepareStores();
     while (cursor_.Next(work_)) {
