@@ -182,7 +182,9 @@ StatusOr<uint64_t> DirectTime(const DecodeShape& shape, const Platform& platform
     const uint64_t cost = DirectLongestBatch(MakeSplitParams(shape, tiles, on));
     time = std::min(time, Nanoseconds(cost, CoreShare(on)));
   }
-  const uint64_t fill = costs.direct_fill_ns + costs.direct_row_ns * tiles.rows_per_group;
+  const uint64_t rows = tiles.rows_per_group;
+  const uint64_t fill = costs.direct_fill_ns + costs.direct_row_ns * rows +
+                        costs.direct_head_row_ns * (rows / tiles.kv_heads_per_group);
   return time > kMaxCost ? time : time + fill;
 }
 

@@ -223,6 +223,10 @@ TEST(FifoLongestBatch, IsThatOfTheCoreWithTheMostIds) {
   EXPECT_EQ(FifoLongestBatch(shape, tiles, B1()), 23 * prices.core_start_cost + 10 * item);
   shape.batch = 1;
   EXPECT_EQ(FifoLongestBatch(shape, tiles, B1()), item);
+  shape.max_kv_blocks = 2;
+  EXPECT_EQ(FifoLongestBatch(shape, tiles, B1()),
+            prices.item_cost + 2 * prices.step_cost - prices.pair_saves);
+  EXPECT_EQ(prices.pair_saves, CostOf(B1().costs.fifo_pair_ns, CoreShare(B1())));
   shape.max_kv_blocks = 0;
   EXPECT_EQ(FifoLongestBatch(shape, tiles, B1()), prices.empty_item_cost);
 }
@@ -242,10 +246,14 @@ TEST(ResolveRoute, SixteenBitsStayDirectUnlessTheFifoIsCheaper) {
   shape.max_kv_blocks = 1;
   Platform platform = WithFifoStep(100, 1000);
   platform.costs.direct_fill_ns = platform.costs.direct_row_ns = 0;
+  platform.costs.direct_head_row_ns = 0;
   EXPECT_EQ(*ResolveRoute(shape, platform), KvRoute::kDirect);
   platform.costs.direct_row_ns = 3000;  // 48 us for 16 rows
   EXPECT_EQ(*ResolveRoute(shape, platform), KvRoute::kFifo);
   platform.costs.direct_row_ns = 0;
+  platform.costs.direct_head_row_ns = 3000;
+  EXPECT_EQ(*ResolveRoute(shape, platform), KvRoute::kFifo);
+  platform.costs.direct_head_row_ns = 0;
   platform.costs.direct_fill_ns = 50'000;
   EXPECT_EQ(*ResolveRoute(shape, platform), KvRoute::kFifo);
   platform.costs.direct_fill_ns = 0;

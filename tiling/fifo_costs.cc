@@ -44,6 +44,7 @@ FifoPrices MakeFifoPrices(const DecodeShape& shape, const TileSize& tiles,
   prices.item_cost = std::max<uint64_t>(CostOf(costs.fifo_item_ns, share), 1);
   prices.empty_item_cost = std::max<uint64_t>(CostOf(costs.empty_item_ns, share), 1);
   prices.step_cost = std::max({step, from_hbm, into_core});
+  prices.pair_saves = std::min(CostOf(costs.fifo_pair_ns, share), prices.item_cost);
   prices.core_start_cost = CostOf(costs.core_start_ns, share);
   return prices;
 }
@@ -52,8 +53,8 @@ uint64_t FifoLongestBatch(const DecodeShape& shape, const TileSize& tiles,
                           const Platform& platform) {
   const FifoPrices prices = MakeFifoPrices(shape, tiles, platform);
   const auto pages = static_cast<uint64_t>(shape.max_kv_blocks);
-  const uint64_t item =
-      pages == 0 ? prices.empty_item_cost : prices.item_cost + pages * prices.step_cost;
+  uint64_t item = pages == 0 ? prices.empty_item_cost : prices.item_cost + pages * prices.step_cost;
+  if (pages == 2) item -= prices.pair_saves;
   const uint64_t ids = static_cast<uint64_t>(shape.batch) * tiles.num_groups;
   const uint64_t cores = std::min<uint64_t>(static_cast<uint64_t>(platform.num_cores), ids);
   const uint64_t last_of_most = (ids - 1) % cores;  // the last core with the most ids
