@@ -21,6 +21,14 @@
 namespace ascend_attention {
 namespace {
 
+// With a fence before each signal (cross_core.h) the scalar unit waits for all pipes there:
+// what is left is what no signal lies behind.
+#ifdef ASCEND_ATTENTION_FENCE_SIGNALS
+constexpr bool kFenced = true;
+#else
+constexpr bool kFenced = false;
+#endif
+
 using Races = std::set<std::string>;
 using Flags = std::set<std::string>;
 
@@ -135,6 +143,8 @@ std::string Edge(const std::string& told, const std::string& done, const std::st
 // --- the hazards of the older forms as they are: two tiles, three flags ------------------
 
 const Races& ProbsTile() {
+  static const Races kNone;
+  if (kFenced) return kNone;
   static const Races kRaces = {
       "MTE3 reads UB (StoreProbs < ComputeProbs) | V writes UB (SoftmaxTile < ComputeProbs) | " +
       Edge("V", "MTE3", "UB")};
@@ -165,6 +175,8 @@ Races Both(Races races, const Races& more) {
 //   V->MTE3 0   as the tile that it speaks of: nothing tells V that MTE3 has waited.
 const char kTileStored[] = "AIV V->MTE3 EVENT_ID0";
 const Flags& FlagsOfPages() {
+  static const Flags kOfOTiles = {"AIV MTE2->V EVENT_ID2"};
+  if (kFenced) return kOfOTiles;
   static const Flags kFlags = {"AIV MTE2->V EVENT_ID0", "AIV MTE2->V EVENT_ID2", kTileStored};
   return kFlags;
 }
@@ -184,11 +196,11 @@ TEST(FifoRaces, OlderFormsOverwriteTheTileThatIsStoredAndSetFlagsTwice) {
       // Zeros of an empty sequence; what comes next is another sequence's.
       {"0,64", ZeroTileUnderProbs(), {kTileStored}},
       {"0,0", ZeroTileUnderZeros(), {kTileStored}},
-      {"0,300", Both(ZeroTileUnderProbs(), ProbsTile()), FlagsOfPages()},
+      {"0,300", Both(ZeroTileUnderProbs(), ProbsTile()), Both(FlagsOfPages(), {kTileStored})},
       // Behind a result the scalar unit waits for MTE3.
       {"64,0", {}, {}},
       {"700,0,0,700", Both(Both(ProbsTile(), ZeroTileUnderProbs()), ZeroTileUnderZeros()),
-       FlagsOfPages()},
+       Both(FlagsOfPages(), {kTileStored})},
   };
   for (const OlderForm& form : forms) {
     for (const char* kernel : {kBaseline, kPrefetch}) {
@@ -208,6 +220,7 @@ TEST(FifoRaces, OlderFormsOverwriteTheTileThatIsStoredAndSetFlagsTwice) {
 
 Races OverwrittenOnTheCube() {
   Races races;
+  if (kFenced) return races;
   const auto add = [&races](const std::string& first, const std::string& second,
                             const std::string& edge) {
     races.insert(first + " | " + second + " | " + edge);
@@ -234,11 +247,10 @@ Races OverwrittenOnTheCube() {
   return races;
 }
 
-const Flags& FlagsOnTheCube() {
-  static const Flags kFlags = {"AIC MTE2->MTE1 EVENT_ID0", "AIC MTE2->MTE1 EVENT_ID2",
-                               "AIC MTE2->MTE1 EVENT_ID4", "AIC MTE1->M EVENT_ID0",
-                               "AIC M->FIX EVENT_ID0"};
-  return kFlags;
+Flags FlagsOnTheCube() {
+  if (kFenced) return {};
+  return {"AIC MTE2->MTE1 EVENT_ID0", "AIC MTE2->MTE1 EVENT_ID2", "AIC MTE2->MTE1 EVENT_ID4",
+          "AIC MTE1->M EVENT_ID0", "AIC M->FIX EVENT_ID0"};
 }
 
 TEST(FifoRaces, PrefetchIsKeptWholeByTheWaitForStoresAlone) {
@@ -257,7 +269,8 @@ TEST(FifoRaces, PrefetchIsKeptWholeByTheWaitForStoresAlone) {
         Edge("V", "MTE3", "UB"));
     const Outcome three = Watch(kUndrained, Line(shape, "700,700,700"));
     EXPECT_EQ(three.races, races) << line;
-    EXPECT_EQ(three.flags, Both(FlagsOnTheCube(), FlagsOfPages())) << line;
+    const Flags flags = Both(FlagsOnTheCube(), FlagsOfPages());
+    EXPECT_EQ(three.flags, Both(flags, {kTileStored})) << line;
     EXPECT_EQ(three.others, "") << line;
   }
 }
@@ -308,6 +321,7 @@ TEST(FifoRaces, AFlagForTwoSlotsIsSetTwice) {
 
 // Of a finding it quotes all lines but the call stacks, for which it gives their functions.
 TEST(FifoRaces, ReadmeQuotesFindings) {
+  if (kFenced) GTEST_SKIP() << "README.md quotes kernels without fences";
   std::string said;
   for (const char* kernel : {kUndrained, kBaseline, kSharedFlags}) {
     const Outcome outcome = Watch(kernel, Line(kShapes[0], "1100"));
