@@ -71,6 +71,7 @@ _LEGEND = (
 )
 _KEYS = base._COLOURS["K"]
 _LEFT, _WIDTH, _ROW, _BAR, _PANEL = 118, 880, 20, 13, 222
+_LABEL = 34  # what the name of a step needs
 _FAINT = 0.35  # of a transfer: issued, bytes not there yet
 
 
@@ -195,7 +196,8 @@ def _panel(form: Form, top: int) -> Iterator[str]:
             x = _x(form, step)
             yield f'<path d="M{x:.1f} {lanes_top - 6}V{bottom}" stroke="#999999"/>'
             page = form.steps.index(step)
-            yield base._text(x + 3, lanes_top - 8, f"S[{page}]")
+            if x < _LEFT + _WIDTH - _LABEL:
+                yield base._text(x + 3, lanes_top - 8, f"S[{page}]")
     for mark in _marks(form):
         yield from _bar(form, mark, lanes_top)
         if form.is_framed and _LANES[mark.row][2] == "GM to L1" and mark.colour == _KEYS:

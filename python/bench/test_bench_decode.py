@@ -255,5 +255,8 @@ def test_the_steps_of_the_fifo_kernel_get_shorter_and_are_drawn():
     svg = xml.etree.ElementTree.fromstring(draw_fifo.draw(forms))
     text = " ".join(filter(None, (node.text for node in svg.iter())))
     assert "modelled, not measured" in text and draw_fifo.CASE in text
+    # The last of the legend is inside, in a font as wide as 7 units a letter.
+    (last,) = [node for node in svg.iter() if node.text == "on its way"]
+    assert int(last.get("x")) + 7 * len(last.text) < int(svg.get("viewBox").split()[2])
     drawn = {node.get("fill") for node in svg.iter("{http://www.w3.org/2000/svg}rect")}
     assert drawn >= {colour for colour, name in draw_fifo._LEGEND if name != "signal, not credits"}
