@@ -23,6 +23,8 @@ extern "C" __global__ __aicore__ void copy_row(__gm__ float* dst, __gm__ float* 
 }
 """
 
+END_KERNEL = "ascend_attention::EndKernel"
+
 
 def result_of(*args, code):
     done = cli("mutate", *args, "--json", timeout=900)
@@ -48,6 +50,10 @@ def test_every_lost_synchronisation_is_caught_or_proven_redundant(kernel):
     kinds = {mutant["kind"] for mutant in result["all"]}
     has_signals = row["op"] == "decode"
     assert kinds == {"drop", "drop-pair"} | ({"move-pipe"} if has_signals else set())
+    # Nothing is on its way when a kernel ends, on either kind of core.
+    ends = [mutant for mutant in result["all"] if mutant["frames"][0]["function"] == END_KERNEL]
+    assert {mutant["kernel"] for mutant in ends} == kernels
+    assert {mutant["by"] for mutant in ends} == {"race"}, text
     # Only the race detector can tell that a whole flag is gone.
     assert any(mutant["by"] == "race" for mutant in result["all"] if mutant["kind"] == "drop-pair")
 
