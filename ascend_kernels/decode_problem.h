@@ -125,6 +125,32 @@ class Problem {
     DefineLiveTokens();
   }
 
+  // Moves kv block b of both caches to id new_ids[b] of `num_kv_blocks` that lie
+  // `block_stride` elements apart: offsets as large as wanted, in memory that nobody fills.
+  void SpreadKvBlocks(uint32_t num_kv_blocks, uint64_t block_stride,
+                      const std::vector<int32_t>& new_ids) {
+    DecodePlanHeader header = plan_.header();
+    const uint64_t page_bytes = header.kv_block_stride * kv_elem_bytes();
+    ASSERT_EQ(new_ids.size() * page_bytes, cache_bytes_) << "a dense cache of its own each";
+    for (uint8_t** cache : {&key_cache_, &value_cache_}) {
+      auto* spread =
+          static_cast<uint8_t*>(device_.Allocate(num_kv_blocks * block_stride * kv_elem_bytes()));
+      ASSERT_NE(spread, nullptr);
+      for (size_t block = 0; block < new_ids.size(); ++block) {
+        const uint64_t id = static_cast<uint64_t>(new_ids[block]);
+        std::memcpy(spread + id * block_stride * kv_elem_bytes(), *cache + block * page_bytes,
+                    page_bytes);
+      }
+      *cache = spread;
+    }
+    for (size_t i = 0; i < blocks_.size(); ++i) {
+      if (blocks_[i] >= 0) block_table_[i] = new_ids[static_cast<size_t>(blocks_[i])];
+    }
+    header.num_kv_blocks = num_kv_blocks;
+    header.kv_block_stride = block_stride;
+    std::memcpy(workspace_, &header, sizeof(header));
+  }
+
   vnpu::Device& device() { return device_; }
   const DecodePlan& plan() const { return plan_; }
   int32_t* block_table() { return block_table_; }

@@ -58,7 +58,8 @@ TEST_P(RandomSchedules, GiveTheSameBytes) {
   Result first;
   for (const uint32_t host_threads : {1u, 2u, 3u, 5u, 8u}) {
     Problem problem(c, host_threads);
-    ASSERT_TRUE(problem.plan().has_splits());
+    const bool splits = problem.plan().header().kv_route != KvRoute::kFifo;
+    ASSERT_EQ(problem.plan().has_splits(), splits);
     for (int run = 0; run < GetParam().runs / 5; ++run) {
       RandomPauses pauses(host_threads * 1000u + static_cast<uint32_t>(run));
       problem.device().SetStreamFilter(&pauses);
@@ -97,7 +98,11 @@ INSTANTIATE_TEST_SUITE_P(
                   100},
         Schedules{"decode:b2:h8:kv2:d64:bs64:ctx3000,500:f16:cores7:kvint8-channel-asym:"
                   "route-limbs:seed5",
-                  100}));
+                  100},
+        Schedules{"decode:b7:h16:kv1:d128:bs128:ctx0,1,900,0,0,300,500:bf16:cores3:route-fifo:"
+                  "outf32:seed5",
+                  200},
+        Schedules{"decode:b3:h65:kv1:d128:bs64:ctx500,0,260:f16:cores4:route-fifo:seed5", 100}));
 
 // Drops the n-th wait for a flag of one kind of core in block 0, or counts them.
 class DropWait : public vnpu::StreamFilter {
@@ -150,7 +155,8 @@ INSTANTIATE_TEST_SUITE_P(
                       "decode:b3:h8:kv2:d64:bs16:ctx0,2600,33:f16:cores6:kvint8-channel:"
                       "route-dequant:seed5",
                       "decode:b3:h8:kv2:d64:bs16:ctx0,2600,33:f16:cores6:kvint8-token:"
-                      "route-limbs:seed5"));
+                      "route-limbs:seed5",
+                      "decode:b4:h16:kv1:d128:bs128:ctx0,700,33,0:bf16:cores2:route-fifo:seed5"));
 
 }  // namespace
 }  // namespace ascend_attention

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How kernel tests watch our kernels: all checkers, and flags judged by order alone.
+// How kernel tests watch our kernels: all checkers, flags judged by order alone,
+// and nothing on its way at the end.
 #ifndef ASCEND_KERNELS_STRICT_CHECKS_H_
 #define ASCEND_KERNELS_STRICT_CHECKS_H_
 
@@ -13,6 +14,7 @@ namespace ascend_attention {
 inline vnpu::SessionOptions StrictChecks() {
   vnpu::SessionOptions options;
   options.strict_flags = true;
+  options.drained_end = true;
   return options;
 }
 

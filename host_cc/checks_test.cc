@@ -78,6 +78,22 @@ TEST_F(Checks, AQueryThatNobodyWroteReachesAFloat32Out) {
                 " that nobody has written reach out + " + std::to_string(last_head * 4));
 }
 
+// The lengths of a plan have a name of their own.
+TEST_F(Checks, LengthsThatNobodyWroteAreNamed) {
+  const auto acl = LoadAclApi("");
+  ASSERT_TRUE(acl.ok()) << acl.status().ToString();
+  CaseOnDevice decode(runtime_, "decode:b2:h4:kv1:d128:bs64:ctx100,200:f16:route-fifo:seed7");
+  const auto plan = decode.Plan(stream_.handle());
+  ASSERT_TRUE(plan.ok()) << plan.status().ToString();
+  ASSERT_TRUE(runtime_->Synchronize(stream_.handle()).ok());
+  const auto* lens = static_cast<const uint8_t*>(decode.workspace.data()) +
+                     plan->plan().header().context_lens.bytes;
+  ASSERT_EQ((*acl)->vnpuAclMarkUndefined(0, lens + sizeof(int32_t), sizeof(int32_t)), 0);
+  ASSERT_TRUE(decode.Run(*plan, stream_.handle()).ok());
+  const std::string text = runtime_->Synchronize(stream_.handle()).ToString();
+  EXPECT_NE(text.find("workspace/context_lens + 4"), std::string::npos) << text;
+}
+
 // Interleaved slices have one name, and every byte of both is covered by it.
 TEST_F(Checks, APoolIsNamedAsAWhole) {
   CaseOnDevice decode(runtime_, "decode:b1:h4:kv4:d64:bs16:ctx16:f16:interleaved:seed41");

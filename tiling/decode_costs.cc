@@ -142,12 +142,12 @@ uint64_t BatchTime(const DecodeShape& shape, const TileSize& tiles, const Platfo
   return CheckedMul(token, *tokens + fill).value_or(most);
 }
 
-// Costs stay far below 2^64, or nothing is compared.
+// Sums of costs stay below this, or nothing is compared: kDirect.
 constexpr uint64_t kMaxCost = uint64_t{1} << 52;
 
 // Until the last core ends, every sequence of one query token as long as the block
 // table allows: cut and merged, or whole segments dealt out, whichever is less. Cut, it
-// is what no plan can do better.
+// is what no plan can do better. The planner counts a merge twice (platform.cc).
 uint64_t DirectLongestBatch(const SplitParams& params) {
   const uint64_t granules = params.max_granules;
   const auto cost =
@@ -159,31 +159,48 @@ uint64_t DirectLongestBatch(const SplitParams& params) {
   totals.num_blocks = totals.num_query_rows = params.batch;
   totals.num_empty = granules == 0 ? params.batch : 0;
   const SplitDecision cut = BestCores(params, totals, true);
-  const uint64_t merged = cut.budget + (cut.num_cores > 1 ? params.merge_cost : 0);
-
-  const uint64_t units = NumUnits(params, totals);
-  const uint64_t cores = std::min<uint64_t>(params.num_cores, units);
-  const uint64_t last_start = (cores - 1) * params.core_start_cost;
-  const uint64_t unit = LeastUnit(params, totals, false);
-  return std::min(merged, last_start + CeilDiv(units, cores) * unit);
+  const uint64_t merged = cut.budget + (cut.num_cores > 1 ? params.merge_cost / 2 : 0);
+  return std::min(merged, BestCores(params, totals, false).budget);
 }
 
-// Prices are fits, good to some ten percent, and too high for a batch that few cores
-// serve: those load faster than their share of all. kFifo must win by a quarter.
-constexpr uint64_t kFifoMargin = 4;
+// A cost as time.
+uint64_t Nanoseconds(uint64_t cost, uint64_t bytes_per_us) {
+  if (cost > kMaxCost) return std::numeric_limits<uint64_t>::max();
+  return cost * 1000 / bytes_per_us;
+}
 
-// kDirect, unless kFifo takes the longest batch in clearly less time.
+// Time of the longest batch on the direct route. Prices are those of a core's share of all
+// cores' bandwidth; a batch that few cores serve is read as fast as those can.
+StatusOr<uint64_t> DirectTime(const DecodeShape& shape, const Platform& platform) {
+  const PlanCosts& costs = platform.costs;
+  AA_ASSIGN_OR_RETURN(const TileSize tiles, ChooseTiles(shape));
+  Platform few = platform;
+  const uint64_t enough = CeilDiv(costs.hbm_bytes_per_us, costs.core_bytes_per_us);
+  few.num_cores = static_cast<int>(std::min<uint64_t>(few.num_cores, enough));
+  uint64_t time = std::numeric_limits<uint64_t>::max();
+  for (const Platform& on : {platform, few}) {
+    const uint64_t cost = DirectLongestBatch(MakeSplitParams(shape, tiles, on));
+    time = std::min(time, Nanoseconds(cost, CoreShare(on)));
+  }
+  const uint64_t rows = tiles.rows_per_group;
+  const uint64_t fill = costs.direct_fill_ns + costs.direct_row_ns * rows +
+                        costs.direct_head_row_ns * (rows / tiles.kv_heads_per_group);
+  return time > kMaxCost ? time : time + fill;
+}
+
+// kDirect, unless kFifo takes the longest batch in less time.
 StatusOr<KvRoute> ResolveSixteenBit(const DecodeShape& shape, const Platform& platform) {
   if (shape.out_float32) return KvRoute::kFifo;
   if (!FifoServes(shape)) return KvRoute::kDirect;
   DecodeShape candidate = shape;
   candidate.kv_route = KvRoute::kDirect;
-  AA_ASSIGN_OR_RETURN(const TileSize tiles, ChooseTiles(candidate));
-  const uint64_t direct = DirectLongestBatch(MakeSplitParams(candidate, tiles, platform));
+  AA_ASSIGN_OR_RETURN(const uint64_t direct, DirectTime(candidate, platform));
+  if (direct > kMaxCost) return KvRoute::kDirect;  // not counted: nothing to compare with
   candidate.kv_route = KvRoute::kFifo;
-  AA_ASSIGN_OR_RETURN(const TileSize fifo_tiles, ChooseTiles(candidate));
-  const uint64_t fifo = FifoLongestBatch(candidate, fifo_tiles, platform);
-  return fifo < direct - direct / kFifoMargin ? KvRoute::kFifo : KvRoute::kDirect;
+  AA_ASSIGN_OR_RETURN(const TileSize tiles, ChooseTiles(candidate));
+  const uint64_t cost = FifoLongestBatch(candidate, tiles, platform);
+  const uint64_t fifo = Nanoseconds(cost, CoreShare(platform));
+  return fifo < direct ? KvRoute::kFifo : KvRoute::kDirect;
 }
 
 }  // namespace

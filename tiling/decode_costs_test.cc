@@ -3,6 +3,7 @@
 #include "tiling/decode_costs.h"
 
 #include <cstdint>
+#include <utility>
 
 #include "gtest/gtest.h"
 #include "tiling/fifo_costs.h"
@@ -222,6 +223,10 @@ TEST(FifoLongestBatch, IsThatOfTheCoreWithTheMostIds) {
   EXPECT_EQ(FifoLongestBatch(shape, tiles, B1()), 23 * prices.core_start_cost + 10 * item);
   shape.batch = 1;
   EXPECT_EQ(FifoLongestBatch(shape, tiles, B1()), item);
+  shape.max_kv_blocks = 2;
+  EXPECT_EQ(FifoLongestBatch(shape, tiles, B1()),
+            prices.item_cost + 2 * prices.step_cost - prices.pair_saves);
+  EXPECT_EQ(prices.pair_saves, CostOf(B1().costs.fifo_pair_ns, CoreShare(B1())));
   shape.max_kv_blocks = 0;
   EXPECT_EQ(FifoLongestBatch(shape, tiles, B1()), prices.empty_item_cost);
 }
@@ -235,16 +240,47 @@ TEST(ResolveRoute, SixteenBitsStayDirectUnlessTheFifoIsCheaper) {
       EXPECT_EQ(*ResolveRoute(shape, WithFifoStep(20'000)), KvRoute::kDirect);
     }
   }
-  // Where the direct route's price is not that of the memory but of its items: short
-  // sequences, and starts that cost nothing here.
+  // Where the direct route's price is not that of the memory but of its items, or of what
+  // a batch takes beside them: short sequences, and starts that cost little here.
   DecodeShape shape = SixteenBit();
   shape.max_kv_blocks = 1;
-  Platform platform = WithFifoStep(100, 0);
+  Platform platform = WithFifoStep(100, 1000);
+  platform.costs.direct_fill_ns = platform.costs.direct_row_ns = 0;
+  platform.costs.direct_head_row_ns = 0;
   EXPECT_EQ(*ResolveRoute(shape, platform), KvRoute::kDirect);
+  platform.costs.direct_row_ns = 3000;  // 48 us for 16 rows
+  EXPECT_EQ(*ResolveRoute(shape, platform), KvRoute::kFifo);
+  platform.costs.direct_row_ns = 0;
+  platform.costs.direct_head_row_ns = 3000;
+  EXPECT_EQ(*ResolveRoute(shape, platform), KvRoute::kFifo);
+  platform.costs.direct_head_row_ns = 0;
+  platform.costs.direct_fill_ns = 50'000;
+  EXPECT_EQ(*ResolveRoute(shape, platform), KvRoute::kFifo);
+  platform.costs.direct_fill_ns = 0;
   platform.costs.item_fixed_ns = 5000;
   EXPECT_EQ(*ResolveRoute(shape, platform), KvRoute::kFifo);
   platform.costs.fifo_item_ns = 5000;
   EXPECT_EQ(*ResolveRoute(shape, platform), KvRoute::kDirect);
+}
+
+// Up to a few hundred tokens of a few sequences with many query heads: the FIFO cuts query
+// heads where the direct route has one long chain, or a merge. What counts is the capacity.
+TEST(ResolveRoute, AFewPagesOfManyQueryHeadsAreForTheFifo) {
+  const auto route = [](int64_t batch, int64_t num_heads, int64_t num_kv_heads, int64_t pages) {
+    DecodeShape shape = SixteenBit(num_heads, num_kv_heads);
+    shape.batch = batch;
+    shape.max_kv_blocks = pages;
+    return *ResolveRoute(shape, B1());
+  };
+  EXPECT_EQ(route(1, 128, 1, 1), KvRoute::kFifo);
+  EXPECT_EQ(route(4, 128, 1, 2), KvRoute::kFifo);
+  EXPECT_EQ(route(1, 128, 8, 2), KvRoute::kFifo);
+  EXPECT_EQ(route(1, 32, 8, 1), KvRoute::kFifo);
+  EXPECT_EQ(route(1, 64, 1, 2), KvRoute::kFifo);
+  EXPECT_EQ(route(1, 128, 1, 64), KvRoute::kDirect);
+  EXPECT_EQ(route(24, 128, 1, 1), KvRoute::kDirect);
+  EXPECT_EQ(route(12, 128, 8, 2), KvRoute::kDirect);
+  EXPECT_EQ(route(1, 16, 1, 4), KvRoute::kDirect);
 }
 
 TEST(ResolveRoute, FifoOnlyWhereItsKernelServes) {
@@ -271,12 +307,27 @@ TEST(ResolveRoute, Float32OutIsTheFifoRoute) {
   EXPECT_EQ(*ResolveRoute(shape, WithFifoStep(900'000)), KvRoute::kFifo);
 }
 
-// More than any number: nothing wraps, the route stays.
+// More than can be counted: nothing wraps, the route stays.
 TEST(ResolveRoute, BoundsItsTimes) {
   DecodeShape shape = SixteenBit();
   shape.batch = (int64_t{1} << 31) - 1;
   shape.max_kv_blocks = (int64_t{1} << 31) - 1;
   EXPECT_EQ(*ResolveRoute(shape, B1()), KvRoute::kDirect);
+  shape.batch = 1 << 20;
+  shape.max_kv_blocks = 1 << 24;
+  EXPECT_EQ(*ResolveRoute(shape, WithFifoStep(0, 0)), KvRoute::kDirect);
+  // The FIFO is counted for each core, the planned route for all of them: where only that
+  // is too much, there is nothing to compare.
+  for (const auto& [batch, pages] :
+       {std::pair<int64_t, int64_t>{1 << 14, 1 << 23}, {1 << 20, 1 << 20}}) {
+    shape.batch = batch;
+    shape.max_kv_blocks = pages;
+    shape.out_float32 = false;
+    EXPECT_EQ(*ResolveRoute(shape, B1()), KvRoute::kDirect) << batch << " x " << pages;
+    EXPECT_EQ(*ResolveRoute(shape, WithFifoStep(0, 0)), KvRoute::kDirect) << batch;
+    shape.out_float32 = true;
+    EXPECT_EQ(*ResolveRoute(shape, B1()), KvRoute::kFifo) << batch << " x " << pages;
+  }
 }
 
 TEST(MakeSplitParams, PricesAGranuleByTheCacheAndTheRoute) {

@@ -53,7 +53,8 @@ Status CheckPlatform(const Platform& platform) {
   }
   if (std::max({costs.core_fixed_ns, costs.core_start_ns, costs.item_fixed_ns, costs.empty_item_ns,
                 costs.merge_fixed_ns, costs.fifo_step16_ns, costs.fifo_step64_ns,
-                costs.fifo_item_ns}) > kMaxNs) {
+                costs.fifo_item_ns, costs.fifo_pair_ns, costs.direct_fill_ns, costs.direct_row_ns,
+                costs.direct_head_row_ns}) > kMaxNs) {
     return InvalidArgument(
         "platform costs: a fixed cost exceeds one millisecond; take them from "
         "PlatformFor");

@@ -20,6 +20,7 @@ struct FifoPrices {
   uint64_t item_cost;        // an id with tokens, beside its pages
   uint64_t empty_item_cost;  // an id without
   uint64_t step_cost;        // a page
+  uint64_t pair_saves;       // of an id with two pages, in the choice of the route only
   uint64_t core_start_cost;  // from the start of a core to that of the next
 };
 

@@ -236,6 +236,26 @@ TEST(FifoPlan, ABatchWithoutAnyTokenAndWithoutACache) {
   EXPECT_EQ(plan.used_cores(), 3);
 }
 
+TEST(PlanOracle, SeesDamageOfAFifoPlan) {
+  const std::vector<int32_t> lens = {5000, 128, 0, 9001, 777, 4096};
+  DecodePlan plan = *Plan(Shape(6, 40, 2), lens);  // two tiles of 16 on each kv head
+  ASSERT_EQ(FindPlanError(plan, lens), "");
+  auto& header = const_cast<DecodePlanHeader&>(plan.header());
+  header.kv_head_parts = 1;
+  EXPECT_EQ(FindCoverageError(plan, lens), "query head 16 is not computed once");
+  header.kv_head_parts = 3;
+  EXPECT_EQ(FindCoverageError(plan, lens), "id 2 has no query heads");
+  header.kv_head_parts = 2;
+  header.scores.size.bytes -= 1;
+  EXPECT_NE(FindRegionError(plan), "");
+  header.scores.size.bytes += 1;
+  header.context_lens.bytes -= 64;
+  EXPECT_NE(FindRegionError(plan), "");
+  header.context_lens.bytes += 64;
+  const_cast<int32_t*>(plan.context_lens())[3] += 1;
+  EXPECT_EQ(FindCoverageError(plan, lens), "context_lens of sequence 3");
+}
+
 TEST(FifoPlanErrors, NameTheArgumentItsValueAndWhatIsAllowed) {
   EXPECT_EQ(Plan(Shape(4), {5, 0, -3, -4}).status().ToString(),
             "INVALID_ARGUMENT: context_lens[2] = -3 is negative; expected 0..32768");

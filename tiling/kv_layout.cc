@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <string>
 
 #include "tiling/checked_math.h"
 
@@ -21,19 +22,25 @@ struct Axis {
   const char* name;
   int64_t stride;
   int64_t count;
+  int64_t most = std::numeric_limits<int64_t>::max();  // the longest stride that is taken
 };
 
 std::array<Axis, 3> AxesOf(const DecodeShape& shape) {
   const KvStrides strides = ResolveStrides(shape);
   return {Axis{"kv_strides.block", strides.block, shape.num_kv_blocks},
-          Axis{"kv_strides.token", strides.token, shape.kv_block_size},
-          Axis{"kv_strides.head", strides.head, shape.num_kv_heads}};
+          Axis{"kv_strides.token", strides.token, shape.kv_block_size, kMaxLoadPitchElems},
+          Axis{"kv_strides.head", strides.head, shape.num_kv_heads, kMaxHeadStride}};
 }
 
-// `value` of `name` cannot be loaded; `rule` says why.
-Status RefuseStride(const Axis& axis, const char* rule, int64_t nearest) {
+// The longest stride of the axis with rows that start on 32 bytes.
+int64_t LongestStride(const Axis& axis, int64_t multiple) {
+  return axis.most / multiple * multiple;
+}
+
+// The stride of `axis` is too long; `rule` says for what.
+Status RefuseStride(const Axis& axis, const char* rule, int64_t multiple) {
   return Unimplemented(axis.name, " = ", axis.stride, " elements ", rule,
-                       "; nearest supported: ", nearest);
+                       "; nearest supported: ", LongestStride(axis, multiple));
 }
 
 std::array<Axis, 3> FromTheSmallest(std::array<Axis, 3> axes) {
@@ -43,14 +50,17 @@ std::array<Axis, 3> FromTheSmallest(std::array<Axis, 3> axes) {
 }
 
 // Of strides that nest. From the smallest on: where a stride is named, those below
-// it are multiples, and both nearest ones have room for them.
+// it are multiples, and both nearest ones have room for them. The longer one is named
+// only if it is not too long.
 Status CheckAlignment(const DecodeShape& shape) {
   const int64_t multiple = kRowAlignmentBytes / KvElemBytes(shape.kv_quant);
   for (const Axis& axis : FromTheSmallest(AxesOf(shape))) {
     if (axis.count <= 1 || axis.stride % multiple == 0) continue;
     const int64_t below = axis.stride / multiple * multiple;
+    const int64_t longest = LongestStride(axis, multiple);
+    const std::string above = below < longest ? ", " + std::to_string(below + multiple) : "";
     return Unimplemented(axis.name, " = ", axis.stride, " elements is not a multiple of ", multiple,
-                         " (32 bytes); nearest supported: ", below, ", ", below + multiple);
+                         " (32 bytes); nearest supported: ", std::min(below, longest), above);
   }
   return OkStatus();
 }
@@ -120,13 +130,11 @@ Status CheckGivenStrides(const DecodeShape& shape) {
   AA_RETURN_IF_ERROR(CheckAlignment(shape));
   const int64_t multiple = kRowAlignmentBytes / KvElemBytes(shape.kv_quant);
   const auto [block, token, head] = AxesOf(shape);
-  if (token.stride > kMaxLoadPitchElems) {
+  if (token.stride > token.most) {
     return RefuseStride(token, "is longer than the largest pitch of the load instruction",
-                        kMaxLoadPitchElems / multiple * multiple);
+                        multiple);
   }
-  if (head.stride > kMaxHeadStride) {
-    return RefuseStride(head, "does not fit the plan", kMaxHeadStride / multiple * multiple);
-  }
+  if (head.stride > head.most) return RefuseStride(head, "does not fit the plan", multiple);
   return OkStatus();
 }
 

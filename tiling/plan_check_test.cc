@@ -304,25 +304,6 @@ TEST(CheckPlan, RejectsWhatOnlyAFifoPlanHas) {
   EXPECT_FALSE(plan.Check().ok());
 }
 
-TEST(PlanOracle, SeesDamageOfAFifoPlan) {
-  DecodePlan plan = FifoPlan();
-  ASSERT_EQ(FindPlanError(plan, kLens), "");
-  auto& header = const_cast<DecodePlanHeader&>(plan.header());
-  header.kv_head_parts = 1;
-  EXPECT_EQ(FindCoverageError(plan, kLens), "query head 16 is not computed once");
-  header.kv_head_parts = 3;
-  EXPECT_EQ(FindCoverageError(plan, kLens), "id 2 has no query heads");
-  header.kv_head_parts = 2;
-  header.scores.size.bytes -= 1;
-  EXPECT_NE(FindRegionError(plan), "");
-  header.scores.size.bytes += 1;
-  header.context_lens.bytes -= 64;
-  EXPECT_NE(FindRegionError(plan), "");
-  header.context_lens.bytes += 64;
-  const_cast<int32_t*>(plan.context_lens())[3] += 1;
-  EXPECT_EQ(FindCoverageError(plan, kLens), "context_lens of sequence 3");
-}
-
 TEST(CheckPlan, RejectsTruncatedAndForeignBytes) {
   PlanBytes plan;
   EXPECT_FALSE(CheckPlan(nullptr, 0).ok());

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "benchmark/benchmark.h"
+#include "tiling/decode_costs.h"
 #include "tiling/decode_planner.h"
 
 namespace ascend_attention {
@@ -31,9 +32,11 @@ DecodeShape Shape(int64_t batch, int64_t num_heads, int64_t num_kv_heads) {
   return shape;
 }
 
-void Replan(benchmark::State& state, const DecodeShape& shape, const std::vector<int32_t>& lens,
+// The route of an open one is chosen once, before, as an operator does.
+void Replan(benchmark::State& state, DecodeShape shape, const std::vector<int32_t>& lens,
             const int32_t* q_lens = nullptr) {
   const Platform platform = *PlatformFor("Ascend910B1");
+  shape.kv_route = *ResolveRoute(shape, platform);
   DecodePlan plan;
   for (auto _ : state) {
     const Status status =
@@ -73,7 +76,6 @@ void BM_ReplanQueryTokens(benchmark::State& state) {
 }
 BENCHMARK(BM_ReplanQueryTokens)->ArgName("batch")->Arg(256);
 
-// With the choice of the route.
 void BM_ReplanInt8(benchmark::State& state) {
   DecodeShape shape = Shape(state.range(0), 32, 8);
   shape.kv_quant = KvQuant::kInt8Token;
@@ -97,6 +99,15 @@ void BM_ReplanFifo(benchmark::State& state) {
   Replan(state, shape, RaggedLengths(shape.batch));
 }
 BENCHMARK(BM_ReplanFifo)->ArgName("kv_heads")->Arg(1)->Arg(8);
+
+// Once an operator.
+void BM_ChooseRoute(benchmark::State& state) {
+  DecodeShape shape = Shape(256, 32, 8);
+  if (state.range(0) == 8) shape.kv_quant = KvQuant::kInt8Token;
+  const Platform platform = *PlatformFor("Ascend910B1");
+  for (auto _ : state) benchmark::DoNotOptimize(*ResolveRoute(shape, platform));
+}
+BENCHMARK(BM_ChooseRoute)->ArgName("bits")->Arg(16)->Arg(8);
 
 void BM_WorkspaceBytes(benchmark::State& state) {
   const DecodeShape shape = Shape(256, 32, 8);

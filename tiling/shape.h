@@ -45,7 +45,8 @@ struct DecodeShape {
   KvStrides kv_strides;               // of key_cache and value_cache
   int64_t fixed_split_tokens = 0;     // batch-invariant, for one max_q_len: cut every sequence
                                       // at multiples of this, itself a multiple of 16 from 64
-                                      // on; 0: where the batch is best balanced
+                                      // on; 0: where the batch is best balanced,
+                                      // with kFifo nowhere
 
   int64_t q_per_kv() const { return num_heads / num_kv_heads; }
   int64_t max_context() const { return max_kv_blocks * kv_block_size; }

@@ -308,6 +308,21 @@ TEST(Strides, RefuseWhatLoadsCannotReach) {
   EXPECT_EQ(ErrorWithStrides({131072, 128, int64_t{1} << 32}),
             "UNIMPLEMENTED: kv_strides.head = 4294967296 elements does not fit the plan; nearest "
             "supported: 4294967280");
+  // The next multiple is too long, or both are.
+  EXPECT_EQ(ErrorWithStrides({int64_t{1} << 30, 65528, 128}),
+            "UNIMPLEMENTED: kv_strides.token = 65528 elements is not a multiple of 16 (32 bytes); "
+            "nearest supported: 65520");
+  EXPECT_EQ(ErrorWithStrides({int64_t{1} << 30, 65520, 128}, KvQuant::kInt8Channel),
+            "UNIMPLEMENTED: kv_strides.token = 65520 elements is not a multiple of 32 (32 bytes); "
+            "nearest supported: 65504");
+  EXPECT_EQ(ErrorWithStrides({int64_t{1} << 30, 70008, 128}),
+            "UNIMPLEMENTED: kv_strides.token = 70008 elements is not a multiple of 16 (32 bytes); "
+            "nearest supported: 65520");
+  EXPECT_EQ(ErrorWithStrides({131072, 128, (int64_t{1} << 32) - 8}),
+            "UNIMPLEMENTED: kv_strides.head = 4294967288 elements is not a multiple of 16 (32 "
+            "bytes); nearest supported: 4294967280");
+  EXPECT_EQ(ErrorWithStrides({int64_t{1} << 30, 65520, 128}), "OK");
+  EXPECT_EQ(ErrorWithStrides({int64_t{1} << 30, 65504, 128}, KvQuant::kInt8Channel), "OK");
   // What is called supported is: of a smaller stride first, and not too short.
   EXPECT_EQ(ErrorWithStrides({140008, 1032, 129}),
             "UNIMPLEMENTED: kv_strides.head = 129 elements is not a multiple of 16 (32 bytes); "

@@ -8,18 +8,18 @@
 //
 // Tile t lies in slot t % kDepth. Two signals (cross_core.h), both queued on a pipe
 // behind the access they speak of:
-//   data  kFirstSignal      Push: the tile is in GM. Front stops the scalar unit for it.
-//   free  kFirstSignal + 1  Pop of the last tile of a period: its kPeriod tiles were
-//                           loaded. A credit. Acquire of tile t stops the scalar unit for
-//                           one where t >= kDepth and t - kDepth begins a period.
+//   data  kSignal      Push: the tile is in GM. Front stops the scalar unit for it.
+//   free  kSignal + 1  Pop of the last tile of a period: its kPeriod tiles were loaded.
+//                      A credit. Acquire of tile t stops the scalar unit for one where
+//                      t >= kDepth and t - kDepth begins a period.
 // So the producer is at most kDepth tiles ahead, and a longer period signals less but
 // asks for room earlier: with kPeriod = kDepth, tiles kDepth.. wait for all before.
 // The destructor of the producer takes the credits that no later tile has taken: all
 // counters are 0 when the kernel ends, and the next one finds none of ours.
 //
 // Two FIFOs of one spec in a loop, there and back: before it takes tile t back, a core
-// may send tiles to t + 2 * kDepth - kPeriod. Beyond, both rings fill up with nobody
-// loading: a deadlock.
+// may send tiles up to t + 2 * kDepth - kPeriod. With more, both rings can be full and
+// nobody loads: a deadlock.
 //
 // kPeriod = 0: no credits. Then something else must order a slot's loads before its
 // next store, and keep the producer within 15 tiles; the race detector and the counters
@@ -36,7 +36,7 @@
 namespace ascend_attention {
 
 // The pipe that stores says the direction: FIX of the cube core, MTE3 of the vector
-// cores. Takes the signals kFirstSignal and kFirstSignal + 1.
+// cores. Takes the signals kSignal and kSignal + 1.
 template <pipe_t kStore, uint32_t kNumSlots, uint32_t kTilesPerCredit, uint32_t kSignal>
 struct FifoSpec {
   static constexpr pipe_t kStorePipe = kStore;
@@ -109,7 +109,7 @@ class FifoConsumer {
 
   AICORE_INLINE void Open(const FifoSlots<T>& slots) { slots_ = slots; }
 
-  // The oldest tile.
+  // The oldest tile. Once for each: it takes the signal.
   AICORE_INLINE GmPtr<T> Front() {
     AwaitSignal(Spec::kDataSignal);
     return slots_.At(slot_);

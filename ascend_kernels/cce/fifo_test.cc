@@ -184,7 +184,7 @@ TEST(Fifo, ALaunchLeavesNothingToTheNext) {
   }
 }
 
-TEST(Fifo, OneTileAfterAnotherIsAllowed) {
+TEST(Fifo, AThousandTilesThroughOneSlotEverywhere) {
   Fifos fifos;
   FifoTestCase c = Case(1, 1, Flow::kBoth);
   c.local_depth = 1;

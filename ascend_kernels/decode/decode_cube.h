@@ -50,6 +50,8 @@ class CubeDecoder {
     }
   }
 
+  AICORE_INLINE ~CubeDecoder() {}
+
   AICORE_INLINE void Run() {
     uint32_t opened = 0;  // tiles so far; tile t lies in work_[t % kTilesInWork]
     uint32_t scored = 0;

@@ -33,6 +33,8 @@ class VectorDecoder {
     exchange_.Open(args.workspace);
   }
 
+  AICORE_INLINE ~VectorDecoder() {}
+
   AICORE_INLINE void Run() {
     UseAllLanes();
     uint32_t opened = 0;  // tiles so far; tile t lies in work_[t % kTileSlots]

@@ -37,7 +37,10 @@ class CubeHalf {
                                           header->o_tile_slot_size.bytes));
   }
 
+  AICORE_INLINE ~CubeHalf() {}
+
   AICORE_INLINE void Run() {
+    PrepareStores();
     while (cursor_.Next(work_)) {
       RequireLength();
       pages_ = NumPages<kPage>(work_);

@@ -27,6 +27,15 @@ using Half = VectorHalf<T, Variant, kRows, kPage>;
 AICORE_INLINE void BeginKernel() { BeginVectorKernel(); }
 #endif
 
+// Whether the plan's slots hold such tiles; a plan from the planner's always do.
+AICORE_INLINE bool SlotsFit(GmPtr<DecodePlanHeader> header, uint32_t rows, uint32_t elem_bytes) {
+  const uint64_t scores = static_cast<uint64_t>(rows) * header->kv_block_size;
+  const uint64_t o_tile = static_cast<uint64_t>(rows) * kHeadDim;
+  return header->scores_slot_size.bytes >= scores * sizeof(float) &&
+         header->probs_slot_size.bytes >= scores * elem_bytes &&
+         header->o_tile_slot_size.bytes >= o_tile * sizeof(float);
+}
+
 template <typename T, typename Variant, uint32_t kRows>
 AICORE_INLINE void RunPages(const DecodeArgs<T>& args, uint32_t kv_block_size) {
   if (kv_block_size == 64) {
@@ -46,10 +55,12 @@ AICORE_INLINE void DecodeEntry(GmPtr<uint8_t> signals, const DecodeArgs<T>& args
   RequirePlan<T>(args.workspace);
   RequireRoute(args.workspace, KvRoute::kFifo);
   GmPtr<DecodePlanHeader> header = PlanHeader(args.workspace);
-  if (header->head_dim != kHeadDim) Trap();
+  if (header->head_dim != kHeadDim || header->num_kv_heads == 0) Trap();
   BeginKernel();
   const uint32_t q_per_kv = header->num_heads / header->num_kv_heads;
-  if (FifoQueryTile(q_per_kv) == 64) {
+  const uint32_t rows = FifoQueryTile(q_per_kv);
+  if (q_per_kv == 0 || !SlotsFit(header, rows, sizeof(T))) Trap();
+  if (rows == 64) {
     RunPages<T, Variant, 64>(args, header->kv_block_size);
   } else {
     RunPages<T, Variant, 16>(args, header->kv_block_size);

@@ -12,9 +12,11 @@
 //
 // Baseline and Prefetch follow hw-native-sys/simpler before and after #704: slots of L1,
 // UB and L0 are overwritten without asking their reader, and what keeps most of them whole
-// is that the scalar unit happens to wait for FIX once a step. Two hazards remain even so:
-// the single tile of UB from which probs are stored, and that tile again when it
-// holds the zeros of an empty sequence. SlotEvents is what ships: every slot asks.
+// is that the scalar unit happens to wait for FIX once a step. Even so two tiles are
+// overwritten too early, the single tile of UB from which probs are stored and that tile
+// again when it holds the zeros of an empty sequence; and three flags of the vector cores,
+// one bit each, are set again where nothing says that the last set was taken: MTE2->V of
+// scores and of o_tile, V->MTE3. SlotEvents is what ships: every slot asks.
 // fifo_races_test.cc has the race detector say all this.
 //
 // A variant is a struct of
@@ -86,6 +88,8 @@ struct SlotEvents {
   static constexpr uint32_t kDepth = kFifoDepth;
   static constexpr uint32_t kPeriod = kFifoDepth / 2;
 };
+// The schedule orders the slots of the FIFOs even without credits, as it is today.
+static_assert(SlotEvents::kPeriod != 0, "what ships does not rest on its schedule");
 
 }  // namespace fifo
 }  // namespace ascend_attention

@@ -33,6 +33,8 @@ class VectorHalf {
                                           header->o_tile_slot_size.bytes));
   }
 
+  AICORE_INLINE ~VectorHalf() {}
+
   AICORE_INLINE void Run() {
     UseAllLanes();
     while (cursor_.Next(work_)) {

@@ -56,6 +56,9 @@ AICORE_INLINE void Multiply(L0cPtr<float> product, L0aPtr<T> left, L0bPtr<T> rig
   Mmad<T>(product, left, right, shape, Accumulate::kNo);
 }
 
+// Once, before the first StoreProduct: products are stored one at a time.
+AICORE_INLINE void PrepareStores() { SetMatrices(NzToNd()); }
+
 // Rows in GM are `pitch` floats apart.
 AICORE_INLINE void StoreProduct(GmPtr<float> dst, L0cPtr<float> product, uint32_t rows,
                                 uint32_t cols, uint32_t pitch) {
@@ -64,7 +67,6 @@ AICORE_INLINE void StoreProduct(GmPtr<float> dst, L0cPtr<float> product, uint32_
   copy.cols = cols;
   copy.dst_row_elems = pitch;
   copy.src_pitch_rows = RoundUp(rows, kFractalRows);
-  SetMatrices(copy);
   L0cToGm<float>(dst, product, copy);
 }
 

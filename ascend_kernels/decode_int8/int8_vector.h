@@ -48,6 +48,8 @@ class VectorDecoder {
     if (kDequant) dequant_.Open(args.workspace);
   }
 
+  AICORE_INLINE ~VectorDecoder() {}
+
   AICORE_INLINE void Run() {
     UseAllLanes();
     if (!kDequant) MakeDither(UbAt<float>(kDitherUb), UbAt<float>(kLaneReduceUb));

@@ -24,6 +24,8 @@ class CopyWriter {
   AICORE_INLINE explicit CopyWriter(const CacheArgs<T>& args)
       : args_(args), ahead_(args.num_tokens, args.num_kv_heads, args.head_dim), current_(ahead_) {}
 
+  AICORE_INLINE ~CopyWriter() {}
+
   AICORE_INLINE void Run() {
     uint32_t loaded = 0;
     for (; !current_.done(); current_.Advance(), --loaded) {
@@ -65,6 +67,8 @@ class QuantiseWriter {
         per_token_(args.kv_quant == KvQuant::kInt8Token),
         ahead_(args.num_tokens, args.num_kv_heads, args.head_dim),
         current_(ahead_) {}
+
+  AICORE_INLINE ~QuantiseWriter() {}
 
   AICORE_INLINE void Run() {
     SaturateIntegers();

@@ -417,6 +417,7 @@ def paged_attention(
     axes = _kv_layout.AXES[_checks.choice(_kv_layout.AXES, kv_layout=kv_layout)]
     _checks.check_rank("key_cache", key_cache, axes)
     _checks.check_rank("block_table", block_table, _TABLE_AXES)
+    dtype = _checks.dtype_name(query.dtype, "query dtype")
     lens = _checks.context_lens_array(context_lens)
     tokens = None if q_lens is None else _checks.q_lens_array(q_lens, len(lens))
     if len(lens) != block_table.shape[0]:
@@ -425,15 +426,18 @@ def paged_attention(
             "block_table"
         )
     sizes = dict(zip(axes, key_cache.shape, strict=True))
+    # Of the routes that "auto" may take, one alone writes float32.
+    is_float32 = _checks.out_dtype_or_default(out_dtype, _checks.DTYPES[dtype]) == np.float32
+    route = "fifo" if kv_route == "auto" and is_float32 else kv_route
     with _kv_layout.strides_are_of("key_cache"):
         op = DecodeAttention(
             **sizes,
             batch=len(lens),
             num_heads=query.shape[1],
             max_kv_blocks=block_table.shape[1],
-            dtype=_checks.dtype_name(query.dtype, "query dtype"),
+            dtype=dtype,
             softmax_scale=softmax_scale,
-            max_q_len=_max_q_len(tokens, kv_quant, fixed_split_tokens),
+            max_q_len=_max_q_len(tokens, kv_quant, route, fixed_split_tokens),
             kv_quant=kv_quant,
             kv_route=kv_route,
             out_dtype=out_dtype,
@@ -458,10 +462,13 @@ def paged_attention(
     )
 
 
-def _max_q_len(tokens: np.ndarray | None, kv_quant: str, fixed_split_tokens: int | None) -> int:
+def _max_q_len(
+    tokens: np.ndarray | None, kv_quant: str, kv_route: str, fixed_split_tokens: int | None
+) -> int:
     """Returns the max_q_len of one call: its own, or with fixed cuts the same for all calls.
 
     Tiles follow from it, and from them the bits of a row.
     """
     own = 1 if tokens is None else max(1, int(tokens.max()))
-    return max(own, planning.most_query_tokens(kv_quant)) if fixed_split_tokens else own
+    most = planning.most_query_tokens(kv_quant, kv_route) if fixed_split_tokens else 1
+    return max(own, most)

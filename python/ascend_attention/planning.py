@@ -127,14 +127,19 @@ PLAN_HEADER = np.dtype(
 
 
 @functools.cache
-def most_query_tokens(kv_quant: str) -> int:
-    """Returns the most query tokens of a sequence that a decode kernel takes; 1 if none does."""
+def most_query_tokens(kv_quant: str, kv_route: str) -> int:
+    """Returns the most query tokens of a sequence that a decode kernel takes; 1 if none does.
+
+    With kv_route "auto" that of any route.
+    """
     rows = json.loads(_core.support_table_json())
     return max(
         (
             row["max_q_len"]
             for row in rows
-            if row["op"] == "decode" and kv_quant in row["kv_quants"]
+            if row["op"] == "decode"
+            and kv_quant in row["kv_quants"]
+            and kv_route in ("auto", row["kv_route"])
         ),
         default=1,
     )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,8 +35,8 @@ _COLUMNS = (
 
 
 def target_text(target: Any) -> str:
-    """ "rate 1.24" or, if it is missed, "rate 1.18 MISSED (1.2)"."""
-    missed = "" if target.met else f" MISSED ({target.limit:g})"
+    """ "rate 1.240" or, if it is missed, "rate 1.180 MISSED (1.2 to inf)"."""
+    missed = "" if target.met else f" MISSED ({target.low:g} to {target.high:g})"
     return f"{target.name} {target.value:.3f}{missed}"
 
 
@@ -90,18 +91,17 @@ def _beside(result: Result) -> str:
         return ""
     if result.row.suite == "int8":
         return f"{1 / result.relative:.2f} times the tokens/s of f16"
+    if result.row.suite in ("fifo", "routes"):
+        return f"{result.relative:.2f} times the row before"
     return f"{result.relative:.2f} times the even batch"
 
 
 def _plain_title(row: suites.Row) -> str:
     """A case as people say it: "b8 h32 kv8 ctx8192 f16"."""
-    if row.label:
-        return row.label
     parts = row.case.split(":")[1:-1]
     hidden = ("d128", "bs128")
-    return " ".join(part for part in parts if part not in hidden) + (
-        ", L2 warm" if row.warm else ""
-    )
+    title = row.label or " ".join(part for part in parts if part not in hidden)
+    return title + (", L2 warm" if row.warm else "")
 
 
 def to_json(results: Sequence[Result]) -> dict[str, Any]:
@@ -129,7 +129,13 @@ def _row_json(result: Result) -> dict[str, Any]:
         "published": None,
         "published_over_modelled": result.speedup,
         "targets": [
-            {"name": t.name, "value": t.value, "limit": t.limit, "met": t.met}
+            {
+                "name": t.name,
+                "value": t.value,
+                "low": t.low,
+                "high": t.high if math.isfinite(t.high) else None,
+                "met": t.met,
+            }
             for t in (result.targets() if figures is not None else [])
         ],
     }

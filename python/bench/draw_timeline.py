@@ -48,6 +48,8 @@ _PHASES = (
     ("LoadQuery", "Q"),
     ("ComputeProbs", "softmax"),
     ("AccumulateOutput", "rescale, store"),
+    ("::Accumulate)", "rescale, store"),  # of decode_fifo, as WriteResult
+    ("WriteResult", "rescale, store"),
 )
 _COLOURS = {
     "K": "#4477aa",

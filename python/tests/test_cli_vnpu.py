@@ -58,16 +58,19 @@ def test_check_runs_every_problem_of_a_kernel(kernel):
 
 
 OPTIONS = [
-    ("f16:qlen3,1,4", "decode_f16_0"),
-    ("bf16:headmajor:interleaved:split64", "decode_bf16_0"),
-    ("f16:kvint8-token:route-dequant", "decode_int8_dequant_f16_0"),
-    ("bf16:interleaved:kvint8-channel-asym:route-limbs", "decode_int8_limbs_bf16_0"),
+    ("f16:qlen3,1,4", "direct", "decode_f16_0"),
+    ("bf16:headmajor:interleaved:split64", "direct", "decode_bf16_0"),
+    ("bf16:headmajor:route-fifo:outf32", "fifo", "decode_fifo_bf16_0"),
+    ("f16:interleaved:route-fifo", "fifo", "decode_fifo_f16_0"),
+    ("f16:kvint8-token:route-dequant", "dequant", "decode_int8_dequant_f16_0"),
+    ("bf16:interleaved:kvint8-channel-asym:route-limbs", "limbs", "decode_int8_limbs_bf16_0"),
 ]
 
 
-@pytest.mark.parametrize(("options", "kernel"), OPTIONS)
-def test_run_check_and_time_take_the_options_of_a_case(options, kernel):
-    case = f"decode:b3:h8:kv2:d64:bs32:ctx0,40,300:{options}:seed31"
+@pytest.mark.parametrize(("options", "route", "kernel"), OPTIONS)
+def test_run_check_and_time_take_the_options_of_a_case(options, route, kernel):
+    head_dim, block = (128, 64) if route == "fifo" else (64, 32)
+    case = f"decode:b3:h8:kv2:d{head_dim}:bs{block}:ctx0,40,300:{options}:seed31"
     done = cli("run", "--case", case, "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     assert last_json(done)["case"] == case
@@ -76,10 +79,12 @@ def test_run_check_and_time_take_the_options_of_a_case(options, kernel):
     assert f"of {kernel}, checked" in done.stdout
     result = last_json(cli("time", "--case", case, "--json"))
     assert [launch["kernel"] for launch in result["launches"]] == [kernel]
-    assert result["kv_bytes"] == 340 * 2 * 2 * 64 * (1 if "kvint8" in case else 2)
+    assert result["kv_bytes"] == 340 * 2 * 2 * head_dim * (1 if "kvint8" in case else 2)
     plan = last_json(cli("plan", "--case", case, "--json"))
     assert plan["num_query_rows"] == (8 if "qlen" in case else 3)
-    assert plan["kv_route"] == ("direct" if "kvint8" not in case else kernel.split("_")[2])
+    assert plan["kv_route"] == route
+    dtype = {"f16": "float16", "bf16": "bfloat16"}[options.split(":")[0]]
+    assert plan["out_dtype"] == ("float32" if "outf32" in options else dtype)
 
 
 def test_check_of_a_refused_case_is_no_clean_bill():

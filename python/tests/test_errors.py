@@ -388,7 +388,7 @@ KINDS = {"INVALID_ARGUMENT": ValueError, "UNIMPLEMENTED": NotImplementedError}
 def refused_cases() -> list[list[str]]:
     texts = [
         pathlib.Path(f"testdata/cases/{name}.txt").read_text()
-        for name in ("refused", "refused_options")
+        for name in ("refused", "refused_options", "refused_fifo")
     ]
     lines = (line.partition("#")[0].split() for text in texts for line in text.splitlines())
     return [line for line in lines if line]
@@ -398,10 +398,11 @@ def refused_cases() -> list[list[str]]:
 def test_refused_case_names_the_argument_and_leaves_out_untouched(case, kind, argument):
     problem = reference.parse_case(case)
     inputs = reference.make_inputs(problem)
-    out = np.full_like(inputs.query, SENTINEL)
+    out = np.full(inputs.query.shape, SENTINEL, problem.out_dtype)
     with pytest.raises(KINDS[kind]) as caught:
         paged_attention(
             **run_arguments(inputs),
+            out_dtype=problem.out_dtype,
             context_lens=inputs.context_lens,
             q_lens=inputs.q_lens,
             kv_quant=problem.kv_quant,

@@ -2,6 +2,7 @@
 """`ascend-attention mutate`: no flag, wait or barrier of our kernels can be lost unnoticed."""
 
 import os
+import re
 
 import numpy as np
 import pytest
@@ -22,6 +23,8 @@ extern "C" __global__ __aicore__ void copy_row(__gm__ float* dst, __gm__ float* 
 }
 """
 
+END_KERNEL = "ascend_attention::EndKernel"
+
 
 def result_of(*args, code):
     done = cli("mutate", *args, "--json", timeout=900)
@@ -29,18 +32,28 @@ def result_of(*args, code):
     return last_json(done), done.stdout
 
 
+def is_credit(kernel, mutant):
+    """Of decode_fifo: its schedule orders the FIFO's slots too, so a lost credit may do no harm."""
+    return kernel == "decode_fifo" and re.search(r"MTE2 mode 2 flag [135]\b", mutant["what"])
+
+
 @pytest.mark.parametrize("kernel", mutate.KERNELS)
 def test_every_lost_synchronisation_is_caught_or_proven_redundant(kernel):
     result, text = result_of("--kernel", kernel, "--sync_only", "--verbose", code=0)
     assert result["survived"] == 0, text
     assert result["caught"] + result["proven_redundant"] == result["mutants"]
-    assert result["caught"] > 0.9 * result["mutants"]
+    rest = [mutant for mutant in result["all"] if not is_credit(kernel, mutant)]
+    assert sum(mutant["outcome"] == "caught" for mutant in rest) > 0.9 * len(rest)
     kernels = {mutant["kernel"] for mutant in result["all"]}
     (row,) = (row for row in support.rows() if row["kernel"] == kernel)
     assert kernels == {f"{binary}_0" for binary in row["binaries"]}
     kinds = {mutant["kind"] for mutant in result["all"]}
     has_signals = row["op"] == "decode"
     assert kinds == {"drop", "drop-pair"} | ({"move-pipe"} if has_signals else set())
+    # Nothing is on its way when a kernel ends, on either kind of core.
+    ends = [mutant for mutant in result["all"] if mutant["frames"][0]["function"] == END_KERNEL]
+    assert {mutant["kernel"] for mutant in ends} == kernels
+    assert {mutant["by"] for mutant in ends} == {"race"}, text
     # Only the race detector can tell that a whole flag is gone.
     assert any(mutant["by"] == "race" for mutant in result["all"] if mutant["kind"] == "drop-pair")
 
@@ -108,7 +121,7 @@ def test_cases_are_of_decode_kernels():
     case = "decode:b1:h2:kv1:d64:bs16:ctx20:f16:seed1"
     done = cli("mutate", "--kernel", "merge_states", "--case", case)
     assert done.returncode == 2
-    assert "--case is of decode kernels: decode, decode_int8_dequant" in done.stderr
+    assert "--case is of decode kernels: decode, decode_fifo, decode_int8_dequant" in done.stderr
 
 
 def test_an_unknown_kernel_is_refused(capsys):

@@ -350,6 +350,30 @@ def test_more_cores_never_need_a_smaller_bound():
     assert bounds == sorted(bounds)
 
 
+@settings(max_examples=60)
+@given(lengths(), st.sampled_from(CORES), st.sampled_from(HEADS), st.sampled_from([64, 128]))
+def test_a_plan_of_the_fifo_route_is_the_lengths(lens, cores, heads, block):
+    changes = {"kv_route": "fifo", "out_float32": cores > 7, "heads": heads, "block": block}
+    plan = plan_problem(lens, cores, **changes)
+    blob = plan.to_bytes()
+    header = planning.read_header(blob)
+    read = planning.read_array(blob, np.dtype("<i4"), header["context_lens"], len(lens))
+    assert (read == lens).all() and plan.context_lens == tuple(lens)
+    assert plan.items_per_core == (0,) * cores
+    assert plan.out_dtype == ("float32" if cores > 7 else "float16")
+    q_tile = 64 if heads[0] // heads[1] >= 64 else 16
+    assert plan.kv_head_parts == -(-heads[0] // heads[1] // q_tile)
+    ends = int(header["plan_size"])
+    assert int(header["context_lens"]) + 4 * len(lens) <= ends
+    for name in planning.REGION_NAMES:
+        begin, size = int(header[name]["begin"]), int(header[name]["size"])
+        assert size == 0 or (begin % 512 == 0 and begin >= ends), name
+        ends = max(ends, begin + size)
+    platform = _core.platform_for("Ascend910B1", cores)
+    capacity = make_shape(batch=len(lens) + 3, **changes)
+    assert ends <= plan.workspace_bytes <= _core.workspace_bytes(capacity, platform)
+
+
 def mirror_layout() -> set[tuple[str, str, int]]:
     structs = {
         "DecodePlanHeader": planning.PLAN_HEADER,

@@ -234,6 +234,8 @@ def test_wheel_has_the_parts_and_only_those():
     tops = {name.split("/")[0] for name in names}
     assert tops == {"ascend_attention", "ascend_attention_reference", dist_info(names)}
     assert not [name for name in names if "test" in name]
+    fifo = [name for name in names if "kernels" in name and "decode_fifo" in name]
+    assert len(fifo) == 2  # one per dtype: its older forms are for comparison alone
 
 
 def dist_info(names: list[str]) -> str:

@@ -35,7 +35,8 @@ struct SessionHandle {
 
 // The GIL is released: attaching and detaching wait for a launch that is running.
 void CreateSession(SessionHandle* self, DeviceHandle& device, bool race, bool memory, bool timing,
-                   bool strict_gm_visibility, bool digest_order, bool outputs_complete) {
+                   bool strict_gm_visibility, bool digest_order, bool outputs_complete,
+                   bool drained_end) {
   vnpu::SessionOptions options;
   options.race = race;
   options.memory = memory;
@@ -43,6 +44,7 @@ void CreateSession(SessionHandle* self, DeviceHandle& device, bool race, bool me
   options.strict_gm_visibility = strict_gm_visibility;
   options.digest_order = digest_order;
   options.outputs_complete = outputs_complete;
+  options.drained_end = drained_end;
   options.fail_launch = false;  // findings are read from the records
   const nb::gil_scoped_release released;
   new (self) SessionHandle{std::make_unique<Session>(device.device, options), {}};
@@ -112,7 +114,7 @@ void BindVnpuSession(nb::module_& module) {
   nb::class_<SessionHandle>(module, "Session", "Checkers and clock on a device until close().")
       .def("__init__", &CreateSession, nb::keep_alive<1, 2>(), "device"_a, nb::kw_only(), "race"_a,
            "memory"_a, "timing"_a, "strict_gm_visibility"_a, "digest_order"_a = false,
-           "outputs_complete"_a = false)
+           "outputs_complete"_a = false, "drained_end"_a = false)
       .def("launches", &Launches, "What was found of each launch; call while none is running.")
       .def("order_digest", &OrderDigest,
            "A hash of what was known to be complete before each access to memory.")

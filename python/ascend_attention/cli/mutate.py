@@ -36,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
         f"{args.kernel}_",
         problems,
         data=not args.sync_only,
+        drained_end=True,
         progress=_progress,
     )
     sync = report.summary(sync=True)

@@ -46,15 +46,15 @@ _INT8 = (
 # Tiles of 16 and of 64 query heads, full ones and such that leave a half without rows; pages of 64
 # and of 128; one, two, three and so many pages that every slot of the FIFOs is used three times;
 # full and partial last pages; empty sequences before, between and after others, on the same core;
-# fewer pieces of work than cores.
+# fewer pieces of work than cores. The quickest of each tile and page first.
 _FIFO = (
-    "decode:b6:h8:kv2:d128:bs128:ctx0,1,128,300,1500,0:{dtype}:cores3:route-fifo:seed7",
     "decode:b5:h64:kv1:d128:bs64:ctx0,900,64,130,0:{dtype}:cores2:route-fifo:outf32:seed7",
-    "decode:b3:h100:kv1:d128:bs128:ctx1600,0,200:{dtype}:cores3:interleaved:route-fifo:seed7",
-    "decode:b3:h72:kv1:d128:bs64:ctx100,0,833:{dtype}:cores1:headmajor:route-fifo:outf32:seed7",
     "decode:b3:h20:kv1:d128:bs64:ctx65,1000,0:{dtype}:cores1:route-fifo:seed7",
     "decode:b3:h1:kv1:d128:bs128:ctx129,0,1700:{dtype}:cores1:route-fifo:outf32:bigscores:seed7",
+    "decode:b3:h100:kv1:d128:bs128:ctx1600,0,200:{dtype}:cores3:interleaved:route-fifo:seed7",
+    "decode:b6:h8:kv2:d128:bs128:ctx0,1,128,300,1500,0:{dtype}:cores3:route-fifo:seed7",
     "decode:b1:h40:kv8:d128:bs128:ctx300:{dtype}:cores24:route-fifo:seed7",
+    "decode:b3:h72:kv1:d128:bs64:ctx100,0,833:{dtype}:cores1:headmajor:route-fifo:outf32:seed7",
 )
 
 _DTYPES = ("f16", "bf16")

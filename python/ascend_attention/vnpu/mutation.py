@@ -6,7 +6,8 @@ lists them), runs problems under all checkers and compares the results. A mutati
 
     caught            a checker reports it, the machine faults, or a result is wrong;
     proven_redundant  a synchronisation without which every access to memory still starts behind
-                      exactly the same ones: other flags and barriers order them already;
+                      exactly the same ones: other flags and barriers order them already
+                      (with drained_end none is on its way at the end either, or it is caught);
     survived          neither: a hole in a checker, in the problems, or a needless instruction.
 """
 
@@ -114,6 +115,7 @@ def mutate(
     problems: Sequence[Problem],
     *,
     data: bool = True,
+    drained_end: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> MutationReport:
     """Tries every mutation of the kernels whose name begins with `prefix`.
@@ -123,6 +125,7 @@ def mutate(
         prefix: of "<entry>_<key>".
         problems: run in this order until one catches the mutation; put the quickest first.
         data: mutate counts, slots and regions too, not only synchronisation.
+        drained_end: an access to GM on its way when a core leaves the kernel is a finding.
         progress: called with the number of mutations done, and of all.
 
     Raises:
@@ -131,13 +134,13 @@ def mutate(
     mutator = _vnpu.Mutator(device)
     try:
         mutator.record(prefix)
-        orders = _baseline(device, problems)
+        orders = _baseline(device, problems, drained_end)
         mutations = mutator.mutations()
         chosen = [i for i, m in enumerate(mutations) if data or m.is_sync]
         mutants = []
         for done, index in enumerate(chosen):
             mutator.apply(index)
-            mutants.append(_try(mutations[index], device, problems, orders))
+            mutants.append(_try(mutations[index], device, problems, orders, drained_end))
             progress(done + 1, len(chosen))
     finally:
         mutator.close()
@@ -151,11 +154,11 @@ class _Run:
     text: str
 
 
-def _baseline(device: _vnpu.Device, problems: Sequence[Problem]) -> list[int]:
+def _baseline(device: _vnpu.Device, problems: Sequence[Problem], drained_end: bool) -> list[int]:
     """Runs the unchanged kernels; returns the order of each problem's accesses."""
     orders = []
     for problem in problems:
-        run = _run(device, problem)
+        run = _run(device, problem, drained_end)
         if run.by:
             raise RuntimeError(f"{problem.name} fails without a mutation: {run.text}")
         orders.append(run.order)
@@ -167,11 +170,12 @@ def _try(
     device: _vnpu.Device,
     problems: Sequence[Problem],
     orders: Sequence[int],
+    drained_end: bool,
 ) -> Mutant:
     by, caught_in = "", ""
     same_order = mutation.is_sync
     for problem, order in zip(problems, orders, strict=True):
-        run = _run(device, problem)
+        run = _run(device, problem, drained_end)
         same_order &= run.order == order
         if run.by:
             by, caught_in = run.by, problem.name
@@ -189,7 +193,7 @@ def _try(
     )
 
 
-def _run(device: _vnpu.Device, problem: Problem) -> _Run:
+def _run(device: _vnpu.Device, problem: Problem, drained_end: bool) -> _Run:
     session = _vnpu.Session(
         device,
         race=True,
@@ -197,6 +201,7 @@ def _run(device: _vnpu.Device, problem: Problem) -> _Run:
         timing=False,
         strict_gm_visibility=False,
         digest_order=True,
+        drained_end=drained_end,
     )
     result: object = None
     error = ""

@@ -12,7 +12,8 @@
   X(VectorBarrier) X(VectorOverwrite) X(StagingTile) X(ZeroTile) X(LoadOverlap)             \
   X(StoreOverlap) X(ScalarReadsUb) X(ScalarWritesUb) X(EarlyRelease) X(Reload)              \
   X(StaleLoad) X(Unpublished) X(LaterRepeat) X(ShiftedLanes) X(BroadcastOntoSource)         \
-  X(ReduceIntoSource) X(AccumulateAhead) X(CopyUp) X(FlagSetAgain)
+  X(ReduceIntoSource) X(AccumulateAhead) X(CopyUp) X(FlagSetAgain) \
+  X(UndrainedEnd)
 // Racy, on all vector cores.
 #define RACE_CASES_AIVS(X)                                                                  \
   X(PairOfAivs) X(AllCores) X(TwoWriters) X(AtomicAndPlain) X(SoftSignal) X(CachedPoll)     \

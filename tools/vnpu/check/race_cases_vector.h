@@ -279,4 +279,13 @@ CASE(FlagSetAgain) {
   wait_flag(PIPE_MTE3, PIPE_V, EVENT_ID0);
 }
 
+// The scalar unit leaves behind the load, not behind the store.
+CASE(UndrainedEnd) {
+  LOAD(0, a.gm);
+  SYNC(PIPE_MTE2, PIPE_MTE3, EVENT_ID0);
+  STORE(a.gm + 256, 0);  // @UndrainedEnd
+  SYNC(PIPE_MTE2, PIPE_S, EVENT_ID0);
+  if (a.fixed) pipe_barrier(PIPE_ALL);
+}
+
 #endif  // VNPU_CHECK_RACE_CASES_VECTOR_H_

@@ -21,7 +21,8 @@
 //   fixpipe registers: a fixpipe that uses another value of nd_para, quant_pre
 //     or fpc than an earlier one needs a pipe_barrier(PIPE_FIX) between the two
 //     [hw]; other special registers take effect in issue order [hw].
-//   The end of a launch completes everything. Buffers of a core are its own.
+//   The end of a launch completes everything, unless drained_end asks for an order.
+//   Buffers of a core are its own.
 //   Not modelled: the order in which the scalar unit reads results of vector
 //     instructions from registers (get_rsvd_cnt and the like).
 //
@@ -48,6 +49,9 @@ struct RaceOptions {
   // wait. Off by default: published kernels that use one event over and over rely
   // on the waiting pipe being far ahead.
   bool strict_flags = false;
+  // Report an access of a pipe to GM that the scalar unit does not know to be complete
+  // when it leaves the kernel. Off by default: the end of a launch completes everything.
+  bool drained_end = false;
   // Report every pair of instructions, not the first of two places: for tests.
   bool every_pair = false;
   // Keep order_digest(): costs about as much again.

@@ -145,6 +145,7 @@ TEST_P(Racy, IsReportedAndItsTwinIsClean) {
   RaceOptions options;
   options.strict_gm_visibility = GetParam().which == RaceCase::kNoFence;
   options.strict_flags = GetParam().which == RaceCase::kFlagSetAgain;
+  options.drained_end = GetParam().which == RaceCase::kUndrainedEnd;
   Runner runner;
   EXPECT_EQ(runner.Run(GetParam().which, false, golden->second.blocks, options),
             golden->second.text);
@@ -178,6 +179,27 @@ TEST(RaceDetector, AsksForFencesOnlyInStrictMode) {
   EXPECT_NE(runner.Run(RaceCase::kBarrierRounds, false, 2, strict), "");
   // Nothing crosses cores here.
   EXPECT_EQ(runner.Run(RaceCase::kPingPong, false, 1, strict), "");
+}
+
+TEST(RaceDetector, LeavesTheEndToTheLaunchUnlessAsked) {
+  Runner runner;
+  EXPECT_EQ(runner.Run(RaceCase::kUndrainedEnd, false, 1), "");
+  RaceOptions drained;
+  drained.drained_end = true;
+  // The end of each core is its own: none of them waits for its store.
+  EXPECT_NE(runner.Run(RaceCase::kPairOfAivs, false, 1, drained).find("undrained end: "),
+            std::string::npos);
+}
+
+// What is set twice is said beside a race, not instead of it.
+TEST(RaceDetector, ReportsFlagsBesideRaces) {
+  Runner runner;
+  RaceOptions strict;
+  strict.strict_flags = true;
+  const std::string text = runner.Run(RaceCase::kStagingTile, false, 1, strict);
+  const std::string race = runner.Run(RaceCase::kStagingTile, false, 1);
+  EXPECT_EQ(text.substr(0, race.size()), race);
+  EXPECT_NE(text.find("flag set twice: V->MTE3 EVENT_ID0", race.size()), std::string::npos) << text;
 }
 
 TEST(RaceDetector, CountsSynchronisationThatTellsNothingNew) {

@@ -56,9 +56,9 @@ void Engine::End() {
     if (data == nullptr) continue;
     for (const Deferred& deferred : data->deferred) Report(deferred.hazard);
   }
-  // A missing order between slots lets their flags be set again too: say that alone
-  // only where nothing else is wrong.
-  if (findings_.empty() && options_.strict_flags) findings_.swap(set_again_findings_);
+  if (options_.strict_flags) {
+    for (Finding& finding : set_again_findings_) findings_.push_back(std::move(finding));
+  }
   for (Finding& finding : findings_) sink_->Report(std::move(finding));
   findings_.clear();
   cores_.clear();
@@ -81,8 +81,10 @@ void Engine::EndCore(const CoreId& id) {
   auto& data = cores_[size_t{id.block} * kCoresPerBlock + static_cast<size_t>(id.role)];
   if (data == nullptr) return order.OnCoreEnd(id);
   for (const Deferred& deferred : data->deferred) Report(deferred.hazard);
+  if (options_.drained_end) JudgeEnd(order.core(id), *data);
   order.OnCoreEnd(id);
   data->deferred.clear();
+  data->last_gm.clear();
   for (auto& buffer : data->buffers) buffer.Clear();
   data->cache = ScalarCache();
   for (auto& use : data->fix) use.any = false;
@@ -91,6 +93,14 @@ void Engine::EndCore(const CoreId& id) {
     *run = CoreData::Run();
   }
   spare_.push_back(std::move(data));
+}
+
+// A pipe completes in order: its last access tells.
+void Engine::JudgeEnd(const CoreOrder& core, const CoreData& data) {
+  for (const auto& [unit, last] : data.last_gm) {
+    if (Knows(core.scalar(), core.id.block, last)) continue;
+    Report(Hazard{HazardKind::kUndrained, last, last, Range{last.shape.begin, last.shape.end}});
+  }
 }
 
 Touch Engine::MakeTouch(const CoreId& id, const Instruction& in, const Access& access) {
@@ -177,6 +187,7 @@ void Engine::PipeAccess(CoreOrder& core, const Instruction& in, const Access& ac
     if (own == touch.index - 1) own = touch.index;
     touch.release = std::move(release);
   }
+  if (options_.drained_end) Data(core.id).last_gm[touch.unit] = touch;
   CheckGm(core, touch, pipe.before);
 }
 

@@ -55,6 +55,7 @@ struct CoreData {
     uint64_t stamp = 0;  // of the scalar clock
   };
   Run loads, stores;
+  std::map<uint8_t, Touch> last_gm;  // of each pipe, with drained_end
 };
 
 class Engine {
@@ -92,6 +93,7 @@ class Engine {
   void JudgeStale(CoreOrder& core, const Touch& first, const Touch& second);
   bool PollLearns(const Touch& first, const Touch& second, Relation relation);
   bool Defer(const Hazard& hazard);
+  void JudgeEnd(const CoreOrder& core, const CoreData& data);
   void Settle(CoreData* data, uint64_t address, const Place& store);
   void Report(const Hazard& hazard);
   // Counts it where it is known.

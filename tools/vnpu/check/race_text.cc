@@ -12,8 +12,9 @@ namespace vnpu {
 namespace race {
 namespace {
 
-const char* kNames[] = {"race",        "missing barrier", "unpublished store", "unpublished store",
-                        "lost update", "stale cache",     "missing barrier",   "overlap"};
+const char* kNames[] = {"race",         "missing barrier", "unpublished store", "unpublished store",
+                        "lost update",  "stale cache",     "missing barrier",   "overlap",
+                        "undrained end"};
 
 class Writer {
  public:
@@ -26,7 +27,8 @@ class Writer {
     finding.kind = Kind();
     finding.headline = std::string(kNames[static_cast<int>(h_.kind)]) + ": " + Headline();
     finding.kernel = info_.kernel;
-    finding.sites = {SiteOf(first_), SiteOf(second_)};
+    finding.sites = {SiteOf(first_)};
+    if (h_.kind != HazardKind::kUndrained) finding.sites.push_back(SiteOf(second_));
     Explain(&finding);
     return finding;
   }
@@ -45,6 +47,8 @@ class Writer {
         return "lost-update";
       case HazardKind::kStaleCache:
         return "stale-cache";
+      case HazardKind::kUndrained:
+        return "undrained-end";
       default:
         return "missing-barrier";
     }
@@ -132,6 +136,10 @@ class Writer {
       case HazardKind::kStaleCache:
         return two + " loads " + Bytes() + ", which " + one +
                " has written, and its data cache may hold the old ones";
+      case HazardKind::kUndrained:
+        return "the kernel ends and " + one + " may not have " +
+               (first_.write ? "written " : "read ") +
+               GmText(first_.shape.begin, first_.shape.run * first_.shape.num_runs()) + " yet";
       default:
         return std::string("FIX takes another value of ") + h_.reg +
                " while an earlier fixpipe may still use the old one";
@@ -177,6 +185,11 @@ class Writer {
         f->fix =
             "dcci(address, SINGLE_CACHE_LINE, CACHELINE_OUT) after the wait, before the load; "
             "or ld_dev";
+        return;
+      case HazardKind::kUndrained:
+        f->missing = "the scalar unit does not wait for " + Name(first_, second_) +
+                     ", and the next kernel of the stream waits for the scalar unit";
+        f->fix = "pipe_barrier(PIPE_ALL) as the last statement";
         return;
       case HazardKind::kSelfOverlap:
         return;  // written by race_overlap.cc

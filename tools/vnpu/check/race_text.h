@@ -22,6 +22,7 @@ enum class HazardKind : uint8_t {
   kStaleCache,
   kFixRegister,
   kSelfOverlap,  // one instruction; see race_overlap.h
+  kUndrained,    // one access, on its way when its core leaves the kernel
 };
 
 struct Hazard {

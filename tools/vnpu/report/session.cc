@@ -19,6 +19,7 @@ class Session::Impl {
       RaceOptions race_options;
       race_options.strict_gm_visibility = options.strict_gm_visibility;
       race_options.strict_flags = options.strict_flags;
+      race_options.drained_end = options.drained_end;
       race_options.digest_order = options.digest_order;
       race = std::make_unique<RaceDetector>(race_options, &findings);
       Attach(race.get());

@@ -33,6 +33,8 @@ struct SessionOptions {
   bool strict_gm_visibility = false;
   // Report a flag that is set again where nothing orders its last wait before.
   bool strict_flags = false;
+  // Report accesses to GM on their way when a core leaves the kernel.
+  bool drained_end = false;
   bool digest_order = false;  // for order_digest()
   // Fail the launch (507015) when a checker has a finding, as a fault does.
   bool fail_launch = true;
