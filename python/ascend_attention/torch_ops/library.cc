@@ -264,7 +264,10 @@ void RegisterKernels(torch::stable::detail::StableLibrary& m) {
 
 // No operator: objects may end while PyTorch traces operators, and this is not one of the
 // program's.
-extern "C" void ascend_attention_torch_release(int64_t plan) { ops::ReleaseDecoder(plan); }
+extern "C" __attribute__((visibility("default"))) void ascend_attention_torch_release(
+    int64_t plan) {
+  ops::ReleaseDecoder(plan);
+}
 
 STABLE_TORCH_LIBRARY_IMPL(ascend_attention, CPU, m) { RegisterKernels(m); }
 STABLE_TORCH_LIBRARY_IMPL(ascend_attention, PrivateUse1, m) { RegisterKernels(m); }
