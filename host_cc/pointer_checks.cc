@@ -42,9 +42,11 @@ bool IsStrided(const Memory& memory) {
 }
 
 bool Meet(const Memory& a, const Memory& b) {
+  // First, because every launch asks for all pairs and most arguments are not given.
+  if (a.begin == nullptr || b.begin == nullptr) return false;
   const int64_t a_bytes = a.span_bytes();
   const int64_t b_bytes = b.span_bytes();
-  if (a.begin == nullptr || b.begin == nullptr || a_bytes == 0 || b_bytes == 0) return false;
+  if (a_bytes == 0 || b_bytes == 0) return false;
   const auto a_begin = reinterpret_cast<uintptr_t>(a.begin);
   const auto b_begin = reinterpret_cast<uintptr_t>(b.begin);
   if (a_begin < b_begin ? b_begin - a_begin >= static_cast<uint64_t>(a_bytes)

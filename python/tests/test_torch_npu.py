@@ -283,6 +283,36 @@ def test_out_of_memory_is_an_exception_and_the_process_goes_on(small):
     small.check(paged_attention(*small.tensors, small.inputs.context_lens, **small.options()), None)
 
 
+@pytest.mark.parametrize("code", [507015, 507014])
+@pytest.mark.parametrize("how", ["synchronize", "op", "event", "copy"])
+def test_a_launch_that_the_device_loses_is_an_exception(small, op, code, how):
+    op.plan(small.inputs.context_lens)
+    vnpu.fail_launch(code=code)
+    out = op.run(*small.tensors)
+    event = torch.npu.Event()
+    event.record()
+    waits = {
+        "synchronize": torch.npu.synchronize,
+        "op": op.synchronize,
+        "event": event.synchronize,
+        "copy": out.cpu,
+    }
+    with pytest.raises(RuntimeError, match=str(code)):
+        waits[how]()
+    small.check(op.run(*small.tensors), None)
+
+
+def test_a_launch_lost_later_leaves_those_before_it_right(small, op):
+    """torch_npu has its streams stop at a failure: what follows runs once the error was told."""
+    op.plan(small.inputs.context_lens)
+    vnpu.fail_launch(nth=3)
+    results = [op.run(*small.tensors) for _ in range(4)]
+    with pytest.raises(RuntimeError, match="507015"):
+        torch.npu.synchronize()
+    for result in (*results[:2], op.run(*small.tensors)):
+        small.check(result, None)
+
+
 def resident_bytes() -> int:
     with open("/proc/self/statm") as statm:
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
