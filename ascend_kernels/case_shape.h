@@ -18,6 +18,7 @@ static_assert(static_cast<int>(testdata::KvQuant::kInt8ChannelAsym) ==
 static_assert(static_cast<int>(testdata::KvQuant::kInt8Token) ==
               static_cast<int>(KvQuant::kInt8Token));
 static_assert(static_cast<int>(testdata::KvRoute::kAuto) == static_cast<int>(KvRoute::kAuto));
+static_assert(static_cast<int>(testdata::KvRoute::kDirect) == static_cast<int>(KvRoute::kDirect));
 static_assert(static_cast<int>(testdata::KvRoute::kDequant) == static_cast<int>(KvRoute::kDequant));
 static_assert(static_cast<int>(testdata::KvRoute::kLimbs) == static_cast<int>(KvRoute::kLimbs));
 static_assert(static_cast<int>(testdata::KvRoute::kFifo) == static_cast<int>(KvRoute::kFifo));

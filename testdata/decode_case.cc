@@ -57,6 +57,7 @@ constexpr Choice<KvQuant> kKvQuants[] = {
 constexpr Choice<KvRoute> kRoutes[] = {
     {"route-dequant", KvRoute::kDequant},
     {"route-limbs", KvRoute::kLimbs},
+    {"route-direct", KvRoute::kDirect},
     {"route-fifo", KvRoute::kFifo},
 };
 
@@ -281,12 +282,12 @@ class Parser {
   void CheckCache() {
     const char* quant = NameOf(kKvQuants, case_.kv_quant);
     const char* route = NameOf(kRoutes, case_.route);
-    const bool is_fifo = case_.route == KvRoute::kFifo;
-    if (route && !quant && !is_fifo) {
+    const bool is_16_bit = case_.route == KvRoute::kDirect || case_.route == KvRoute::kFifo;
+    if (route && !quant && !is_16_bit) {
       Fail(std::string("option ") + route + ": allowed only together with one of " +
            Names(kKvQuants));
     }
-    if (quant && is_fifo) {
+    if (quant && is_16_bit) {
       Fail(std::string("option ") + route + ": not allowed together with " + quant);
     }
     if (quant && case_.bigscores) {

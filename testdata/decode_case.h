@@ -15,7 +15,7 @@ namespace ascend_attention::testdata {
 
 // Numbered as in the plan.
 enum class KvQuant { kNone = 0, kInt8Channel = 1, kInt8ChannelAsym = 2, kInt8Token = 3 };
-enum class KvRoute { kAuto = 0, kDequant = 2, kLimbs = 3, kFifo = 4 };
+enum class KvRoute { kAuto = 0, kDirect = 1, kDequant = 2, kLimbs = 3, kFifo = 4 };
 
 struct DecodeCase {
   int64_t batch = 0;

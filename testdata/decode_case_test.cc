@@ -89,6 +89,9 @@ TEST(DecodeCase, ReadsTheFifoRouteAndAFloat32Out) {
   EXPECT_EQ(c.ToString(), head + ":interleaved:route-fifo:outf32:split64:sharp:seed9");
   EXPECT_FALSE(ParseCase(head + ":route-fifo:seed9").out_float32);
   EXPECT_EQ(ParseCase(head + ":outf32:seed9").route, KvRoute::kAuto);
+  const DecodeCase direct = ParseCase(head + ":fulltable:route-direct:headmajor:seed9");
+  EXPECT_EQ(direct.route, KvRoute::kDirect);
+  EXPECT_EQ(direct.ToString(), head + ":headmajor:route-direct:fulltable:seed9");
   EXPECT_TRUE(ParseCase(head + ":kvint8-token:route-limbs:outf32:seed9").out_float32);
 }
 

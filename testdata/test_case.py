@@ -23,7 +23,7 @@ def _decode_cases(draw: st.DrawFn) -> DecodeCase:
     big = draw(st.booleans())
     quants = ["none"] if big else ["none", "int8_channel", "int8_channel_asym", "int8_token"]
     quant = draw(st.sampled_from(quants))
-    routes = ["auto", "fifo"] if quant == "none" else ["auto", "dequant", "limbs"]
+    routes = ["auto", "direct", "fifo"] if quant == "none" else ["auto", "dequant", "limbs"]
     return DecodeCase(
         batch=batch,
         num_heads=draw(st.integers(1, 1024)),
@@ -103,6 +103,9 @@ def test_the_fifo_route_and_a_float32_out_are_read():
     # What computes it and what out is are said apart; int8 caches too may ask for float32.
     assert parse_case(f"{head}:route-fifo:seed9").out_dtype == "float16"
     assert parse_case(f"{head}:outf32:seed9").route == "auto"
+    direct = parse_case(f"{head}:fulltable:route-direct:headmajor:seed9")
+    assert direct.route == "direct"
+    assert str(direct) == f"{head}:headmajor:route-direct:fulltable:seed9"
     assert parse_case(f"{head}:kvint8-token:route-limbs:outf32:seed9").out_dtype == "float32"
 
 
@@ -111,9 +114,9 @@ def test_names_outside_the_grammar_are_refused():
     with pytest.raises(ValueError, match="kv_quant = 'int4': allowed are none, int8_channel"):
         dataclasses.replace(case, kv_quant="int4")
     with pytest.raises(
-        ValueError, match="route = 'direct': allowed are auto, dequant, limbs, fifo"
+        ValueError, match="route = 'planned': allowed are auto, dequant, limbs, direct, fifo"
     ):
-        dataclasses.replace(case, route="direct")
+        dataclasses.replace(case, route="planned")
 
 
 def test_equal_lengths_and_option_order_have_one_spelling():

@@ -41,8 +41,7 @@ void AppendOptions(std::string& text, const DecodePlanHeader& header) {
     AppendF(text, "  out        %s\n", DTypeName(header.out_dtype));
   }
   if (header.kv_quant != KvQuant::kNone) {
-    AppendF(text, "  cache      %s, read by %s\n", KvQuantName(header.kv_quant),
-            KvRouteName(header.kv_route));
+    AppendF(text, "  cache      %s\n", KvQuantName(header.kv_quant));
   }
   const bool is_dense =
       header.kv_head_stride == header.head_dim &&
@@ -66,9 +65,14 @@ void AppendShape(std::string& text, const DecodePlan& plan) {
   AppendF(text, "decode plan: batch %u, %u heads on %u kv heads x %u, kv block %u, %s\n",
           header.batch, header.num_heads, header.num_kv_heads, header.head_dim,
           header.kv_block_size, DTypeName(header.dtype));
+  AppendF(text, "  capacity   %" PRIu64 " tokens a sequence: %u columns of the block table\n",
+          uint64_t{header.max_kv_blocks} * header.kv_block_size, header.max_kv_blocks);
+  const SupportRow* row = FindDecodeSupport(header.kv_quant, header.kv_route);
+  AppendF(text, "  kernel     %s, kv_route %s\n", row == nullptr ? "none" : row->kernel.c_str(),
+          KvRouteName(header.kv_route));
   AppendOptions(text, header);
   if (IsFifo(header)) {
-    AppendF(text, "  route      fifo: id i = (sequence, kv head, query tile) on core i mod %d\n",
+    AppendF(text, "  work       id i = (sequence, kv head, query tile) on core i mod %d\n",
             plan.used_cores());
     AppendF(text, "  tiles      %u query heads x %u tokens, %u query tiles a kv head\n",
             FifoQueryTile(header.num_heads / header.num_kv_heads), header.kv_tile_tokens,

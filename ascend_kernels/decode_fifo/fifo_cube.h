@@ -11,7 +11,7 @@
 // are needed; with it K[i+1] is queued behind the L0 moves of S[i], V[i+1] behind those of
 // O[i], and each block id is read once.
 //
-// Next: ascend_kernels/decode_fifo/product_stage.h - the formulas of S and O.
+// Next: ascend_kernels/decode_fifo/page_stage.h - what is loaded; product_stage.h beside it.
 #ifndef ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_FIFO_FIFO_CUBE_H_
 #define ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_FIFO_FIFO_CUBE_H_
 

@@ -2,7 +2,7 @@
 // What the decode_fifo entries do: the source is compiled once for the cube core and
 // once for the vector cores of a block; each pass picks the tile of its problem.
 //
-// Next: ascend_kernels/decode_fifo/fifo_work.h - where the work comes from.
+// Next: ascend_kernels/decode_fifo/fifo_cube.h - what the cube core does with it.
 #ifndef ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_FIFO_FIFO_ENTRY_H_
 #define ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_FIFO_FIFO_ENTRY_H_
 

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The history of the kernel, as what differs between its forms:
 //
-//                 K and V                     orders pipes by             scalar unit waits
-//   Baseline      loaded when needed          one flag for all slots,     for FIX after each
-//   product,
-//                                             one way                     for MTE3 after each
-//                                             output
-//   Prefetch      one page ahead              as before                   as before
-//   SlotEvents    one page ahead              a flag for each slot and    for neither
-//                                             each way (cce/ring.h)
+//                 K and V             orders pipes by           scalar unit waits for
+//   Baseline      loaded when needed  one flag for all slots,   FIX after each product,
+//                                     one way                   MTE3 after each output
+//   Prefetch      one page ahead      as before                 as before
+//   SlotEvents    one page ahead      a flag for each slot and  neither
+//                                     each way (cce/ring.h)
 //
 // Baseline and Prefetch follow hw-native-sys/simpler before and after #704: slots of L1,
 // UB and L0 are overwritten without asking their reader, and what keeps most of them whole

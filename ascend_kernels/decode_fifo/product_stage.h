@@ -7,6 +7,8 @@
 // L1 -> L0A, L0B by MTE1, mmad by M into L0C, L0C -> GM by FIX. What a page holds beyond
 // its tokens is never multiplied. Rows of L0A beyond `rows` hold anything; their sums are
 // not stored.
+//
+// Next: ascend_kernels/cce/cube_copy.h - one intrinsic a copy; mmad.h beside it.
 #ifndef ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_FIFO_PRODUCT_STAGE_H_
 #define ASCEND_ATTENTION_ASCEND_KERNELS_DECODE_FIFO_PRODUCT_STAGE_H_
 

@@ -223,4 +223,4 @@ def test_the_view_of_a_plan_shows_lengths_and_no_items():
     assert all(plan.region_bytes[name] == 0 for name in empty)
     for name, slot in (("scores", 16 * 64 * 4), ("probs", 16 * 64 * 2), ("o_tiles", 16 * 128 * 4)):
         assert plan.region_bytes[name] >= 3 * 4 * slot  # cores, slots of a FIFO
-    assert "route      fifo" in plan.summary()
+    assert "kernel     decode_fifo, kv_route fifo" in plan.summary()

@@ -16,8 +16,9 @@ query tokens too. Options, in canonical order:
     kvint8-token         int8 cache: scale [num_kv_blocks, num_kv_heads, kv_block_size]
     route-dequant        int8 only: the vector cores convert tiles to the dtype
     route-limbs          int8 only: query and probs as two int8 limbs
-    route-fifo           not int8: page by page, a sequence on one core; without a route-: the
-                         planner chooses
+    route-direct         not int8: the planned kernel
+    route-fifo           not int8: page by page, a sequence on one core
+                         without a route-: the planner chooses, by the capacity of the block table
     outf32               out is float32; without: the dtype
     split<N>             cut every sequence at multiples of N tokens (batch-invariant results)
     fulltable            no spare column: the longest sequence fills its row of the block table
@@ -64,7 +65,12 @@ _KV_QUANTS = {
     "kvint8-channel-asym": "int8_channel_asym",
     "kvint8-token": "int8_token",
 }
-_ROUTES = {"route-dequant": "dequant", "route-limbs": "limbs", "route-fifo": "fifo"}
+_ROUTES = {
+    "route-dequant": "dequant",
+    "route-limbs": "limbs",
+    "route-direct": "direct",
+    "route-fifo": "fifo",
+}
 _INT8_ROUTES = ("route-dequant", "route-limbs")
 _OUT_FLOAT32 = "outf32"
 _LAYOUT_FLAGS = ("headmajor", "interleaved")
@@ -97,7 +103,7 @@ class DecodeCase:
     Attributes:
       q_lens: query tokens of each sequence; () stands for one each.
       kv_quant: "none", "int8_channel", "int8_channel_asym" or "int8_token".
-      route: "auto", "dequant", "limbs" or "fifo".
+      route: "auto", "dequant", "limbs", "direct" or "fifo".
       out_float32: out is float32, whatever the dtype.
     """
 
@@ -175,8 +181,8 @@ class DecodeCase:
                 )
             return
         option = _option_of(_KV_QUANTS, self.kv_quant)
-        if self.route == "fifo":
-            raise ValueError(f"option route-fifo: not allowed together with {option}")
+        if self.route in ("direct", "fifo"):
+            raise ValueError(f"option route-{self.route}: not allowed together with {option}")
         if self.bigscores:
             raise ValueError(f"option {option}: not allowed together with bigscores")
 
