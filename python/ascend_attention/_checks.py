@@ -8,6 +8,7 @@ library, so that C++ and Python callers read the same text.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -58,10 +59,13 @@ def out_dtype_or_default(out_dtype: object, dtype: np.dtype) -> np.dtype:
         return dtype
     allowed = {name: known for name, known in DTYPES.items() if known == dtype}
     allowed["float32"] = FLOAT32
-    for name, known in allowed.items():
-        if out_dtype == (name if isinstance(out_dtype, str) else known):
-            return known
-    raise ValueError(f"out_dtype is {out_dtype}; allowed: None, {', '.join(allowed)}")
+    with contextlib.suppress(TypeError, ValueError, SyntaxError):  # np.dtype knows no such dtype
+        asked = np.dtype(out_dtype)  # type: ignore[call-overload]
+        if asked in allowed.values():
+            return asked
+    raise ValueError(
+        f"out_dtype is {out_dtype!r}; allowed: None, {', '.join(allowed)}, or their numpy dtypes"
+    )
 
 
 def _numpy_dtype(dtype: object, argument: str) -> np.dtype:
@@ -160,17 +164,17 @@ def check_out(
         raise ValueError(f"{name} is read-only; expected an array that can be written")
 
 
-def context_lens_array(context_lens: object) -> np.ndarray:
-    """Returns the lengths as a dense int32 vector."""
-    lens = _int32_vector("context_lens", context_lens, "0 <= length")
+def context_lens_array(context_lens: object, most: int) -> np.ndarray:
+    """Returns the lengths as a dense int32 vector; `most`, for errors, is the capacity."""
+    lens = _int32_vector("context_lens", context_lens, f"0 <= length <= {most}")
     if lens.size == 0:
         raise ValueError("context_lens is empty; expected one length per sequence")
     return lens
 
 
-def q_lens_array(q_lens: object, batch: int) -> np.ndarray:
-    """Returns the numbers of query tokens as a dense int32 vector."""
-    lens = _int32_vector("q_lens", q_lens, "1 <= query tokens")
+def q_lens_array(q_lens: object, batch: int, most: int) -> np.ndarray:
+    """Returns the numbers of query tokens as a dense int32 vector; `most` is for errors."""
+    lens = _int32_vector("q_lens", q_lens, f"1 <= query tokens <= {most}")
     if lens.size != batch:
         raise ValueError(
             f"q_lens has {lens.size} numbers; expected {batch}, one per length of context_lens"
@@ -178,7 +182,7 @@ def q_lens_array(q_lens: object, batch: int) -> np.ndarray:
     return lens
 
 
-def _int32_vector(name: str, values: object, lower_limit: str) -> np.ndarray:
+def _int32_vector(name: str, values: object, allowed: str) -> np.ndarray:
     refuse_masked(name, values)
     vector = np.asarray(values)
     if vector.ndim != 1:
@@ -189,7 +193,7 @@ def _int32_vector(name: str, values: object, lower_limit: str) -> np.ndarray:
     outside = np.flatnonzero((vector < limits.min) | (vector > limits.max))
     if outside.size:
         row = int(outside[0])
-        raise ValueError(f"{name}[{row}] = {vector[row]}; allowed: {lower_limit} <= {limits.max}")
+        raise ValueError(f"{name}[{row}] = {vector[row]}; allowed: {allowed}")
     return np.array(vector, dtype=np.int32, order="C")  # a copy: the caller may reuse its own
 
 

@@ -29,7 +29,8 @@ Next: tiling/decode_planner.h - how lengths become work items.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -65,12 +66,16 @@ class DecodeAttention:
         kv_quant: what the caches hold: "none" (dtype), or int8 with a scale per channel
             ("int8_channel"), a scale and an offset per channel ("int8_channel_asym"),
             or a scale per token and kv head ("int8_token").
-        kv_route: how an int8 cache is multiplied: "dequant" (converted to dtype first),
-            "limbs" (as int8, with query and weights in two int8 limbs), or "auto", the
-            faster of them by the cost model. With kv_quant "none" "auto", "direct", or "fifo":
-            page by page, without splitting a sequence over cores (ascend_kernels/decode_fifo).
-        out_dtype: dtype of out, "float32" or numpy.float32, which kv_route "fifo" alone has; None
-            for `dtype`.
+        kv_route: which kernel reads the cache. "auto" takes the one that the cost model says
+            is faster for the longest batch that the capacity allows, once for this object.
+            Of an int8 cache: "dequant" converts it to dtype first, "limbs" multiplies int8,
+            with query and weights in two int8 limbs. Of a cache with kv_quant "none":
+            "direct" spreads tokens over the cores by a plan; "fifo" works page by page and
+            never splits a sequence. "fifo" needs head_dim 128, kv_block_size 64 or 128,
+            max_q_len 1 and no fixed_split_tokens; "auto" takes it for a few short sequences
+            with many query heads, and for a float32 out.
+        out_dtype: dtype of out: None for `dtype`, or "float32" or a numpy dtype that means
+            it, which kv_route "fifo" alone has.
         kv_layout: order of the axes of both caches, "token_major" or "head_major".
         kv_strides: elements from one kv block, token and kv head to the next,
             (block, token, head), for caches that are views of a larger array; None for
@@ -194,8 +199,11 @@ class DecodeAttention:
         >>> op.plan([5, 0, 1000]).num_items >= 3
         True
         """
-        lens = _checks.context_lens_array(context_lens)
-        tokens = None if q_lens is None else _checks.q_lens_array(q_lens, len(lens))
+        most = self._sizes["max_kv_blocks"] * self._sizes["kv_block_size"]
+        lens = _checks.context_lens_array(context_lens, most)
+        tokens = None
+        if q_lens is not None:
+            tokens = _checks.q_lens_array(q_lens, len(lens), self._sizes["max_q_len"])
         prepared = self._op.plan(
             lens, self._workspace.address, self._workspace.size, self._stream.handle, tokens
         )
@@ -418,18 +426,23 @@ def paged_attention(
     _checks.check_rank("key_cache", key_cache, axes)
     _checks.check_rank("block_table", block_table, _TABLE_AXES)
     dtype = _checks.dtype_name(query.dtype, "query dtype")
-    lens = _checks.context_lens_array(context_lens)
-    tokens = None if q_lens is None else _checks.q_lens_array(q_lens, len(lens))
+    sizes = dict(zip(axes, key_cache.shape, strict=True))
+    lens = _checks.context_lens_array(context_lens, block_table.shape[1] * sizes["kv_block_size"])
     if len(lens) != block_table.shape[0]:
         raise ValueError(
             f"context_lens has {len(lens)} lengths; expected batch {block_table.shape[0]} as in "
             "block_table"
         )
-    sizes = dict(zip(axes, key_cache.shape, strict=True))
+    _checks.choice(_checks.KV_QUANTS, kv_quant=kv_quant)
+    _checks.choice(_checks.KV_ROUTES, kv_route=kv_route)
     # Of the routes that "auto" may take, one alone writes float32.
     is_float32 = _checks.out_dtype_or_default(out_dtype, _checks.DTYPES[dtype]) == np.float32
     route = "fifo" if kv_route == "auto" and is_float32 else kv_route
-    with _kv_layout.strides_are_of("key_cache"):
+    tokens = None
+    if q_lens is not None:
+        most = planning.most_query_tokens(kv_quant, route)
+        tokens = _checks.q_lens_array(q_lens, len(lens), most)
+    with _kv_layout.strides_are_of("key_cache"), _max_q_len_is_of(tokens):
         op = DecodeAttention(
             **sizes,
             batch=len(lens),
@@ -460,6 +473,19 @@ def paged_attention(
         out=out,
         return_lse=return_lse,
     )
+
+
+@contextlib.contextmanager
+def _max_q_len_is_of(tokens: np.ndarray | None) -> Iterator[None]:
+    """Lets errors name the number in q_lens that max_q_len was taken from."""
+    try:
+        yield
+    except (ValueError, NotImplementedError) as error:
+        text = str(error)
+        if tokens is None or not text.startswith("max_q_len = "):
+            raise
+        text = text.replace("max_q_len", f"q_lens[{int(tokens.argmax())}]", 1)
+        raise type(error)(text) from None
 
 
 def _max_q_len(

@@ -3,7 +3,8 @@
 
     ./bazelw run //python/bench:draw_fifo -- -o ascend_kernels/decode_fifo/steps.svg
 
-Everything in the picture is modelled. Also prints what a step's pipes do, for the budget there.
+Everything in the picture is modelled; it is Case1. Also prints what a step's pipes do in Case1 and
+Case2, for the budget there.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ from ascend_attention.vnpu.timeline import PIPES, ROLES, WAIT_CAUSES
 from decode_figures import timelines
 from decode_suites import case_line
 
-# Case1 with as many sequences as cores: its steps, without its 11 rounds.
-CASE = case_line(8192, batch=24, heads=16, kv_heads=1, dtype="bf16", options="route-fifo:outf32")
+# Case1 and Case2 with as many sequences as cores: their steps, without their rounds.
+_OPTIONS = {"batch": 24, "kv_heads": 1, "dtype": "bf16", "options": "route-fifo:outf32"}
+CASE = case_line(8192, heads=16, **_OPTIONS)
+CASE2 = case_line(8192, heads=64, block=64, **_OPTIONS)
 # Name, how to model it, what to look at.
 FORMS = (
     (
@@ -118,17 +121,18 @@ def main() -> None:
     forms = model_forms()
     path = pathlib.Path(os.environ.get("BUILD_WORKING_DIRECTORY", ""), args.output).expanduser()
     path.write_text(draw(forms))
-    for form in forms:
-        print(f"{form.name}: {form.step_ps * 1e-3:.0f} ns a step, of which")
-        for name, cells in budget(form).items():
-            print(f"  {name:<18}" + "  ".join(f"{what} {ns:.0f}" for what, ns in cells.items()))
+    for case, its_forms in (("Case1", forms), ("Case2, L2 warm", model_forms(CASE2, "warm"))):
+        for form in its_forms:
+            print(f"{case}, {form.name}: {form.step_ps * 1e-3:.0f} ns a step, of which")
+            for name, cells in budget(form).items():
+                print(f"  {name:<18}" + "  ".join(f"{what} {ns:.0f}" for what, ns in cells.items()))
 
 
-def model_forms() -> list[Form]:
-    """Models each form."""
+def model_forms(case: str = CASE, *condition: str) -> list[Form]:
+    """Models each form; `condition` may be "warm"."""
     made = []
     for name, how, note in FORMS:
-        (timeline,) = timelines(reference.parse_case(CASE), "drawn", *how)
+        (timeline,) = timelines(reference.parse_case(case), "drawn", *condition, *how)
         cube = _lanes(timeline)[_row("AIC", "M")]
         products = timeline.spans[timeline.spans["lane"] == cube]
         steps = [

@@ -242,6 +242,10 @@ def test_support_prints_one_table_in_three_forms():
     decode = rows[0]
     assert {head["head_dim"] for head in decode["heads"]} >= {64, 128}
     assert "16 to 512, multiples of 16" in text.stdout
+    outs = [
+        line.split("out", 1)[1].strip() for line in text.stdout.splitlines() if "  out " in line
+    ]
+    assert outs == ["query dtype"] * 3 + ["query dtype, float32"]
     tokens = [
         line.split("sequence")[1].strip() for line in text.stdout.splitlines() if "query t" in line
     ]
@@ -261,8 +265,9 @@ def test_doctor_says_what_is_there():
     assert "clang" in facts["kernel compiler"]
     assert "virtual NPU" in facts["device"]
     assert "libascendcl.so" in facts["ACL library"]
-    assert "decoded right" in facts["kernels float16"]
-    assert "decoded right" in facts["kernels bfloat16"]
+    for dtype in ("float16", "bfloat16"):
+        assert "decode and decode_fifo loaded" in facts[f"kernels {dtype}"]
+        assert "decoded right" in facts[f"kernels {dtype}"]
 
 
 def test_doctor_without_an_acl_library_exits_1_and_says_how_to_get_one():

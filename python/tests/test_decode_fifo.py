@@ -131,11 +131,29 @@ def test_a_float32_out_is_what_the_16_bit_one_was_rounded_from():
     assert (exact != rounded.astype(np.float32)).any()
 
 
-@pytest.mark.parametrize("out_dtype", ["float32", np.float32, np.dtype(np.float32)])
+@pytest.mark.parametrize("out_dtype", ["float32", "f4", np.float32])
 def test_a_float32_out_chooses_the_route(out_dtype):
     _, inputs = ragged()
     expected = attend(inputs, kv_route="fifo", out_dtype="float32")
     assert attend(inputs, out_dtype=out_dtype).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("out_dtype", ["float64", "float", ">f4", "single precision", np.int8, 4])
+def test_an_out_dtype_that_is_none_is_quoted(out_dtype):
+    _, inputs = ragged()
+    with pytest.raises(ValueError) as caught:
+        attend(inputs, out_dtype=out_dtype)
+    allowed = "allowed: None, bfloat16, float32, or their numpy dtypes"
+    assert str(caught.value) == f"out_dtype is {out_dtype!r}; {allowed}"
+
+
+def test_query_tokens_are_refused_by_the_name_that_the_caller_gave():
+    case = reference.parse_case("decode:b2:h8:kv2:d128:bs64:ctx9:f16:qlen1,2:seed1")
+    inputs = reference.make_inputs(case)
+    with pytest.raises(NotImplementedError) as caught:
+        attend(inputs, kv_route="fifo", q_lens=inputs.q_lens)
+    text = "q_lens[1] = 2 with kv_route = fifo has no kernel; nearest supported: 1"
+    assert str(caught.value) == text
 
 
 @pytest.mark.parametrize("out_dtype", [None, "bfloat16", np.dtype("bfloat16")])

@@ -20,6 +20,7 @@ from ascend_attention.cli.case_problem import LIBRARY_ERRORS
 from ascend_attention.vnpu._toolchain.host_programs import find_tools
 
 _PACKAGES = ("numpy", "ml-dtypes", "absl-py")
+_ROUTES = {"decode": "direct", "decode_fifo": "fifo"}  # 16-bit kernels
 _NO_CANN = (
     "not found: for hardware install the CANN toolkit (8.5.0 or later) and source its "
     "set_env.sh, which sets ASCEND_HOME_PATH; the virtual NPU needs none"
@@ -84,14 +85,17 @@ def _device_facts(device: int) -> Iterator[Fact]:
 
 
 def _kernel_fact(dtype: str, device: int) -> Fact:
-    """Loads the kernels of one dtype and decodes one token: its value row must come back."""
+    """Loads the 16-bit kernels of one dtype: each must give back the value row of one token."""
     name = f"kernels {dtype}"
-    query = np.ones((1, 1, 64), _checks.DTYPES[dtype])
-    cache = np.full((1, 16, 1, 64), 0.5, query.dtype)
-    try:
-        out = paged_attention(query, cache, cache, np.zeros((1, 1), np.int32), [1], device=device)
-    except LIBRARY_ERRORS as error:
-        return Fact(name, str(error), ok=False)
-    if not np.array_equal(np.asarray(out), cache[:1, 0]):
-        return Fact(name, "loaded, but one token decodes to a wrong result", ok=False)
-    return Fact(name, "decode loaded, one token decoded right")
+    query = np.ones((1, 1, 128), _checks.DTYPES[dtype])
+    cache = np.full((1, 64, 1, 128), 0.5, query.dtype)
+    table = np.zeros((1, 1), np.int32)
+    for kernel, route in _ROUTES.items():
+        try:
+            out = paged_attention(query, cache, cache, table, [1], kv_route=route, device=device)
+        except LIBRARY_ERRORS as error:
+            return Fact(name, str(error), ok=False)
+        if not np.array_equal(np.asarray(out), cache[:1, 0]):
+            wrong = f"{kernel} loaded, but one token decodes to a wrong result"
+            return Fact(name, wrong, ok=False)
+    return Fact(name, f"{' and '.join(_ROUTES)} loaded, one token decoded right by each")

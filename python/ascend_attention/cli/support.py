@@ -37,6 +37,7 @@ def _lines(row: dict[str, Any]) -> list[str]:
     knows_query_heads = any(head["max_q_per_kv"] for head in row["heads"])
     facts = {
         "dtypes": ", ".join(row["dtypes"]),
+        "out": ", ".join(row["out_dtypes"]),
         "kv_quant": ", ".join(row["kv_quants"]),
         "head_dim (query heads per kv head)": ", ".join(heads) if knows_query_heads else "",
         "head_dim": "" if knows_query_heads else row["head_dims"],
