@@ -11,7 +11,19 @@ import subprocess
 
 import pytest
 
-_COREUTILS = ["cat", "cmp", "cp", "dirname", "flock", "grep", "mkdir", "mktemp", "rm", "tail"]
+_COREUTILS = [
+    "cat",
+    "cmp",
+    "cp",
+    "dirname",
+    "flock",
+    "grep",
+    "mkdir",
+    "mktemp",
+    "rm",
+    "tail",
+    "uname",
+]
 _BAZEL = '#!/bin/sh\npwd\nfor arg; do echo "[$arg]"; done\n'
 # Makes a .venv whose python is this script again, and writes down what pip is asked for.
 _PYTHON = """#!/bin/sh
@@ -19,7 +31,7 @@ case "$1 $2" in
   "-m venv") mkdir -p "$4/bin"; cp "$0" "$4/bin/python" ;;
   "-m pip") if [ "$3" = install ]; then
     case "$*" in *requirements-torch.lock*) echo torch ;; *) echo pip ;; esac >>"$LOG"
-    [ -z "$PIP_FAILS" ] || exit 1
+    [ -z "$PIP_FAILS" ] || { echo "ERROR: $PIP_FAILS"; exit 1; }
   fi ;;
 esac
 """
@@ -222,6 +234,15 @@ def test_torch_that_cannot_be_installed_is_told(machine):
     _assert_one_line(result, "PyTorch", "ASCEND_ATTENTION_TORCH=0")
     assert machine.logged() == ["pip", "torch"]
     assert machine.run("test", PIP_FAILS="1", ASCEND_ATTENTION_TORCH="0").returncode == 0
+
+
+def test_torch_without_a_build_for_the_interpreter_is_left_out_and_told(machine):
+    machine.run("build")
+    result = machine.run("test", PIP_FAILS="No matching distribution found for torch-npu==2.13.0")
+    assert result.returncode == 0
+    assert "their tests are left out" in result.stderr
+    machine.run("test")
+    assert machine.logged() == ["pip", "torch"]  # not tried again
 
 
 def test_wrong_setting_of_torch_is_named(machine):
