@@ -209,6 +209,7 @@ def test_streams_and_events():
     target.copy_(middle)
     torch.npu.current_stream().synchronize()
     assert end.query()
+    side.synchronize()
     assert side.query()
     assert begin.elapsed_time(end) >= 0
     assert torch.equal(target.cpu(), sample(torch.float32))
