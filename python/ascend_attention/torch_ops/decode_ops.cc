@@ -197,10 +197,11 @@ StatusOr<Prepared> Prepare(const OneShot& given, bool out_float32) {
   return call;
 }
 
-// Workspace from PyTorch's allocator: behind the call it serves others on the same
-// stream, which come after the launch.
-StatusOr<Planned> PlanOnNpu(const std::shared_ptr<Runtime>& runtime, const DecodeAttention& op,
-                            const OneShot& given, const Prepared& call) {
+// Workspace from PyTorch's allocator. It is kept until the launch is in the stream: from
+// then on it may serve others on the same stream, who come behind it. Given back between
+// plan and launch, another thread could take it there.
+Status PlanAndRunOnNpu(const std::shared_ptr<Runtime>& runtime, const DecodeAttention& op,
+                       const OneShot& given, Prepared& call) {
   constexpr size_t kAlignment = kRegionAlignmentBytes;
   const auto bytes = static_cast<int64_t>(op.workspace_bytes() + kAlignment);
   const Tensor workspace = torch::stable::new_empty(
@@ -210,9 +211,9 @@ StatusOr<Planned> PlanOnNpu(const std::shared_ptr<Runtime>& runtime, const Decod
   AA_ASSIGN_OR_RETURN(void* const stream, CurrentNpuStream(call.place.device));
   AA_ASSIGN_OR_RETURN(PreparedPlan plan, op.Plan(call.context_lens, reinterpret_cast<void*>(begin),
                                                  op.workspace_bytes(), stream, call.q_lens));
-  return Planned{
-      runtime,         op,         std::move(plan), BatchOf(call.context_lens, call.q_lens),
-      call.head_major, call.place, nullptr};
+  return RunPlanned({runtime, op, std::move(plan), BatchOf(call.context_lens, call.q_lens),
+                     call.head_major, call.place, nullptr},
+                    call.args);
 }
 
 Status PlanAndRun(const OneShot& given, Prepared call) {
@@ -223,10 +224,7 @@ Status PlanAndRun(const OneShot& given, Prepared call) {
   const Batch batch = BatchOf(call.context_lens, call.q_lens);
   // Before a plan is uploaded for them.
   AA_RETURN_IF_ERROR(CheckDecodeArgs(call.args, op.shape(), call.head_major, batch, call.place));
-  if (call.place.is_npu) {
-    AA_ASSIGN_OR_RETURN(const Planned planned, PlanOnNpu(runtime, op, given, call));
-    return RunPlanned(planned, call.args);
-  }
+  if (call.place.is_npu) return PlanAndRunOnNpu(runtime, op, given, call);
   AA_ASSIGN_OR_RETURN(const DeviceBuffer workspace,
                       DeviceBuffer::Allocate(runtime, op.workspace_bytes()));
   AA_ASSIGN_OR_RETURN(const HostStream stream, HostStream::Take());
