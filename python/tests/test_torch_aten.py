@@ -254,3 +254,31 @@ def test_attention_against_softmax_on_the_npu(aten):
     scores = torch.einsum("hd,thd->ht", query[0].float(), k) / 8
     expected = torch.einsum("ht,thd->hd", scores.softmax(-1), v)
     assert torch.allclose(out[0].float(), expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("shape", [(0,), (2, 3), (5, 7), (1,)])
+def test_out_takes_the_shape_of_the_result(shape):
+    out = torch.full(shape, 9.0, device="npu")
+    a = torch.arange(6.0).view(2, 3)
+    torch.add(a.npu(), a.npu(), out=out)
+    assert out.shape == (2, 3)
+    assert torch.equal(out.cpu(), 2 * a)
+
+
+def test_out_may_have_gaps_and_be_an_input():
+    a = torch.arange(6.0).view(2, 3)
+    wide = torch.zeros(2, 6).npu()
+    torch.add(a.npu(), a.npu(), out=wide[:, ::2])
+    assert torch.equal(wide.cpu()[:, ::2], 2 * a)
+    b = a.npu()
+    torch.mul(b, b, out=b)
+    assert torch.equal(b.cpu(), a * a)
+
+
+def test_tensors_of_two_devices_are_refused_but_numbers_are_not():
+    a = torch.arange(3.0)
+    for call in (lambda: a.npu() + a, lambda: torch.cat([a.npu(), a]), lambda: a.add_(a.npu())):
+        with pytest.raises(RuntimeError, match="expected all on one device"):
+            call()
+    assert torch.equal((a.npu() + torch.tensor(2.0)).cpu(), a + 2)
+    assert torch.equal(a.npu()[torch.tensor([2, 0])].cpu(), a[[2, 0]])

@@ -38,6 +38,8 @@ _NATIVE = {
 _NATIVE_PREFIXES = ("empty", "new_empty", "resize_", "set_", "_resize")
 # Native between dense tensors of one dtype: these stay asynchronous and may be captured in a graph.
 _COPIES = ("copy_", "clone")
+# Tensors of other devices may take part in these; in others only single numbers may.
+_MIXED_PREFIXES = ("copy_", "_copy_from", "_to_copy", "index", "_index", "_unsafe_index")
 _COMPOSITE = "CompositeImplicitAutograd"
 
 
@@ -106,6 +108,7 @@ def _on_cpu(operator: torch._ops.OpOverload) -> Callable[..., Any]:
             name: call.out_to_host(value) if name in outs else _pytree.tree_map(call.to_host, value)
             for name, value in kwargs.items()
         }
+        call.require_one_device()
         results = operator(*host_args, **host_kwargs)
         call.finish_outs()
         return _pytree.tree_map(call.to_device, results)
@@ -124,8 +127,19 @@ class _Call:
         self._hosts: list[torch.Tensor] = []
         self._new_outs: list[tuple[torch.Tensor, torch.Tensor]] = []
         self._waited: set[torch.device] = set()
+        self._devices: set[str] = set()  # of tensors that are no single numbers
+
+    def require_one_device(self) -> None:
+        name = _name(self._operator)
+        if len(self._devices) > 1 and not name.startswith(_MIXED_PREFIXES):
+            raise RuntimeError(
+                f"{self._operator._name}: tensors on {' and '.join(sorted(self._devices))}; "
+                "expected all on one device"
+            )
 
     def to_host(self, value: Any) -> Any:
+        if isinstance(value, torch.Tensor) and value.dim() > 0:
+            self._devices.add(str(value.device))
         if isinstance(value, torch.Tensor) and value.device.type == "npu":
             self._take_device(value.device)
             host = host_view(value)
@@ -146,9 +160,10 @@ class _Call:
         return value
 
     def out_to_host(self, value: Any) -> Any:
-        """Like to_host; an empty `out=` gets its size by the operator."""
-        if not isinstance(value, torch.Tensor) or value.device.type != "npu" or value.numel():
+        """Like to_host; an `out=` gets its size by the operator, and its values behind it."""
+        if not isinstance(value, torch.Tensor) or value.device.type != "npu":
             return _pytree.tree_map(self.to_host, value)
+        self._devices.add(str(value.device))
         self._take_device(value.device)
         host = torch.empty(0, dtype=value.dtype)
         self._remember(host, value)
@@ -157,7 +172,8 @@ class _Call:
 
     def finish_outs(self) -> None:
         for host, out in self._new_outs:
-            out.resize_(host.shape)
+            if out.shape != host.shape:
+                out.resize_(host.shape)
             host_view(out).copy_(host)
 
     def to_device(self, value: Any) -> Any:
