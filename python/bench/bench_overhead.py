@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What one `run` costs the host: from Python up to the enqueued launch, by several ways in.
 
-    ./bazelw run //python/bench:bench_overhead -- [--rounds N] [--json]
+    ASCEND_ATTENTION_TORCH=1 ./bazelw run //python/bench:bench_overhead -- [--rounds N] [--json]
 
 Wall time of this host on the virtual NPU, side by side in one run; nothing about an NPU. Needs
-torch_npu. The batch is empty (context length 0) and the stream is held while launches are put into
+torch_npu, which ASCEND_ATTENTION_TORCH=1 adds to bazelw's Python. The batch is empty (context length 0) and the stream is held while launches are put into
 it: they run afterwards, outside the clock.
 """
 
@@ -14,17 +14,22 @@ import argparse
 import ctypes
 import dataclasses
 import gc
+import importlib.util
 import json
 import os
 import pathlib
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable
 
 from ascend_attention import vnpu
 
 vnpu.activate()
+
+if importlib.util.find_spec("torch_npu") is None:
+    sys.exit("bench_overhead needs torch_npu: set ASCEND_ATTENTION_TORCH=1 for ./bazelw run")
 
 import ascend_attention  # noqa: E402
 import numpy as np  # noqa: E402

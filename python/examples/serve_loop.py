@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An engine's day: continuous batching on a paged KV cache, with a tiny decoder of random weights.
 
+    export ASCEND_ATTENTION_TORCH=1                            # adds PyTorch to bazelw's Python
     ./bazelw run //python/examples:serve_loop                  # CPU tensors
     ./bazelw run //python/examples:serve_loop -- --device npu  # torch_npu, here on the virtual NPU
 
@@ -15,19 +16,21 @@ from __future__ import annotations
 import argparse
 import collections
 import dataclasses
+import importlib.util
 import math
-import os
 import sys
 from collections.abc import Callable, Sequence
 
 from ascend_attention import vnpu
 
-# CANN's set_env.sh sets ASCEND_HOME_PATH. Where there is no CANN, the virtual NPU takes its place,
-# before `import torch`, which imports torch_npu.
-VIRTUAL = "ASCEND_HOME_PATH" not in os.environ
+# Where there is no CANN the virtual NPU takes its place, before `import torch`, which imports
+# torch_npu. In every process: children that are spawned do not inherit it.
+VIRTUAL = vnpu.cann_home() is None
 if VIRTUAL:
     vnpu.activate()
 
+if importlib.util.find_spec("torch") is None:
+    sys.exit("serve_loop needs PyTorch: set ASCEND_ATTENTION_TORCH=1 for ./bazelw run")
 import torch  # noqa: E402
 from ascend_attention.torch import DecodeAttention, reshape_and_cache  # noqa: E402
 from torch.nn.functional import linear, rms_norm, silu  # noqa: E402

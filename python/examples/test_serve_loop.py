@@ -2,6 +2,9 @@
 """The serving loop gives what dense attention gives, and says so when it does not."""
 
 import importlib.util
+import os
+import subprocess
+import sys
 
 import pytest
 import serve_loop
@@ -19,6 +22,45 @@ def test_every_token_is_that_of_dense_attention(capsys, device):
     assert lines[-3] == "12 requests in 58 steps, 4 preemptions, 27 blocks used again"
     assert " of 186 tokens are the choice of dense attention" in lines[-2]
     assert lines[-1] == "OK"
+
+
+def run_python(code, **env):
+    path = os.pathsep.join(p for p in sys.path if p)
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, "PYTHONPATH": path, **env},
+    )
+
+
+def test_a_child_of_a_process_with_the_virtual_npu_has_it_too():
+    # This process activated it; the child inherits the environment alone.
+    assert serve_loop.VIRTUAL
+    assert serve_loop.vnpu.cann_home() is None
+    assert os.environ["ASCEND_HOME_PATH"].endswith("ascend_attention/vnpu/home")
+    code = "import serve_loop, sys; print(serve_loop.VIRTUAL); sys.exit(serve_loop.main([]))"
+    done = run_python(code)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "True"
+    assert lines[-1] == "OK"
+
+
+@pytest.mark.parametrize("home", ["", "/usr/local/Ascend/latest", "/a/ascend_attention/vnpu/home"])
+def test_cann_is_what_set_env_names_and_not_our_own_folder(monkeypatch, home):
+    monkeypatch.setenv("ASCEND_HOME_PATH", home)
+    assert serve_loop.vnpu.cann_home() == (home if "Ascend/" in home else None)
+
+
+def test_without_pytorch_one_line_says_what_to_do():
+    done = run_python("import sys; sys.modules['torch'] = None; import serve_loop")
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "serve_loop needs PyTorch: set ASCEND_ATTENTION_TORCH=1 for ./bazelw run"
+    ]
 
 
 def preempt_and_keep_what_was_cached(monkeypatch):

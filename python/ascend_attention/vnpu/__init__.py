@@ -4,12 +4,13 @@
     compile(...), Kernel.launch(...)   a kernel of your own, on numpy arrays
     session(...)                       the operators of this package
     activate(...)                      the NPU of this process, before `import torch`
+    cann_home()                        whether there is a CANN: no need to activate
     enable_aten()                      operators of PyTorch on its tensors, by the CPU
 
 Next: python/ascend_attention/vnpu/kernel.py - START HERE.
 """
 
-from ascend_attention.vnpu._activate import activate, enable_aten, fail_launch
+from ascend_attention.vnpu._activate import activate, cann_home, enable_aten, fail_launch
 from ascend_attention.vnpu._arguments import Parameter, input, output, sync_address, workspace
 from ascend_attention.vnpu._session import Session, session
 from ascend_attention.vnpu._toolchain import CompileError
@@ -31,6 +32,7 @@ __all__ = [
     "Session",
     "Timeline",
     "activate",
+    "cann_home",
     "compile",
     "enable_aten",
     "fail_launch",

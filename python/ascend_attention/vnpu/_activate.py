@@ -18,6 +18,7 @@ from typing import Any
 from ascend_attention.vnpu import _records
 
 _PACKAGE = pathlib.Path(__file__).parent
+_HOME = ("ascend_attention", "vnpu", "home")
 _PREFIX = "ASCEND_ATTENTION_VNPU_"
 _LIBRARIES = (
     "libascendcl.so",
@@ -89,6 +90,22 @@ def activate(
         home = str(_PACKAGE / "home")
         os.environ["ASCEND_HOME_PATH"] = home
         os.environ["ASCEND_OPP_PATH"] = os.path.join(home, "opp")
+
+
+def cann_home() -> str | None:
+    """Returns the folder of the CANN that this process was started with, or None without one.
+
+    That is what CANN's set_env.sh has set in ASCEND_HOME_PATH. `activate` sets it too, to an empty
+    folder that children inherit; that one does not count. So a program for both begins with
+
+    >>> from ascend_attention import vnpu
+    >>> if vnpu.cann_home() is None:  # doctest: +SKIP
+    ...     vnpu.activate()
+    """
+    home = os.environ.get("ASCEND_HOME_PATH", "")
+    # By name: a parent process may have imported the package from elsewhere.
+    ours = pathlib.PurePath(home).parts[-len(_HOME) :] == _HOME
+    return None if ours or not home else home
 
 
 def enable_aten() -> None:
