@@ -4,8 +4,9 @@
     ASCEND_ATTENTION_TORCH=1 ./bazelw run //python/bench:bench_overhead -- [--rounds N] [--json]
 
 Wall time of this host on the virtual NPU, side by side in one run; nothing about an NPU. Needs
-torch_npu, which ASCEND_ATTENTION_TORCH=1 adds to bazelw's Python. The batch is empty (context length 0) and the stream is held while launches are put into
-it: they run afterwards, outside the clock.
+torch_npu, which ASCEND_ATTENTION_TORCH=1 adds to bazelw's Python. The batch is empty (context
+length 0) and the stream is held while launches are put into it: they run afterwards, outside the
+clock.
 """
 
 from __future__ import annotations
