@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line as a user sees it: texts, JSON, exit codes."""
 
+import importlib.metadata
 import os
+import pathlib
 import sys
 
+import ascend_attention
 import ascend_attention_reference as reference
 import pytest
-from ascend_attention.cli import refuse_case
+from ascend_attention.cli import doctor, refuse_case
 from ascend_attention.cli.case_problem import UsageError
 from command_line import cli, last_json
+
+LIBRARY = "libascend_attention_torch.so"
 
 CASE = "decode:b3:h8:kv2:d64:bs32:ctx0,40,300:f16:cores4:seed31"
 
@@ -263,11 +268,37 @@ def test_doctor_says_what_is_there():
     for name in ("python", "numpy", "ml-dtypes", "absl-py", "machine", "CANN toolkit"):
         assert facts[name], name
     assert "clang" in facts["kernel compiler"]
+    for package in ("torch", "torch_npu"):
+        try:
+            assert facts[package] == importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            assert facts[package].startswith("not installed; for ")
+    found = (pathlib.Path(ascend_attention.__file__).parent / LIBRARY).exists()
+    where = "is in this package" if found else "is not in this package, which was built where"
+    assert facts["torch operators"].startswith(f"{LIBRARY} {where}")
+    assert [line for line in done.stdout.splitlines() if line.startswith("torch operators   lib")]
     assert "virtual NPU" in facts["device"]
     assert "libascendcl.so" in facts["ACL library"]
     for dtype in ("float16", "bfloat16"):
         assert "decode and decode_fifo loaded" in facts[f"kernels {dtype}"]
         assert "decoded right" in facts[f"kernels {dtype}"]
+
+
+def test_doctor_takes_no_cann_for_pytorch_or_cann_that_is_not_there(monkeypatch):
+    def absent(package):
+        if package.startswith("torch"):
+            raise importlib.metadata.PackageNotFoundError(package)
+        return "1"
+
+    monkeypatch.setattr(doctor.importlib.metadata, "version", absent)
+    monkeypatch.setattr(doctor._runtime, "PACKAGE", pathlib.Path("/nowhere"))
+    monkeypatch.setenv("ASCEND_HOME_PATH", "/x/ascend_attention/vnpu/home")  # as activate() does
+    facts = {fact.name: fact for fact in doctor._host_facts()}
+    for name in ("torch", "torch_npu"):
+        assert facts[name].value.startswith("not installed")
+    assert "--no-build-isolation" in facts["torch operators"].value
+    assert facts["CANN toolkit"].value.startswith("not found")
+    assert all(fact.ok for fact in facts.values())  # all this is for ascend_attention.torch alone
 
 
 def test_doctor_without_an_acl_library_exits_1_and_says_how_to_get_one():
@@ -284,4 +315,6 @@ def test_doctor_without_kernels_exits_1_and_says_how_to_get_them(tmp_path):
     assert done.returncode == 1
     result = last_json(done)
     assert result["missing"] == ["kernels float16", "kernels bfloat16"]
-    assert "bazelw build" in result["facts"]["kernels float16"]
+    text = result["facts"]["kernels float16"]
+    assert "without ASCEND_ATTENTION_KERNEL_DIR those beside the library are taken" in text
+    assert "in the source tree ./bazelw build" in text

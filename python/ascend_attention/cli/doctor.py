@@ -7,7 +7,6 @@ import argparse
 import dataclasses
 import importlib.metadata
 import json
-import os
 import platform
 import sys
 from collections.abc import Iterator
@@ -20,6 +19,11 @@ from ascend_attention.cli.case_problem import LIBRARY_ERRORS
 from ascend_attention.vnpu._toolchain.host_programs import find_tools
 
 _PACKAGES = ("numpy", "ml-dtypes", "absl-py")
+_TORCH_PACKAGES = {  # what needs them
+    "torch": "ascend_attention.torch, 2.10 or later",
+    "torch_npu": "its NPU tensors, on the virtual NPU as well",
+}
+_TORCH_OPERATORS = "libascend_attention_torch.so"
 _ROUTES = {"decode": "direct", "decode_fifo": "fifo"}  # 16-bit kernels
 _NO_CANN = (
     "not found: for hardware install the CANN toolkit (8.5.0 or later) and source its "
@@ -60,8 +64,26 @@ def _host_facts() -> Iterator[Fact]:
             yield Fact(package, importlib.metadata.version(package))
         except importlib.metadata.PackageNotFoundError:
             yield Fact(package, f"no version known: `pip install {package}`", ok=False)
+    yield from _torch_facts()
     yield Fact("kernel compiler", _kernel_compiler())
-    yield Fact("CANN toolkit", os.environ.get("ASCEND_HOME_PATH", "") or _NO_CANN)
+    yield Fact("CANN toolkit", vnpu.cann_home() or _NO_CANN)
+
+
+def _torch_facts() -> Iterator[Fact]:
+    """What is there for ascend_attention.torch; torch is not imported, which takes seconds."""
+    for package, use in _TORCH_PACKAGES.items():
+        try:
+            value = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            value = f"not installed; for {use}"
+        yield Fact(package, value)
+    library = _runtime.PACKAGE / _TORCH_OPERATORS
+    found = f"{_TORCH_OPERATORS} is in this package"
+    absent = (
+        f"{_TORCH_OPERATORS} is not in this package, which was built where there was no PyTorch: "
+        "for ascend_attention.torch build it again with `pip install --no-build-isolation`"
+    )
+    yield Fact("torch operators", found if library.exists() else absent)
 
 
 def _kernel_compiler() -> str:
