@@ -76,7 +76,9 @@ TEST(Installed, FindsItsVirtualNpuAndItsKernels) {
   EXPECT_EQ(decode_create(runtime, &shape, 1.0f, &decode), ASCEND_ATTENTION_FAILED_PRECONDITION);
   EXPECT_EQ(std::string(last_error()),
             "kernel binary " + (package / "kernels/vnpu/decode_bf16.so").string() +
-                " not found; ./bazelw build //ascend_kernels/... makes it");
+                " not found; without ASCEND_ATTENTION_KERNEL_DIR those beside the library are "
+                "taken, and in "
+                "the source tree ./bazelw build //ascend_kernels/... makes it");
   runtime_close(runtime);
 }
 

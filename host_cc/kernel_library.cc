@@ -83,23 +83,28 @@ StatusOr<std::string> KernelLibrary::FindFile(const std::string& name,
   const std::string installed = (acl_->is_virtual ? "vnpu/" : "a2/") + name + suffix;
   // Where Bazel puts it.
   const std::string in_tree = "ascend_kernels/" + folder_in_tree + "/" + name + suffix;
-  const std::string build = std::string("./bazelw build ") +
+  const std::string build = std::string("in the source tree ./bazelw build ") +
                             (acl_->is_virtual ? "" : "--config=a2 ") +
                             "//ascend_kernels/... makes it";
   std::string folder = kernel_dir_;
+  const char* const said_by = folder.empty() ? "ASCEND_ATTENTION_KERNEL_DIR" : "kernel_dir";
   if (folder.empty()) folder = Environment("ASCEND_ATTENTION_KERNEL_DIR");
   if (folder.empty()) {
     const std::string file =
         FindShipped({"kernels/" + installed, "ascend_attention/kernels/" + installed, in_tree});
     if (!file.empty()) return file;
     const std::vector<std::string>& roots = ShippedRoots();
-    return FailedPrecondition("kernel binary kernels/", installed,
-                              " not found beside this library (",
-                              roots.empty() ? "unknown folder" : roots.front(), "); ", build);
+    return FailedPrecondition(
+        "kernel binary kernels/", installed, " not found beside this library (",
+        roots.empty() ? "unknown folder" : roots.front(), "); ",
+        acl_->is_virtual ? "install the package again"
+                         : "install a package that was built with --config=a2 where CANN is",
+        ", or ", build);
   }
   const std::string file = folder + "/" + installed;
   if (FileExists(file)) return file;
-  return FailedPrecondition("kernel binary ", file, " not found; ", build);
+  return FailedPrecondition("kernel binary ", file, " not found; without ", said_by,
+                            " those beside the library are taken, and ", build);
 }
 
 StatusOr<Kernel> KernelLibrary::Load(const std::string& name) {

@@ -129,10 +129,12 @@ TEST(Open, MissingKernelNamesTheFileAndTheCommand) {
   ASSERT_TRUE(runtime.ok());
   EXPECT_EQ(DecodeAttention::Create(*runtime, Shape(), 1.0f).status().ToString(),
             "FAILED_PRECONDITION: kernel binary /nowhere/vnpu/decode_f16.so not found; "
+            "without kernel_dir those beside the library are taken, and in the source tree "
             "./bazelw build //ascend_kernels/... makes it");
   fake.api()->is_virtual = false;
   EXPECT_EQ(DecodeAttention::Create(*runtime, Shape(), 1.0f).status().ToString(),
             "FAILED_PRECONDITION: kernel binary /nowhere/a2/decode_f16.o not found; "
+            "without kernel_dir those beside the library are taken, and in the source tree "
             "./bazelw build --config=a2 //ascend_kernels/... makes it");
 }
 
