@@ -7,6 +7,9 @@
  * unchanged. A handle made from another keeps that one alive: handles may be
  * destroyed in any order, NULL included.
  *
+ * Device memory and streams are ACL's, as in every engine for NPUs: aclrtMalloc,
+ * aclrtMemcpy. README.md, "Device memory from C", has them without CANN.
+ *
  * Next: decode.h - what each call means.
  */
 #ifndef ASCEND_ATTENTION_C_API_H_
