@@ -18,6 +18,8 @@ import torch_npu  # noqa: E402, F401
 from ascend_attention.torch import paged_attention, reshape_and_cache  # noqa: E402
 
 CASE = "decode:b3:h4:kv2:d64:bs16:ctx5,0,63:f16:fulltable:seed5"
+# Plans of it split sequences.
+LONG_CASE = "decode:b3:h8:kv2:d128:bs64:ctx900,1,500:f16:seed5"
 ROUNDS = 20
 COPIES = 6
 
@@ -75,3 +77,26 @@ def test_a_cache_write_comes_between_copy_and_run(case):
         for cache in caches:
             cache.copy_(zeros, non_blocking=True)
         case.check(out, None)
+
+
+@pytest.mark.parametrize("crossed", [False, True])
+def test_one_operator_on_two_streams_serves_one_at_a_time(crossed):
+    """Plans of both share a workspace; without an order a run reads the plan of the other."""
+    case = torch_cases.load(LONG_CASE, "npu").with_full_table()
+    lens = ([900, 1, 500], [3, 1024, 64])
+    scale = {"softmax_scale": case.inputs.softmax_scale}
+    cpu = [tensor.cpu() for tensor in case.tensors]
+    wanted = [paged_attention(*cpu, given, **scale) for given in lens]
+    op = case.make_op()
+    torch.npu.synchronize()
+    streams = [torch.npu.Stream() for _ in lens]
+    results = []
+    for _ in range(2 * ROUNDS):
+        for stream, other, given in zip(streams, streams[::-1], lens, strict=True):
+            with torch.npu.stream(stream):
+                op.plan(given)
+            with torch.npu.stream(other if crossed else stream):
+                results.append(op.run(*case.tensors))
+    torch.npu.synchronize()
+    wrong = [i for i, out in enumerate(results) if not torch.equal(out.cpu(), wanted[i % 2])]
+    assert not wrong

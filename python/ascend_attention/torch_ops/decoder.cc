@@ -46,12 +46,20 @@ Handles& AllHandles() {
 
 }  // namespace
 
-void UsedStreams::Add(void* stream) {
+Status UsedStreams::Change(Runtime& runtime, void* stream) {
   const std::lock_guard<std::mutex> lock(mutex_);
   const bool known =
       stream == first_ || std::find(others_.begin(), others_.end(), stream) != others_.end();
   if (!known) others_.push_back(stream);
+  // What is captured runs with its graph, on a stream that only the caller knows.
+  AA_ASSIGN_OR_RETURN(const bool captures, runtime.IsCapturing(stream));
+  if (captures) return OkStatus();
+  void* const last = last_.load(std::memory_order_relaxed);
+  // A stream that captures by now has nothing to wait for outside of its graph.
+  AA_ASSIGN_OR_RETURN(const bool last_captures, runtime.IsCapturing(last));
+  if (!last_captures) AA_RETURN_IF_ERROR(runtime.MakeWait(stream, last));
   last_.store(stream, std::memory_order_relaxed);
+  return OkStatus();
 }
 
 void UsedStreams::Join(Runtime& runtime) {
@@ -81,7 +89,9 @@ Status RunPlanned(const Planned& planned, DecodeArgs& args) {
       CheckDecodeArgs(args, planned.op.shape(), planned.head_major, planned.batch, planned.place));
   if (!planned.place.is_npu) return RunOnHost(planned, args);
   AA_ASSIGN_OR_RETURN(void* const stream, CurrentNpuStream(planned.place.device));
-  if (planned.used != nullptr) planned.used->Note(stream);
+  if (planned.used != nullptr) {
+    AA_RETURN_IF_ERROR(planned.used->Enter(*planned.runtime, stream));
+  }
   return planned.op.Run(planned.plan, PointersOf(args), stream);
 }
 
@@ -108,7 +118,7 @@ StatusOr<PreparedPlan> Decoder::Upload(const TensorArg& workspace,
                                        const std::vector<int32_t>& q_lens) {
   if (place_.is_npu) {
     AA_ASSIGN_OR_RETURN(void* const stream, CurrentNpuStream(place_.device));
-    used_->Note(stream);
+    AA_RETURN_IF_ERROR(used_->Enter(*runtime_, stream));
     return op_.Plan(context_lens, workspace.data, static_cast<size_t>(workspace.bytes()), stream,
                     q_lens);
   }

@@ -20,22 +20,26 @@
 
 namespace ascend_attention::torch_ops {
 
-// The streams of an NPU that a workspace was used on. PyTorch's allocator knows only the
-// one it was allocated on: when the memory goes back, that one must wait for the others.
+// The streams of an NPU that a workspace was used on. It serves one of them at a time: a
+// call on another one first waits for what the last one does. PyTorch's allocator knows
+// only the one it was allocated on: when the memory goes back, that one must wait for the
+// others.
 class UsedStreams {
  public:
   explicit UsedStreams(void* first) : first_(first), last_(first) {}
-  void Note(void* stream) {
-    if (stream != last_.load(std::memory_order_relaxed)) Add(stream);
+  // Call before work on the workspace is enqueued on `stream`. Returns at once.
+  Status Enter(Runtime& runtime, void* stream) {
+    if (stream == last_.load(std::memory_order_relaxed)) return OkStatus();
+    return Change(runtime, stream);
   }
   // Makes the first stream wait for the others; returns at once.
   void Join(Runtime& runtime);
 
  private:
-  void Add(void* stream);
+  Status Change(Runtime& runtime, void* stream);
 
   void* const first_;
-  std::atomic<void*> last_;
+  std::atomic<void*> last_;  // where work of ours runs; not one that captures
   std::mutex mutex_;
   std::vector<void*> others_;
 };
