@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from ascend_attention import _torch_library
@@ -53,6 +55,7 @@ def reshape_and_cache(
             are always checked.
 
     Raises:
+        TypeError: an argument is no tensor.
         ValueError: wrong dtype, shape, stride or device, a slot that comes twice.
         IndexError: a slot outside the caches. Unchecked, the device finds it, and other tokens
             may have been written.
@@ -64,6 +67,19 @@ def reshape_and_cache(
     >>> cache[1, 1, 0, 0].item(), values[1, 1, 0, 0].item(), cache.sum().item()
     (1.0, 2.0, 64.0)
     """
+    _torch_library.require_tensors(
+        key=key,
+        value=value,
+        key_cache=key_cache,
+        value_cache=value_cache,
+        slot_mapping=slot_mapping,
+    )
+    _torch_library.require_tensors_or_none(
+        key_scale=key_scale,
+        key_offset=key_offset,
+        value_scale=value_scale,
+        value_offset=value_offset,
+    )
     if slot_mapping.dtype == torch.int32:
         slot_mapping = slot_mapping.to(torch.int64)
     _torch_library.call(
@@ -84,8 +100,8 @@ def reshape_and_cache(
 
 
 def merge_states(
-    outs: torch.Tensor,
-    lses: torch.Tensor,
+    outs: torch.Tensor | Sequence[torch.Tensor],
+    lses: torch.Tensor | Sequence[torch.Tensor],
     *,
     out: torch.Tensor | None = None,
     lse: torch.Tensor | None = None,
@@ -96,8 +112,10 @@ def merge_states(
 
     Args:
         outs: [num_parts, num_query_rows, num_heads, head_dim] torch.float16, torch.bfloat16 or
-            torch.float32, dense; head_dim a multiple of 16 in 16..512.
-        lses: [num_parts, num_query_rows, num_heads] torch.float32 natural logarithms, dense.
+            torch.float32, dense; head_dim a multiple of 16 in 16..512. A list or tuple of
+            num_parts tensors is stacked first, which is one more operator.
+        lses: [num_parts, num_query_rows, num_heads] torch.float32 natural logarithms, dense;
+            or a list or tuple like outs.
         out: tensor to write, like one part of outs; None for a new one.
         lse: tensor to write, like one part of lses; None for a new one.
 
@@ -105,6 +123,7 @@ def merge_states(
         (out, lse).
 
     Raises:
+        TypeError: an argument is no tensor, or a part of a list is none.
         ValueError: no part, wrong dtype, shape, stride or device, or tensors that overlap.
         NotImplementedError: no kernel for this head_dim; the text names the nearest one.
 
@@ -113,6 +132,8 @@ def merge_states(
     >>> out[0, 0, 0].item(), round(lse.item(), 4)  # log(2)
     (2.0, 0.6931)
     """
+    outs, lses = _stacked("outs", outs), _stacked("lses", lses)
+    _torch_library.require_tensors_or_none(out=out, lse=lse)
     if out is None and lse is None:
         return _torch_library.call(_ops.merge_states.default, outs, lses)
     if out is None:
@@ -121,3 +142,22 @@ def merge_states(
         lse = torch.empty(lses.shape[1:], dtype=torch.float32, device=lses.device)
     _torch_library.call(_ops.merge_states.out, outs, lses, out=out, lse=lse)
     return out, lse
+
+
+def _stacked(name: str, parts: torch.Tensor | Sequence[torch.Tensor]) -> torch.Tensor:
+    """Returns the parts as one tensor."""
+    if not isinstance(parts, (list, tuple)):
+        _torch_library.require_tensors(**{name: parts})
+        return parts
+    if not parts:
+        raise ValueError(f"{name} has no part; expected at least one")
+    _torch_library.require_tensors(**{f"{name}[{i}]": part for i, part in enumerate(parts)})
+    first = parts[0]
+    for i, part in enumerate(parts):
+        if (part.shape, part.dtype, part.device) != (first.shape, first.dtype, first.device):
+            raise ValueError(f"{name}[{i}] is {_kind(part)}; expected {_kind(first)} as {name}[0]")
+    return torch.stack(parts)
+
+
+def _kind(tensor: torch.Tensor) -> str:
+    return f"{tensor.dtype} of shape {tuple(tensor.shape)} on {tensor.device}"

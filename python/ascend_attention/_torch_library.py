@@ -55,6 +55,20 @@ def call(operator: Any, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError(text.removeprefix(_UNIMPLEMENTED)) from None
 
 
+def require_tensors(**tensors: Any) -> None:
+    """Raises TypeError naming the first argument that is no tensor, without its contents."""
+    for name, tensor in tensors.items():
+        if not isinstance(tensor, torch.Tensor):
+            raise TypeError(f"{name} is a {type(tensor).__name__}; expected a torch.Tensor")
+
+
+def require_tensors_or_none(**tensors: Any) -> None:
+    """Like `require_tensors`; None is allowed too."""
+    for name, tensor in tensors.items():
+        if tensor is not None and not isinstance(tensor, torch.Tensor):
+            raise TypeError(f"{name} is a {type(tensor).__name__}; expected a torch.Tensor or None")
+
+
 OPS = _load()
 
 # release(handle): ends what `_make_decoder` made. No operator of PyTorch, because objects may end

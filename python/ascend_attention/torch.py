@@ -142,6 +142,9 @@ class DecodeAttention:
         layout = _kv_layout.make_layout(kv_layout, kv_strides, sizes)
         self._device = _device_or_default(device)
         self._out_dtype = _out_dtype_or_default(out_dtype, dtype)
+        # torch_npu knows the current stream of a device only once the device was used.
+        if self._device.type == "npu":
+            torch.empty(1, device=self._device)
         self._handle = _torch_library.call(
             _ops._make_decoder,
             [
@@ -160,6 +163,13 @@ class DecodeAttention:
         )
         weakref.finalize(self, _torch_library.release, self._handle).atexit = False
         self._workspace = _aligned(_ops._workspace_bytes(self._handle), self._device)
+
+    def __reduce__(self) -> Any:
+        # What copy.copy, copy.deepcopy and pickle call. A copy would share plan and workspace.
+        raise TypeError(
+            "a DecodeAttention cannot be copied or pickled: plan and workspace are on the device. "
+            "Make another one with the same arguments"
+        )
 
     @property
     def workspace(self) -> torch.Tensor:
@@ -289,7 +299,7 @@ class DecodeAttention:
             out, or (out, lse).
 
         Raises:
-            TypeError: query is no tensor. Of other arguments torch says so by a RuntimeError.
+            TypeError: an argument is no tensor.
             ValueError: wrong dtype, shape, stride or device of an argument, which is named.
             IndexError: with CPU tensors, block_table names a kv block outside the caches. On an
                 NPU the device finds it: torch.npu.synchronize() fails, and `synchronize` names
@@ -297,13 +307,12 @@ class DecodeAttention:
             RuntimeError: no plan yet.
         """
         if not isinstance(query, torch.Tensor):
-            raise TypeError(f"query is a {type(query).__name__}; expected a torch.Tensor")
+            _torch_library.require_tensors(query=query)
         if out is None:
             out = torch.empty_like(query, dtype=self._out_dtype)
         if return_lse and lse is None:
             lse = query.new_empty(query.shape[:2], dtype=torch.float32)
-        run_plan = _run_plan if torch.compiler.is_compiling() else _run_plan_now
-        run_plan(
+        arguments = (
             query,
             key_cache,
             value_cache,
@@ -317,6 +326,15 @@ class DecodeAttention:
             value_scale,
             value_offset,
         )
+        if torch.compiler.is_compiling():
+            _run_plan(*arguments)
+        else:
+            try:
+                _run_plan_now(*arguments)
+            except (RuntimeError, TypeError, ValueError):
+                # Torch would print the contents of what is no tensor, or not name it.
+                _require_tensors_of_run(*arguments)
+                raise
         if return_lse:
             assert lse is not None
             return out, lse
@@ -400,8 +418,17 @@ def paged_attention(
     ...                 torch.tensor([[1]], dtype=torch.int32), [3])[0, 0, 0]
     tensor(0.5000, dtype=torch.float16)
     """
-    if not isinstance(query, torch.Tensor):
-        raise TypeError(f"query is a {type(query).__name__}; expected a torch.Tensor")
+    _torch_library.require_tensors(
+        query=query, key_cache=key_cache, value_cache=value_cache, block_table=block_table
+    )
+    _torch_library.require_tensors_or_none(
+        key_scale=key_scale,
+        key_offset=key_offset,
+        value_scale=value_scale,
+        value_offset=value_offset,
+        out=out,
+        lse=lse,
+    )
     tensors = (query, key_cache, value_cache, block_table, _lengths("context_lens", context_lens))
     options: dict[str, Any] = {
         "softmax_scale": softmax_scale,
@@ -466,8 +493,10 @@ def npu_paged_attention(
         out.
 
     Raises:
+        TypeError: an argument is no tensor, such as an out of None.
         ValueError: heads that contradict the tensors; otherwise as `paged_attention`.
     """
+    _torch_library.require_tensors(query=query, key_cache=key_cache, out=out)
     given = {"num_kv_heads": num_kv_heads, "num_heads": num_heads}
     tensors = {"num_kv_heads": ("key_cache", key_cache, 2), "num_heads": ("query", query, 1)}
     for name, (tensor_name, tensor, axis) in tensors.items():
@@ -489,11 +518,46 @@ def length_copies() -> int:
     return _ops._length_copies()
 
 
+def _require_tensors_of_run(
+    query: Any,
+    key_cache: Any,
+    value_cache: Any,
+    block_table: Any,
+    workspace: Any,
+    handle: Any,
+    out: Any,
+    lse: Any,
+    key_scale: Any,
+    key_offset: Any,
+    value_scale: Any,
+    value_offset: Any,
+) -> None:
+    """Raises TypeError naming the argument of `run` that is no tensor."""
+    _torch_library.require_tensors(
+        query=query, key_cache=key_cache, value_cache=value_cache, block_table=block_table, out=out
+    )
+    _torch_library.require_tensors_or_none(
+        lse=lse,
+        key_scale=key_scale,
+        key_offset=key_offset,
+        value_scale=value_scale,
+        value_offset=value_offset,
+    )
+
+
 def _lengths(name: str, lengths: Lengths) -> torch.Tensor:
     """Returns lengths as a tensor; what it holds is checked by the operators."""
     if isinstance(lengths, torch.Tensor):
         return lengths
-    vector = np.asarray(lengths)
+    if lengths is None:
+        raise TypeError(f"{name} is None; expected integers, an array or a tensor")
+    try:
+        vector = np.asarray(lengths)
+    except (RuntimeError, TypeError, ValueError):  # tensors of an NPU, lists of several lengths
+        raise TypeError(
+            f"{name} is a {type(lengths).__name__} that is no array of integers; expected "
+            "integers, an array or one tensor"
+        ) from None
     if vector.size and not np.issubdtype(vector.dtype, np.integer):
         raise ValueError(f"{name} has dtype {vector.dtype}; expected integers")
     if vector.ndim != 1:
@@ -506,6 +570,11 @@ def _device_or_default(device: torch.device | str | None) -> torch.device:
     npu = getattr(torch, "npu", None)
     if device is None:
         device = "npu" if npu is not None and npu.is_available() else "cpu"
+    if npu is None and str(device).partition(":")[0] == "npu":
+        raise RuntimeError(
+            f"device is {device}, which torch does not know yet: import torch_npu, or call "
+            "ascend_attention.vnpu.activate() before import torch"
+        )
     device = torch.device(device)
     if device.type not in ("cpu", "npu"):
         raise ValueError(f"device is {device}; allowed: npu, cpu")

@@ -1,12 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every argument of the operators wrong once: a Python exception that names it, nothing written."""
 
+import copy
+import os
+import pickle
+import re
+import subprocess
+import sys
+
+import numpy as np
 import pytest
 import torch
 import torch_cases
 from ascend_attention.torch import (
     DecodeAttention,
     merge_states,
+    npu_paged_attention,
     paged_attention,
     reshape_and_cache,
 )
@@ -312,3 +321,97 @@ def test_a_handle_without_an_operator(case, op):
 def test_wrong_workspace(op, workspace, message):
     with pytest.raises(ValueError, match=message):
         ops._plan(op.handle, workspace, torch.tensor([1]), None)
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_operators_are_not_copied(case, op, duplicate):
+    with pytest.raises(TypeError, match="a DecodeAttention cannot be copied or pickled"):
+        duplicate(op)
+    assert op.plan([5, 0, 63]).run(**call(case)).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["query", "key_cache", "value_cache", "block_table", "out", "lse",
+     "key_scale", "key_offset", "value_scale", "value_offset"],
+)  # fmt: skip
+def test_no_tensor_is_named_without_its_contents(case, op, name):
+    wrong = np.full((3, 4, 64), 7654321)
+    message = rf"^{name} is a ndarray; expected a torch\.Tensor( or None)?$"
+    with pytest.raises(TypeError, match=message):
+        op.run(**call(case, **{name: wrong}))
+    with pytest.raises(TypeError, match=message):
+        paged_attention(**call(case, **{name: wrong}), context_lens=[5, 0, 63])
+    if name in ("query", "key_cache", "value_cache", "block_table"):
+        with pytest.raises(TypeError, match=f"{name} is a NoneType; expected a torch.Tensor$"):
+            op.run(**call(case, **{name: None}))
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "kind"),
+    [("query", np.zeros((3, 4, 64)), "ndarray"), ("out", None, "NoneType"),
+     ("key_cache", [], "list"),
+     ("value_cache", 1, "int"), ("block_table", [[1]], "list")],
+)  # fmt: skip
+def test_no_tensor_in_the_vendor_order(case, name, wrong, kind):
+    given = dict(call(case), num_kv_heads=2, num_heads=4, scale_value=0.125,
+                 context_lens=torch.tensor([5, 0, 63]),
+                 out=torch.empty_like(case.query))  # fmt: skip
+    with pytest.raises(TypeError, match=f"^{name} is a {kind}; expected a torch.Tensor"):
+        npu_paged_attention(**{**given, name: wrong})
+
+
+@pytest.mark.parametrize("name", ["key", "value", "key_cache", "value_cache", "slot_mapping"])
+def test_no_tensor_in_a_cache_write(name):
+    cache = torch.zeros(2, 16, 1, 64, dtype=torch.half)
+    row = torch.ones(1, 1, 64, dtype=torch.half)
+    given = {"key": row, "value": row, "key_cache": cache, "value_cache": cache.clone(),
+             "slot_mapping": torch.tensor([3])}  # fmt: skip
+    with pytest.raises(TypeError, match=f"^{name} is a list; expected a torch.Tensor$"):
+        reshape_and_cache(**{**given, name: [1, 2]})
+    assert not given["key_cache"].any() if name != "key_cache" else True
+
+
+@pytest.mark.parametrize("lens", [None, [[1, 2], [3]], [torch.zeros(1, 2), 3]])
+def test_lengths_that_are_no_numbers(op, lens):
+    with pytest.raises(TypeError, match=r"^context_lens is (None|a list that is no array)"):
+        op.plan(lens)
+
+
+def test_parts_in_lists_are_stacked():
+    outs = [torch.full((2, 3, 16), float(i)) for i in range(3)]
+    lses = [torch.full((2, 3), float(i)) for i in range(3)]
+    want = merge_states(torch.stack(outs), torch.stack(lses))
+    for got in (merge_states(outs, lses), merge_states(tuple(outs), torch.stack(lses))):
+        assert all(torch.equal(a, b) for a, b in zip(got, want, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("outs", "lses", "error", "message"),
+    [
+        ([], [], ValueError, "outs has no part; expected at least one"),
+        ([torch.zeros(2, 3, 16), 5.5], None, TypeError, "outs[1] is a float; expected a torch.T"),
+        ([torch.zeros(2, 3, 16), torch.zeros(1, 3, 16)], None, ValueError,
+         "outs[1] is torch.float32 of shape (1, 3, 16) on cpu; expected torch.float32 of shape"),
+        (torch.zeros(2, 2, 3, 16), np.zeros((2, 2, 3)), TypeError, "lses is a ndarray; expected a"),
+        (torch.zeros(2, 2, 3, 16), [torch.zeros(2, 3).half()] * 2, ValueError, "lses has dtype"),
+    ],
+)  # fmt: skip
+def test_wrong_parts(outs, lses, error, message):
+    with pytest.raises(error, match="^" + re.escape(message)):
+        merge_states(outs, lses)
+
+
+def test_an_npu_without_torch_npu_names_the_remedy():
+    program = """
+from ascend_attention.torch import DecodeAttention
+sizes = dict.fromkeys(["batch", "num_heads", "num_kv_heads", "num_kv_blocks", "max_kv_blocks"], 1)
+try:
+    DecodeAttention(**sizes, head_dim=64, kv_block_size=16, device="npu:0")
+except RuntimeError as error:
+    print(error)
+"""
+    environment = {**os.environ, "TORCH_DEVICE_BACKEND_AUTOLOAD": "0"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, check=True,
+                          capture_output=True, text=True)  # fmt: skip
+    assert done.stdout.startswith("device is npu:0, which torch does not know yet: import torch_n")

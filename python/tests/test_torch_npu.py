@@ -4,6 +4,8 @@
 import concurrent.futures
 import gc
 import os
+import subprocess
+import sys
 
 import pytest
 from ascend_attention import vnpu
@@ -374,4 +376,29 @@ def test_a_forked_child_gets_an_error_not_a_hang(small, op):
         text = pipe.read()
     os.waitpid(child, 0)
     assert text.startswith("RuntimeError") and "fork" in text, text
+    small.check(op.run(*small.tensors), None)
+
+
+def test_the_first_use_of_a_device_may_be_an_operator():
+    program = """
+from ascend_attention import vnpu
+vnpu.activate(devices=2)
+import torch, torch_npu
+from ascend_attention.torch import DecodeAttention
+sizes = dict.fromkeys(["batch", "num_heads", "num_kv_heads", "num_kv_blocks", "max_kv_blocks"], 1)
+torch.ones(1).npu()
+op = DecodeAttention(**sizes, head_dim=64, kv_block_size=16, device="npu:1")
+assert torch.npu.current_device() == 0
+cache = torch.ones(1, 16, 1, 64).half().to("npu:1")
+table = torch.zeros(1, 1).int().to("npu:1")
+out = op.plan([3]).run(cache[:, 0], cache, cache, table)
+assert (out.cpu() == 1).all(), out.cpu()
+"""
+    subprocess.run([sys.executable, "-c", program], env=dict(os.environ), check=True)
+
+
+def test_lengths_in_a_list_of_tensors_of_an_npu_are_refused(small, op):
+    with pytest.raises(TypeError, match=r"^context_lens is a list that is no array of integers"):
+        op.plan([torch.tensor(n).npu() for n in (5, 0, 63)])
+    op.plan([torch.tensor(n) for n in (5, 0, 63)])
     small.check(op.run(*small.tensors), None)
