@@ -65,14 +65,18 @@ Status CheckScale(const TensorArg& scale, bool wanted, const DecodeShape& shape,
 }
 
 template <typename Element>
-StatusOr<std::vector<int32_t>> Narrow(const TensorArg& arg) {
+StatusOr<std::vector<int32_t>> Narrow(const TensorArg& arg, int64_t most) {
   const auto* from = static_cast<const Element*>(arg.data);
   std::vector<int32_t> lengths(static_cast<size_t>(arg.sizes[0]));
   for (size_t i = 0; i < lengths.size(); ++i) {
     const int64_t value = from[static_cast<int64_t>(i) * arg.strides[0]];
     constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
-    if (value < -kMost || value > kMost) {
-      return OutOfRange(arg.name, "[", i, "] = ", value, " is outside [0, ", kMost, "]");
+    if (value < -kMost) {
+      return InvalidArgument(arg.name, "[", i, "] = ", value, " is negative; expected at most ",
+                             most);
+    }
+    if (value > kMost) {
+      return OutOfRange(arg.name, "[", i, "] = ", value, "; expected at most ", most);
     }
     lengths[i] = static_cast<int32_t>(value);
   }
@@ -222,7 +226,7 @@ Status ShapeFromCache(const TensorArg& cache, bool head_major, DecodeShape* shap
   return OkStatus();
 }
 
-StatusOr<std::vector<int32_t>> ReadLengths(const char* name, const Tensor& tensor) {
+StatusOr<std::vector<int32_t>> ReadLengths(const char* name, const Tensor& tensor, int64_t most) {
   TensorArg arg;
   AA_RETURN_IF_ERROR(Read(name, tensor, &arg));
   AA_RETURN_IF_ERROR(CheckRank(arg, {"batch"}));
@@ -238,7 +242,7 @@ StatusOr<std::vector<int32_t>> ReadLengths(const char* name, const Tensor& tenso
     on_host = torch::stable::to(tensor, cpu);
     AA_RETURN_IF_ERROR(Read(name, on_host, &arg));
   }
-  return is_int32 ? Narrow<int32_t>(arg) : Narrow<int64_t>(arg);
+  return is_int32 ? Narrow<int32_t>(arg, most) : Narrow<int64_t>(arg, most);
 }
 
 int64_t HostCopiesOfLengths() { return copies_of_lengths.load(std::memory_order_relaxed); }

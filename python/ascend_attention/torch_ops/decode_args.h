@@ -63,7 +63,7 @@ Status ShapeFromCache(const TensorArg& cache, bool head_major, DecodeShape* shap
 // Lengths in host memory, where plans are made. A tensor on an NPU is copied, which waits
 // for the device and counts in HostCopiesOfLengths(). Only here: a kernel that reads lengths
 // on the device (KvRoute::kFifo) could be given them there.
-StatusOr<std::vector<int32_t>> ReadLengths(const char* name, const Tensor& tensor);
+StatusOr<std::vector<int32_t>> ReadLengths(const char* name, const Tensor& tensor, int64_t most);
 int64_t HostCopiesOfLengths();
 
 }  // namespace ascend_attention::torch_ops

@@ -160,9 +160,11 @@ Status ReadShape(const OneShot& given, bool out_float32, Prepared* call) {
 }
 
 Status ReadBatch(const OneShot& given, Prepared* call) {
-  AA_ASSIGN_OR_RETURN(call->context_lens, ReadLengths("context_lens", given.context_lens));
+  AA_ASSIGN_OR_RETURN(call->context_lens,
+                      ReadLengths("context_lens", given.context_lens, call->shape.max_context()));
   if (given.q_lens) {
-    AA_ASSIGN_OR_RETURN(call->q_lens, ReadLengths("q_lens", *given.q_lens));
+    AA_ASSIGN_OR_RETURN(
+        call->q_lens, ReadLengths("q_lens", *given.q_lens, MostQueryTokens(call->shape.kv_quant)));
     if (call->q_lens.size() != call->context_lens.size()) {
       return InvalidArgument("q_lens has ", call->q_lens.size(), " numbers; expected ",
                              call->context_lens.size(), ", one per length of context_lens");
@@ -315,9 +317,11 @@ void MakePlan(int64_t plan, Tensor workspace, Tensor context_lens, OptionalTenso
   RaiseIfError(RefuseInCapture(decoder->place(),
                                "a captured plan would freeze the lengths. Plan before the "
                                "capture, capture only run, plan again before each replay"));
-  const std::vector<int32_t> lengths = ValueOrRaise(ReadLengths("context_lens", context_lens));
+  const DecodeShape& shape = decoder->op().shape();
+  const std::vector<int32_t> lengths =
+      ValueOrRaise(ReadLengths("context_lens", context_lens, shape.max_context()));
   std::vector<int32_t> tokens;
-  if (q_lens) tokens = ValueOrRaise(ReadLengths("q_lens", *q_lens));
+  if (q_lens) tokens = ValueOrRaise(ReadLengths("q_lens", *q_lens, shape.max_q_len));
   RaiseIfError(decoder->Plan(workspace, lengths, tokens));
 }
 

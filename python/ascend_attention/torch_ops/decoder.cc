@@ -6,13 +6,24 @@
 #include <unordered_map>
 #include <utility>
 
+#include "host_cc/tensor_checks.h"
 #include "python/ascend_attention/torch_ops/host_copies.h"
 #include "python/ascend_attention/torch_ops/npu_runtime.h"
 
 namespace ascend_attention::torch_ops {
 namespace {
 
+// As for an NPU's tensors: the copies below have memory of their own.
+Status CheckApartOnHost(const Planned& planned, const DecodeArgs& args) {
+  DecodePlanHeader header = {};
+  header.batch = static_cast<decltype(header.batch)>(planned.batch.size);
+  header.num_query_rows =
+      static_cast<decltype(header.num_query_rows)>(planned.batch.num_query_rows);
+  return CheckApart(PointersOf(args), {"workspace", nullptr, 0}, planned.op.shape(), header);
+}
+
 Status RunOnHost(const Planned& planned, DecodeArgs& args) {
+  AA_RETURN_IF_ERROR(CheckApartOnHost(planned, args));
   AA_ASSIGN_OR_RETURN(const HostStream stream, HostStream::Take());
   HostCopies copies(planned.runtime);
   AA_RETURN_IF_ERROR(copies.Input(&args.query));

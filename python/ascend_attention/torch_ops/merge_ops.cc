@@ -2,6 +2,7 @@
 #include <torch/csrc/stable/ops.h>
 
 #include "host_cc/include/ascend_attention/merge_states.h"
+#include "host_cc/pointer_checks.h"
 #include "python/ascend_attention/torch_ops/cache_ops.h"
 #include "python/ascend_attention/torch_ops/host_copies.h"
 #include "python/ascend_attention/torch_ops/npu_runtime.h"
@@ -64,7 +65,18 @@ Status Launch(Runtime& runtime, const MergeTensors& tensors, void* stream) {
   return MergeStates(runtime, args, stream);
 }
 
+// As for an NPU's tensors: the copies below have memory of their own.
+Status CheckApartOnHost(const MergeTensors& tensors) {
+  const auto memory = [](const TensorArg& arg) { return Memory{arg.name, arg.data, arg.bytes()}; };
+  for (const TensorArg* written : {&tensors.out, &tensors.lse}) {
+    AA_RETURN_IF_ERROR(CheckApart(memory(*written), memory(tensors.outs)));
+    AA_RETURN_IF_ERROR(CheckApart(memory(*written), memory(tensors.lses)));
+  }
+  return CheckApart(memory(tensors.lse), memory(tensors.out));
+}
+
 Status MergeOnHost(const std::shared_ptr<Runtime>& runtime, MergeTensors& tensors) {
+  AA_RETURN_IF_ERROR(CheckApartOnHost(tensors));
   AA_ASSIGN_OR_RETURN(const HostStream stream, HostStream::Take());
   HostCopies copies(runtime);
   AA_RETURN_IF_ERROR(copies.Input(&tensors.outs));
