@@ -61,7 +61,8 @@ Status PlanRegistry::CheckCaptures(const void* workspace, const DecodeAttention:
       "the plan has ", header.batch, " sequences and ", header.num_query_rows,
       " query rows, but a graph was captured with this workspace for ", captured.batch,
       " sequences and ", captured.num_query_rows,
-      " query rows; pad the batch with lengths of 0, or use a DecodeAttention per graph");
+      " query rows; pad the batch with lengths of 0 and let the sum of q_lens be ",
+      captured.num_query_rows, ", or use a DecodeAttention per graph");
 }
 
 void PlanRegistry::ForgetCaptures(const DecodeAttention::Impl* op) {

@@ -47,7 +47,8 @@ def call(operator: Any, *args: Any, **kwargs: Any) -> Any:
     if torch.compiler.is_compiling():
         return operator(*args, **kwargs)
     try:
-        return operator(*args, **kwargs)
+        with torch.no_grad():  # there is no backward
+            return operator(*args, **kwargs)
     except RuntimeError as error:
         text = str(error)
         if not text.startswith(_UNIMPLEMENTED):

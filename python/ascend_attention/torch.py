@@ -9,7 +9,8 @@ START HERE if you have torch. Three ways in:
 
 NPU tensors are worked on in order on the current stream of their device; no call waits for
 the device unless its text says so. CPU tensors are copied to the virtual NPU and the results
-back before a call returns: fit for tests, not for speed. What is computed is written in
+back before a call returns: fit for tests, not for speed. There is no backward: results do
+not require grad, whatever the arguments do. What is computed is written in
 ascend_attention/decode.py.
 
 torch.ops.ascend_attention has the operators themselves, for torch.compile and for C++; see
@@ -96,6 +97,13 @@ class DecodeAttention:
     every plan must have the batch and the number of query rows of the captured one (pad with
     lengths 0), or is refused; use one object per graph size. The object must outlive its graphs,
     as the tensors of a capture must.
+
+    Streams: plan and workspace serve one stream at a time. `plan` or `run` on another stream
+    than the one before first makes that stream wait, on the device, for what the earlier one
+    has so far. Graphs are not seen by this: order the stream of a replay yourself, after `plan`
+    and before the next `plan` or `run` (`wait_stream`). Streams used must outlive this object.
+    Tensors that were allocated on one stream and are used by `run` on another need
+    `tensor.record_stream(...)` and an order of your own, as in all of PyTorch.
 
     >>> op = DecodeAttention(batch=1, num_heads=8, num_kv_heads=2, head_dim=64, kv_block_size=16,
     ...                      num_kv_blocks=4, max_kv_blocks=2, device="cpu")
@@ -199,7 +207,8 @@ class DecodeAttention:
     def plan(self, context_lens: Lengths, q_lens: Lengths | None = None) -> DecodeAttention:
         """Spreads a batch of lengths over the cores; the following `run` calls use it.
 
-        Enqueues the upload of a few kilobytes on the current stream. Lengths in host memory
+        Enqueues the upload of a few kilobytes on the current stream; the lengths are copied
+        before this returns, and may be changed then. Lengths in host memory
         (integers, numpy arrays, CPU tensors) cost no synchronisation; an NPU tensor is copied
         to the host first, which waits for the device (`length_copies` counts that).
 
@@ -300,7 +309,8 @@ class DecodeAttention:
 
         Raises:
             TypeError: an argument is no tensor.
-            ValueError: wrong dtype, shape, stride or device of an argument, which is named.
+            ValueError: wrong dtype, shape, stride or device of an argument, which is named, or
+                a result that overlaps another tensor.
             IndexError: with CPU tensors, block_table names a kv block outside the caches. On an
                 NPU the device finds it: torch.npu.synchronize() fails, and `synchronize` names
                 the entry.
@@ -333,7 +343,11 @@ class DecodeAttention:
                 _run_plan_now(*arguments)
             except (RuntimeError, TypeError, ValueError):
                 # Torch would print the contents of what is no tensor, or not name it.
-                _require_tensors_of_run(*arguments)
+                tensors = {"query": query, "key_cache": key_cache, "value_cache": value_cache}
+                _torch_library.require_tensors(**tensors, block_table=block_table, out=out)
+                scales = {"key_scale": key_scale, "value_scale": value_scale}
+                offsets = {"key_offset": key_offset, "value_offset": value_offset}
+                _torch_library.require_tensors_or_none(lse=lse, **scales, **offsets)
                 raise
         if return_lse:
             assert lse is not None
@@ -342,6 +356,10 @@ class DecodeAttention:
 
     def synchronize(self) -> None:
         """Waits for the current stream; an error of `run` there is raised with its cause.
+
+        A bad block id is named only if this is the first to learn of the error, not after
+        torch.npu.synchronize() or a copy to the host raised it; only for runs of this object,
+        not for `paged_attention`; and in replays only once there was a `plan` after the capture.
 
         Raises:
             IndexError: block_table named a kv block outside the caches.
@@ -516,33 +534,6 @@ def length_copies() -> int:
     Each of these copies waited for the device. 0 for callers who pass lengths in host memory.
     """
     return _ops._length_copies()
-
-
-def _require_tensors_of_run(
-    query: Any,
-    key_cache: Any,
-    value_cache: Any,
-    block_table: Any,
-    workspace: Any,
-    handle: Any,
-    out: Any,
-    lse: Any,
-    key_scale: Any,
-    key_offset: Any,
-    value_scale: Any,
-    value_offset: Any,
-) -> None:
-    """Raises TypeError naming the argument of `run` that is no tensor."""
-    _torch_library.require_tensors(
-        query=query, key_cache=key_cache, value_cache=value_cache, block_table=block_table, out=out
-    )
-    _torch_library.require_tensors_or_none(
-        lse=lse,
-        key_scale=key_scale,
-        key_offset=key_offset,
-        value_scale=value_scale,
-        value_offset=value_offset,
-    )
 
 
 def _lengths(name: str, lengths: Lengths) -> torch.Tensor:

@@ -435,3 +435,14 @@ def test_merged_results_that_overlap_on_the_cpu():
         merge_states(outs, lses, out=outs[1])
     with pytest.raises(ValueError, match=r"^lse = 0x.* overlaps lses = "):
         merge_states(outs, lses, lse=lses[0])
+
+
+def test_results_do_not_require_grad(case, op):
+    given = call(case, query=case.query.clone().requires_grad_())
+    assert not op.plan([5, 0, 63]).run(**given).requires_grad
+    for options in ({}, {"return_lse": True}, {"out": torch.empty_like(case.query)}):
+        results = paged_attention(**given, context_lens=[5, 0, 63], **options)
+        results = results if isinstance(results, tuple) else (results,)
+        assert not any(tensor.requires_grad for tensor in results)
+    merged = merge_states(torch.ones(2, 2, 3, 16, requires_grad=True), torch.ones(2, 2, 3))
+    assert not any(tensor.requires_grad for tensor in merged)
