@@ -50,6 +50,10 @@ def activate(
     is None comes from the environment (ASCEND_ATTENTION_VNPU_DEVICES and so on), or is the default.
     The environment of this process is set to match, so that its children agree.
 
+    An operator of aten that the virtual NPU does not have (see `enable_aten`) is an error at its
+    call with TASK_QUEUE_ENABLE=0 in the environment. By torch_npu's default, 1, it is one at the
+    next synchronisation, and what was queued behind the first one may be dropped in silence.
+
     Args:
         devices: how many there are, 1 to 16; default 1.
         soc: which chip they are, such as "Ascend910B3"; default "Ascend910B1".
