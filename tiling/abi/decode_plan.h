@@ -224,7 +224,9 @@ constexpr uint32_t kTileSlots = 3;
 // With kFifo: slots per core in scores, probs and o_tiles, and query rows of a kv head
 // that a core works on at a time.
 constexpr uint32_t kFifoDepth = 4;
-AA_HOST_DEVICE constexpr uint32_t FifoQueryTile(uint32_t q_per_kv) { return q_per_kv >= 64 ? 64 : 16; }
+AA_HOST_DEVICE constexpr uint32_t FifoQueryTile(uint32_t q_per_kv) {
+  return q_per_kv >= 64 ? 64 : 16;
+}
 
 // Slots per core in query_operands: the vector cores prepare the queries of items
 // up to this many ahead of the cube.
