@@ -78,6 +78,26 @@ def test_one_call_gives_the_same_bits_as_plan_and_run(text):
     assert torch.equal(given, expected[0])
 
 
+def test_operators_kept_for_one_call_are_told_apart_by_every_option():
+    case = torch_cases.load("decode:b2:h4:kv2:d64:bs16:ctx700,1500:f16:seed6")
+    lens = case.inputs.context_lens
+    seen = []
+    for options in (
+        {},
+        {"softmax_scale": 0.5},
+        {"fixed_split_tokens": 64},
+        {"num_cores": 1},
+        {"num_cores": 7},
+    ):
+        for _ in range(2):
+            out = paged_attention(*case.tensors, lens, **{**case.options(), **options})
+            want = case.make_op(**options).plan(lens).run(*case.tensors)
+            assert torch.equal(out, want), options
+        seen.append(out)
+    for i, out in enumerate(seen):  # or the test could not tell them apart
+        assert all(not torch.equal(out, other) for other in seen[:i])
+
+
 def test_given_results_are_written_and_returned(small, small_op):
     lens = small.inputs.context_lens
     expected = small.plan_and_run(small_op)
