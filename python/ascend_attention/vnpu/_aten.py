@@ -174,6 +174,7 @@ class _Call:
         for host, out in self._new_outs:
             if out.shape != host.shape:
                 out.resize_(host.shape)
+                torch.npu.synchronize(out.device)  # it may still be copying what out held
             host_view(out).copy_(host)
 
     def to_device(self, value: Any) -> Any:
